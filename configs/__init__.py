@@ -1,0 +1,1 @@
+"""Configuration as data: sources, tasks, runs, scenarios, labels."""

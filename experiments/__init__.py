@@ -1,0 +1,1 @@
+"""The laboratory: configuration, splits, training, evaluation, tracking."""

@@ -1,0 +1,1 @@
+"""Names: code systems, labels, hierarchies, units. This package knows no patient."""

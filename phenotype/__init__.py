@@ -1,0 +1,1 @@
+"""What can be computed from trajectories: labels, features, networks, predictions, explanations."""

@@ -1,0 +1,1 @@
+"""Reasons: value functions, attributions and the sentences that say them."""

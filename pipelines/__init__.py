@@ -1,0 +1,1 @@
+"""The outer door: sources in, reports and services out, the command line."""

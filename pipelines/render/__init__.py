@@ -1,0 +1,1 @@
+"""Report contents to self-contained pages: HTML, SVG, PDF."""

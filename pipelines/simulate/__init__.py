@@ -1,0 +1,1 @@
+"""A synthetic Norwegian hospital with known truth."""

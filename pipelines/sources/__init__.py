@@ -1,0 +1,1 @@
+"""Readers of records: each turns one kind of source into a dataset."""
