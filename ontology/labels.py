@@ -1,7 +1,7 @@
 """What codes are called: plain labels, domains, units and usual bands, read from configs/labels/*.yaml.
 
-A code that no file lists borrows the label of the nearest listed code above it (A41 for A41.9), then the words
-in the code itself; its domain is that of the longest listed prefix. So every code has both, whatever its source.
+A code that no file lists borrows the label of the nearest listed code above it (A41 for A41.9), then the
+words in the code itself; its domain is that of the longest listed prefix. So every code has both.
 """
 
 from __future__ import annotations

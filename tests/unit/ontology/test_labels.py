@@ -27,14 +27,15 @@ from ontology.labels import (
 LABELS = Path(__file__).parents[3] / "configs" / "labels"
 
 CHALLENGE_2012 = (
-    "Age Gender Height ICUType Weight Albumin ALP ALT AST Bilirubin BUN Cholesterol Creatinine DiasABP FiO2 GCS "
-    "Glucose HCO3 HCT HR K Lactate Mg MAP MechVent Na NIDiasABP NIMAP NISysABP PaCO2 PaO2 pH Platelets RespRate "
-    "SaO2 SysABP Temp TroponinI TroponinT Urine WBC"
+    "Age Gender Height ICUType Weight Albumin ALP ALT AST Bilirubin BUN Cholesterol Creatinine DiasABP "
+    "FiO2 GCS Glucose HCO3 HCT HR K Lactate Mg MAP MechVent Na NIDiasABP NIMAP NISysABP PaCO2 PaO2 pH "
+    "Platelets RespRate SaO2 SysABP Temp TroponinI TroponinT Urine WBC"
 )
 CHALLENGE_2019 = (
-    "HR O2Sat Temp SBP MAP DBP Resp EtCO2 BaseExcess HCO3 FiO2 pH PaCO2 SaO2 AST BUN Alkalinephos Calcium Chloride "
-    "Creatinine Bilirubin_direct Glucose Lactate Magnesium Phosphate Potassium Bilirubin_total TroponinI Hct Hgb "
-    "PTT WBC Fibrinogen Platelets Age Gender Unit1 Unit2 HospAdmTime ICULOS"
+    "HR O2Sat Temp SBP MAP DBP Resp EtCO2 BaseExcess HCO3 FiO2 pH PaCO2 SaO2 AST BUN Alkalinephos "
+    "Calcium Chloride Creatinine Bilirubin_direct Glucose Lactate Magnesium Phosphate Potassium "
+    "Bilirubin_total TroponinI Hct Hgb PTT WBC Fibrinogen Platelets Age Gender Unit1 Unit2 HospAdmTime "
+    "ICULOS"
 )
 
 
@@ -93,7 +94,7 @@ def test_a_band_names_its_reference() -> None:
 
 
 def test_all_faults_of_a_file_are_reported_at_once() -> None:
-    text = "source: x\nprefixes: {}\ncodes:\n  A: {label: ''}\n  B: {label: b, domain: Nowhere}\n  C: {label: c, low: 1}\n"
+    text = "source: x\ncodes:\n  A: {label: ''}\n  B: {label: b, domain: Nowhere}\n  C: {label: c, low: 1}\n"
     with pytest.raises(ConfigurationError) as raised:
         read_label_file(text, "bad.yaml")
     assert len(raised.value.problems) == 3
