@@ -1,0 +1,154 @@
+"""The typed run configuration: YAML in, everything resolved out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from experiments.evaluation import EvaluationConfig
+from experiments.fitting import ModelConfig
+from experiments.splits import SplitConfig
+from ontology.configuration import find_config, read_yaml, validate
+from ontology.errors import ConfigurationError, Problem
+from phenotype.features import FeatureSpec
+
+
+class Settings(BaseModel):
+    """The base of all configuration: frozen, and unknown keys are faults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReasonsConfig(Settings):
+    """Which predictions are explained.
+
+    Attributes:
+        models: names of models to explain; empty means every model that can be.
+        n_highest: held-out subjects with the highest risk, per task.
+        n_lowest: held-out subjects with the lowest risk, per task.
+        subjects: further subject ids, wherever they were split.
+        n_population: held-out rows drawn at random, for the cohort's own ranking of reasons (trees and linear only).
+    """
+
+    models: tuple[str, ...] = ()
+    n_highest: int = Field(3, ge=0)
+    n_lowest: int = Field(2, ge=0)
+    subjects: tuple[int, ...] = ()
+    n_population: int = Field(200, ge=0)
+
+
+class TrackingConfig(Settings):
+    """Where MLflow keeps the run.
+
+    Attributes:
+        enabled: false leaves MLflow out.
+        uri: a tracking URI; null means sqlite beside the run folder.
+        study: the MLflow experiment's name; null means the run's name.
+    """
+
+    enabled: bool = True
+    uri: str | None = None
+    study: str | None = None
+
+
+class EngineConfig(Settings):
+    """What runs the fits of tasks and folds.
+
+    Attributes:
+        kind: `inline` in this process one after another; `local` in worker processes; `dask` on a cluster with open
+            ports; `slurm` as job arrays.
+        workers: worker processes or jobs at a time.
+        address: Dask's scheduler address.
+        options: keyword arguments for submitit's executor (partition, timeout, memory), by their own names.
+    """
+
+    kind: Literal["inline", "local", "dask", "slurm"] = "inline"
+    workers: int = Field(1, ge=1)
+    address: str | None = None
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class RunConfig(Settings):
+    """One experiment, from dataset to report.
+
+    Attributes:
+        name: a short name, used for folders and in MLflow.
+        title: what the report is called; null means the name.
+        dataset: the dataset's folder.
+        tasks: names in configs/tasks/ or paths of task files.
+        features: the features that models use unless they name their own.
+        models: model name -> configuration, in the order of the report.
+        splits: how rows are split into train, tuning and held_out.
+        evaluation: intervals, alert rates, subgroups.
+        reasons: whose predictions are explained.
+        tracking: MLflow.
+        engine: what runs the fits.
+        seed: of everything random that has no seed of its own.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str | None = None
+    dataset: Path
+    tasks: tuple[str, ...] = Field(min_length=1)
+    features: FeatureSpec = FeatureSpec()
+    models: dict[str, ModelConfig] = Field(min_length=1)
+    splits: SplitConfig
+    evaluation: EvaluationConfig = EvaluationConfig()
+    reasons: ReasonsConfig = ReasonsConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    engine: EngineConfig = EngineConfig()
+    seed: int = 0
+
+    @property
+    def n_folds(self) -> int:
+        """How many outer folds the splits make."""
+        return int(getattr(self.splits, "n_folds", 1))
+
+
+def load_run_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """A run configuration with the command line's overrides in place.
+
+    Args:
+        name_or_path: a path, or the name of a file in configs/runs/.
+        overrides: `a.b=value` texts; the value is read as YAML.
+
+    Raises:
+        ConfigurationError: every fault of the file and the overrides, at once.
+    """
+    path = find_config("runs", name_or_path)
+    content = with_overrides(read_yaml(path), overrides)
+    return validate(RunConfig, content, where=str(name_or_path))
+
+
+def with_overrides(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The content with `a.b=value` texts written over it; keys on the way are made.
+
+    Raises:
+        ConfigurationError: an override without `=`, or one that goes through something that holds no keys.
+    """
+    faults: list[Problem] = []
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            faults.append(Problem("not an override", where="--set", found=override, allowed="a.b=value"))
+            continue
+        *parents, last = key.split(".")
+        place: Any = content
+        for parent in parents:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            faults.append(Problem("this key holds no keys", where=f"--set {key}", allowed="a key of a mapping"))
+            continue
+        place[last] = yaml.safe_load(value)
+    if faults:
+        raise ConfigurationError(faults)
+    return content
+
+
+def resolved_yaml(config: RunConfig) -> str:
+    """The whole configuration with every default written out, as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
