@@ -1,0 +1,196 @@
+"""The command line: one verb for each thing that Pesta does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ontology.errors import PestaError
+from pipelines.progress import Progress
+
+UNEXPECTED_STATUS = 70
+INTERRUPTED_STATUS = 130
+
+app = typer.Typer(
+    name="pesta",
+    help="Clinical phenotyping and risk prediction on patients' whole recorded histories.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Key = Annotated[
+    Path | None, typer.Option("--key", help="The project's pseudonym key; made beside the dataset where absent.")
+]
+Subjects = Annotated[list[int] | None, typer.Option("--subject", help="A subject to report on; may be repeated.")]
+Shards = Annotated[int | None, typer.Option("--shards", min=1, help="Event files to write; by size where not given.")]
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")] = False,
+) -> None:
+    context.obj = {"verbose": verbose}
+
+
+@app.command()
+def demo(
+    *,
+    out: Out = Path("demo"),
+    patients: Annotated[int, typer.Option(min=100, help="Simulated patients.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation and the run.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a Norwegian hospital, ingest it, predict, explain and write the report."""
+    from pipelines.demo import run_demo
+
+    run_demo(out, n_patients=patients, seed=seed, progress=Progress(quiet))
+
+
+@app.command()
+def simulate(
+    *,
+    patients: Annotated[int, typer.Option(min=1, help="How many patients.")],
+    out: Out,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    scenario: Annotated[str | None, typer.Option(help="A scenario's name or file.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the extract of a synthetic Norwegian hospital, 2016-2025, with its truth apart."""
+    from pipelines.simulate.hospital import simulate as write_hospital
+    from pipelines.simulate.scenario import load_scenario
+
+    progress = Progress(quiet)
+    with progress.step(f"simulating {patients} patients"):
+        write_hospital(patients, seed, out, load_scenario(scenario) if scenario else None)
+    progress.say(f"extract in {out / 'extract'}, truth in {out / 'truth'}")
+
+
+@app.command()
+def ingest(
+    mapping: Annotated[str, typer.Argument(help="A mapping's name (configs/sources) or its YAML file.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The folder or file that holds the tables.")],
+    *,
+    out: Out,
+    shards: Shards = None,
+    key: Key = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="A folder for the rejected rows as sent (mode 700); not kept without it.")
+    ] = None,
+    max_reject_share: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Stop above this share of rejected rows.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Turn tables into a MEDS dataset by a mapping, accounting for every row."""
+    from pipelines.sources.extract import ingest as ingest_tables
+    from pipelines.sources.mapping import load_mapping
+
+    progress = Progress(quiet)
+    with progress.step(f"ingesting {source}"):
+        account = ingest_tables(
+            load_mapping(mapping),
+            source,
+            out,
+            n_shards=shards,
+            key_path=key,
+            quarantine=quarantine,
+            max_reject_share=max_reject_share,
+        )
+    progress.say(account.summary())
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="A MEDS dataset's folder.")],
+    *,
+    quiet: Quiet = False,
+) -> None:
+    """Validate a MEDS dataset and say everything that is wrong with it at once."""
+    from ontology.errors import InputError
+    from phenotype.checking import check_dataset
+
+    problems = check_dataset(dataset)
+    if problems:
+        raise InputError(problems)
+    Progress(quiet).say(f"{dataset}: nothing wrong found")
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(metavar="RUN", help="A run's YAML file or its name in configs/runs.")],
+    *,
+    out: Out,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key: a.b=value; may be repeated.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """From a dataset to predictions, reasons and a report; a run that was killed goes on where it stood."""
+    from experiments.config import load_run_config
+    from pipelines.run import run_experiment
+
+    progress = Progress(quiet)
+    report = run_experiment(load_run_config(config, overrides or []), out, progress)
+    progress.say(f"report: {report}")
+
+
+@app.command()
+def score(
+    *,
+    bundle: Annotated[Path, typer.Option(help="A model's folder: RUN/bundle/TASK/MODEL.")],
+    dataset: Annotated[Path, typer.Option(help="The dataset to apply it to.")],
+    out: Annotated[Path, typer.Option("--out", help="The Parquet file of risks to write.")],
+    quiet: Quiet = False,
+) -> None:
+    """Apply a bundle to a dataset: one calibrated risk for every prediction row of its task."""
+    from pipelines.score import score_dataset
+
+    n_rows = score_dataset(bundle, dataset, out)
+    Progress(quiet).say(f"{n_rows} risks in {out}")
+
+
+@app.command()
+def report(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="A finished run.")],
+    *,
+    subjects: Subjects = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the report of a finished run again, with pages for further subjects."""
+    from pipelines.run import report_again
+
+    path = report_again(run_folder, tuple(subjects or ()))
+    Progress(quiet).say(f"report: {path}")
+
+
+def main() -> None:
+    """Run the command line; problems go to standard error with the exit status of their kind."""
+    is_verbose = "--verbose" in sys.argv
+    try:
+        app(standalone_mode=True)
+    except PestaError as error:
+        if is_verbose:
+            raise
+        noun = "problem" if len(error.problems) == 1 else "problems"
+        sys.stderr.write(f"pesta: {len(error.problems)} {noun}\n\n" + "\n\n".join(map(str, error.problems)) + "\n")
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.stderr.write("pesta: interrupted; the same command goes on where it stood\n")
+        sys.exit(INTERRUPTED_STATUS)
+    except Exception as error:
+        if is_verbose:
+            raise
+        sys.stderr.write(
+            f"pesta: an unexpected fault ({type(error).__name__}); this is a defect in pesta\n"
+            "  do: run the command again as `pesta --verbose ...` and report the traceback\n"
+        )
+        sys.exit(UNEXPECTED_STATUS)
