@@ -22,19 +22,19 @@ DEATH = "death"
 
 STAYS = pl.Schema(
     {
-        "stay_id": pl.Int64,
-        "subject_id": pl.Int64,
+        "stay_id": pl.Int64(),
+        "subject_id": pl.Int64(),
         "start_time": INSTANT,
         "end_time": INSTANT,
-        "length_hours": pl.Float64,
-        "care_level": pl.String,
-        "urgency": pl.String,
-        "is_acute": pl.Boolean,
-        "is_overnight": pl.Boolean,
-        "is_dead": pl.Boolean,
-        "discharged_to": pl.String,
-        "hospital_id": pl.String,
-        "n_contacts": pl.UInt32,
+        "length_hours": pl.Float64(),
+        "care_level": pl.String(),
+        "urgency": pl.String(),
+        "is_acute": pl.Boolean(),
+        "is_overnight": pl.Boolean(),
+        "is_dead": pl.Boolean(),
+        "discharged_to": pl.String(),
+        "hospital_id": pl.String(),
+        "n_contacts": pl.UInt32(),
     }
 )
 _ORDER = ["subject_id", "start_time", "_reach", "contact_id"]

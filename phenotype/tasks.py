@@ -1,0 +1,191 @@
+"""What is asked of a model: when it predicts, for whom, what and how far ahead; a typed task, from YAML."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from ontology.errors import ConfigurationError, Problem
+from phenotype.task_parts import Frozen, Hours, Index, Name, Outcome, Population, Share, Text
+
+
+class Task(Frozen):
+    """One question to a model.
+
+    Attributes:
+        name: as in file names and columns.
+        title: a heading.
+        question: the question in plain words.
+        index: when the prediction is made.
+        population: who is asked about.
+        outcome: what is predicted.
+        horizon_hours: how far ahead; null where the stay's end is the horizon.
+        blanking_hours: rows whose outcome comes this soon after the prediction are left out.
+        competing: what makes the outcome impossible; it ends the follow-up, is named in the outcomes, and is
+            a negative in the binary labels.
+        needs_observation: whether the prediction must lie in an observation window, whose end censors; False
+            where the stay itself is all that the question is about.
+        min_events: fewer positives than this are warned about.
+        alert_rates: shares of predictions that may raise an alert, for workload and lead time.
+    """
+
+    name: Name
+    title: Text
+    question: Text
+    index: Index
+    population: Population = Population()
+    outcome: Outcome
+    horizon_hours: Hours | None = None
+    blanking_hours: Annotated[float, Field(ge=0)] = 0
+    competing: tuple[Literal["death"], ...] = ()
+    needs_observation: bool = True
+    min_events: Annotated[int, Field(ge=1)] = 100
+    alert_rates: tuple[Share, ...] = (0.01, 0.02, 0.05, 0.1)
+
+    @property
+    def event(self) -> str:
+        """What a positive row's event is called in outcomes."""
+        return self.outcome.event
+
+    @property
+    def needs_calendar(self) -> bool:
+        """Whether the task means something only where dates are true dates."""
+        return self.index.kind == "new_year"
+
+
+_OUTCOMES_OF_INDEX: Mapping[str, tuple[str, ...]] = {
+    "admission": ("death_in_stay", "death", "prolonged_stay", "infection_in_stay"),
+    "after_start": ("death_in_stay", "death", "prolonged_stay", "infection_in_stay", "labelled_onset"),
+    "hourly": ("labelled_onset",),
+    "discharge": ("death", "readmission", "infection_admission"),
+    "after_discharge": ("death", "infection_admission"),
+    "new_year": ("death", "infection_admission"),
+}
+_UNTIL_STAY_ENDS = ("death_in_stay", "prolonged_stay", "infection_in_stay")
+
+
+def task_names() -> list[str]:
+    """The names of the tasks that come with Pesta, sorted."""
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in (files("configs") / "tasks").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def load_task(name_or_path: str | Path) -> Task:
+    """A task by the name of one that comes with Pesta, or by the path of a YAML file.
+
+    Raises:
+        ConfigurationError: no such task, not YAML, or a fault in it; every fault is listed.
+    """
+    where, text = _read(name_or_path)
+    try:
+        given = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigurationError(
+            Problem("the task is not YAML", f"{where}{line}", getattr(error, "problem", "") or "")
+        ) from error
+    return parse_task(given, where)
+
+
+def parse_task(given: object, where: str = "task") -> Task:
+    """A task from a mapping such as YAML or JSON gives.
+
+    Args:
+        given: the fields of Task as plain values.
+        where: what faults are said to lie in.
+
+    Raises:
+        ConfigurationError: every fault of the mapping at once.
+    """
+    if not isinstance(given, dict):
+        found = type(given).__name__
+        raise ConfigurationError(Problem("a task is a mapping", where, found, "fields: value", _NEXT_STEP))
+    problems = _contradictions(given, where)
+    try:
+        task = Task.model_validate(given)
+    except ValidationError as error:
+        raise ConfigurationError([*_faults(error, where), *problems]) from error
+    if problems:
+        raise ConfigurationError(problems)
+    return task
+
+
+_NEXT_STEP = "compare with a task in configs/tasks/ and with docs/tasks.md"
+
+
+def _read(name_or_path: str | Path) -> tuple[str, str]:
+    """Where the task stands, and its text."""
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        if path.is_file():
+            return str(path), path.read_text("utf-8")
+        raise ConfigurationError(Problem("no such task file", str(path), next_step="check the path"))
+    names = task_names()
+    if str(path) in names:
+        return f"configs/tasks/{path}.yaml", (files("configs") / "tasks" / f"{path}.yaml").read_text("utf-8")
+    near = difflib.get_close_matches(str(path), names, n=1)
+    step = f"did you mean {near[0]}?" if near else "choose one, or give the path of a YAML file"
+    raise ConfigurationError(Problem("no such task", str(path), allowed=", ".join(names), next_step=step))
+
+
+def _faults(error: ValidationError, where: str) -> list[Problem]:
+    """One problem for each fault that pydantic found."""
+    return [
+        Problem(
+            fault["msg"][:1].lower() + fault["msg"][1:],
+            f"{where}: {'.'.join(str(part) for part in fault['loc'])}",
+            "nothing" if fault["type"] == "missing" else repr(fault["input"])[:80],
+            next_step=_NEXT_STEP,
+        )
+        for fault in error.errors(include_url=False)
+    ]
+
+
+def _contradictions(given: Mapping[str, Any], where: str) -> list[Problem]:
+    """Fields that are well formed one by one and do not fit each other."""
+    problems: list[Problem] = []
+
+    def fault(what: str, field: str, found: object, allowed: str) -> None:
+        problems.append(Problem(what, f"{where}: {field}", str(found), allowed, _NEXT_STEP))
+
+    index, outcome = _kind(given.get("index")), _kind(given.get("outcome"))
+    fitting = _OUTCOMES_OF_INDEX.get(index or "")
+    known = {kind for kinds in _OUTCOMES_OF_INDEX.values() for kind in kinds}
+    if fitting and outcome in known and outcome not in fitting:
+        fault(f"this outcome cannot be asked at index {index}", "outcome.kind", outcome, ", ".join(fitting))
+    horizon = given.get("horizon_hours")
+    if outcome in _UNTIL_STAY_ENDS and horizon is not None:
+        fault("the stay's end is the horizon", "horizon_hours", horizon, "leave the field out")
+    if outcome in known and outcome not in _UNTIL_STAY_ENDS and horizon is None:
+        fault("a horizon is missing", "horizon_hours", "nothing", "hours, e.g. 720 for 30 days")
+    if outcome in {"death", "death_in_stay"} and given.get("competing"):
+        fault("death does not compete with itself", "competing", given["competing"], "leave the field out")
+    if outcome == "prolonged_stay":
+        thresholds = [key for key in ("percentile", "days") if given["outcome"].get(key) is not None]
+        if len(thresholds) != 1:
+            fault("one threshold is needed", "outcome", thresholds or "none", "either percentile or days")
+    if given.get("needs_observation") is False and outcome in {"death", "readmission", "infection_admission"}:
+        fault("follow-up after the stay needs observation", "needs_observation", "false", "true")
+    overnight = given.get("population")
+    if (
+        isinstance(overnight, dict)
+        and overnight.get("is_overnight")
+        and index in {"admission", "after_start"}
+    ):
+        fault("whether a stay is overnight is not known then", "population.is_overnight", "true", "false")
+    return problems
+
+
+def _kind(given: object) -> str | None:
+    kind = given.get("kind") if isinstance(given, dict) else None
+    return kind if isinstance(kind, str) else None
