@@ -1,0 +1,84 @@
+"""Whose predictions are explained, and by which exact or sampled method, for each model of a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from experiments.config import ReasonsConfig
+from experiments.run_folder import HELD_OUT, RunFolder
+from experiments.study import KEYS, Fold
+from phenotype.bundle import load_bundle
+from phenotype.cases import Cases
+
+RISK = "predicted_boolean_probability"
+MAX_SHOWN_CODES = 25
+
+
+def rows_to_explain(predictions: pl.DataFrame, config: ReasonsConfig) -> pl.DataFrame:
+    """The held-out rows that get a page: one row a subject, where the subject's risk is highest.
+
+    Args:
+        predictions: a model's held-out predictions.
+        config: how many of the most and the least at risk, and who was asked for.
+
+    Returns:
+        subject_id, prediction_time, risk, group ("highest", "lowest" or "asked"), by falling risk.
+    """
+    peaks = (
+        predictions.select(*KEYS, pl.col(RISK).alias("risk"))
+        .sort("risk", "prediction_time", "subject_id", descending=[True, False, False])
+        .unique("subject_id", keep="first", maintain_order=True)
+    )
+    order = pl.int_range(pl.len())
+    group = (
+        pl.when(pl.col("subject_id").is_in(list(config.subjects)))
+        .then(pl.lit("asked"))
+        .when(order < config.n_highest)
+        .then(pl.lit("highest"))
+        .when(order >= pl.len() - config.n_lowest)
+        .then(pl.lit("lowest"))
+    )
+    return peaks.with_columns(group.alias("group")).drop_nulls("group")
+
+
+def explain_fold(fold: Fold, model: str, config: ReasonsConfig, folder: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
+    """The reasons of one model for the rows that are shown and, where they cost little, for a sample of the rest.
+
+    Args:
+        fold: the fold whose held-out rows are explained.
+        model: the model's name in the run.
+        config: how many rows.
+        folder: where the bundle lies.
+        shown: subject_id and prediction_time of rows with a page.
+
+    Returns:
+        explanations (DESIGN's columns), `model` being TASK/MODEL, the bundle's place below bundle/.
+    """
+    bundle_folder = folder.bundle(fold.task.name, model, fold.number)
+    cases = fold.parts[HELD_OUT].cases
+    chosen = shown.select(KEYS)
+    if _is_cheap(bundle_folder):
+        sample = cases.rows.select(KEYS).sample(min(config.n_population, cases.rows.height), seed=0, shuffle=True)
+        chosen = pl.concat([chosen, sample]).unique(KEYS)
+    explained = explain_cases(bundle_folder, cases.take(chosen))
+    return explained.with_columns(pl.lit(f"{fold.task.name}/{model}").alias("model"))
+
+
+def explain_cases(bundle_folder: Path, cases: Cases) -> pl.DataFrame:
+    """The reasons of a saved model for some cases, by the method that fits its kind."""
+    bundle = load_bundle(bundle_folder)
+    if bundle.info.kind == "transformer":
+        from phenotype.explain.networks import explain_network
+
+        return explain_network(bundle.model, cases)
+    from phenotype.explain.trees import explain_linear, explain_trees
+
+    if bundle.info.kind == "lightgbm":
+        return explain_trees(bundle.model, cases, MAX_SHOWN_CODES)
+    return explain_linear(bundle.model, cases, MAX_SHOWN_CODES)
+
+
+def _is_cheap(bundle_folder: Path) -> bool:
+    return load_bundle(bundle_folder).info.kind != "transformer"

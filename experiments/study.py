@@ -1,0 +1,224 @@
+"""One task on one fold: rows and labels of each split, fitting, calibrating, predicting, and what is written of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from experiments.config import RunConfig
+from experiments.evaluation import TaskInfo
+from experiments.fitting import fit_model
+from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame
+from experiments.scored import score_rows
+from experiments.thresholds import choose_thresholds
+from ontology.errors import Problem, TaskError
+from phenotype.bundle import load_bundle, save_bundle
+from phenotype.calibration import fit_calibrator
+from phenotype.cases import Cases
+from phenotype.cohort import RiskCohort
+from phenotype.labels import fit_threshold, to_labels
+from phenotype.predictor import predict_risks
+from phenotype.tasks import Task
+
+KEYS = ["subject_id", "prediction_time"]
+SPLITS = (TRAIN, TUNING, HELD_OUT)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one split with their labels.
+
+    Attributes:
+        cases: prediction rows, sorted.
+        labels: bool of shape (n,), in the order of the rows.
+    """
+
+    cases: Cases
+    labels: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One task on one outer fold.
+
+    Attributes:
+        task: what is asked.
+        number: the fold.
+        threshold: the outcome's fitted threshold (prolonged stay), from training rows; None where there is none.
+        parts: split name -> rows and labels.
+    """
+
+    task: Task
+    number: int
+    threshold: float | None
+    parts: Mapping[str, Part]
+
+
+def make_fold(cases: Cases, outcomes: pl.DataFrame, splits: pl.DataFrame, task: Task, number: int) -> Fold:
+    """The rows and labels of each split of one fold.
+
+    Args:
+        cases: every determinable prediction row of the task.
+        outcomes: as `find_outcomes` gives them.
+        splits: subject_id, prediction_time, split, fold.
+        task: what is asked.
+        number: the fold.
+
+    Raises:
+        TaskError: a split has no rows, or training or held-out rows hold only one class.
+    """
+    of_fold = splits.filter(pl.col("fold") == number).select(*KEYS, "split")
+    train_keys = of_fold.filter(pl.col("split") == TRAIN)
+    threshold = fit_threshold(outcomes.join(train_keys, on=KEYS, how="semi"), task)
+    labels = to_labels(outcomes, task, threshold).join(of_fold, on=KEYS, how="inner")
+    parts = {name: _part(cases, labels.filter(pl.col("split") == name)) for name in SPLITS}
+    problems = [
+        Problem(
+            f"task {task.name} cannot be learnt and judged: the {name} rows hold only one answer",
+            where=f"fold {number}, split {name}",
+            found=f"{part.labels.size} rows, {int(part.labels.sum())} of them positive",
+            allowed="rows of both kinds",
+            next_step="use more data, another split, or a more frequent outcome",
+        )
+        for name, part in parts.items()
+        if part.labels.all() or not part.labels.any()
+    ]
+    if problems:
+        raise TaskError(problems)
+    return Fold(task, number, threshold, parts)
+
+
+def _part(cases: Cases, labels: pl.DataFrame) -> Part:
+    taken = cases.take(labels)
+    aligned = taken.rows.join(labels, on=KEYS, how="left", maintain_order="left")
+    return Part(taken, aligned["boolean_value"].to_numpy().astype(np.bool_))
+
+
+def write_labels(fold: Fold, folder: RunFolder) -> None:
+    """labels/TASK.parquet of a fold: exactly MEDS' LabelSchema, all splits together."""
+    frames = [
+        part.cases.rows.select(KEYS).with_columns(pl.Series("boolean_value", part.labels))
+        for part in fold.parts.values()
+    ]
+    write_frame(pl.concat(frames).sort(KEYS), folder.labels(fold.task.name, fold.number))
+
+
+def fit_unit(fold: Fold, name: str, config: RunConfig, folder: RunFolder) -> None:
+    """Fit one model of one fold, calibrate it, keep it as a bundle and write its predictions.
+
+    Predictions are made by the bundle as it was read back from disk: by the code path that scoring uses. What is
+    already whole on disk is left as it is.
+
+    Args:
+        fold: the rows.
+        name: the model's name in the run.
+        config: the run.
+        folder: where bundle and predictions go.
+    """
+    task, number = fold.task.name, fold.number
+    if all(folder.predictions(task, name, split, number).exists() for split in (TUNING, HELD_OUT)):
+        return
+    place = folder.bundle(task, name, number)
+    if not (place / "model.json").exists():
+        _fit_bundle(fold, name, config, folder, place)
+    bundle = load_bundle(place)
+    for split in (TUNING, HELD_OUT):
+        part = fold.parts[split]
+        predictions = _prediction_frame(part, predict_risks(bundle, part.cases)["risk"], bundle.info.thresholds)
+        write_frame(predictions, folder.predictions(task, name, split, number))
+
+
+def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, place: Path) -> None:
+    settings = config.models[name]
+    if getattr(settings, "features", ()) is None:
+        settings = settings.model_copy(update={"features": config.features})
+    train, tuning = fold.parts[TRAIN], fold.parts[TUNING]
+    work = folder.work("fit", fold.task.name, f"{name}_{fold.number}")
+    work.mkdir(parents=True, exist_ok=True)
+    model = fit_model(
+        settings, train.cases, train.labels, tuning.cases, tuning.labels, seed=config.seed, folder=work
+    )
+    raw = model.predict(tuning.cases)
+    calibrator = fit_calibrator(raw, tuning.labels, tuning.cases.rows["subject_id"].to_numpy())
+    risks = calibrator.apply(raw)
+    save_bundle(
+        place,
+        model,
+        task=fold.task.model_dump(mode="json"),
+        calibrator=calibrator,
+        thresholds=_thresholds(fold, risks, config),
+        card=_card(fold, name, config),
+        cohort=RiskCohort.of_risks(_with_units(tuning.cases, risks)),
+    )
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _thresholds(fold: Fold, risks: npt.NDArray[np.float64], config: RunConfig) -> dict[str, object]:
+    """Alert thresholds from tuning rows; `operating` is the one that predicted_boolean_value uses."""
+    tuning = score_rows(_scored(fold.parts[TUNING], pl.Series(risks)))
+    info = task_info(fold.task)
+    rates = config.evaluation.alert_rates or info.alert_rates
+    found = choose_thresholds(tuning, rates, with_utility=info.has_utility and config.evaluation.utility)
+    return {
+        "operating": found[-1].value if found else 0.5,
+        "chosen": [asdict(threshold) for threshold in found],
+        "outcome": fold.threshold,
+    }
+
+
+def _card(fold: Fold, name: str, config: RunConfig) -> dict[str, object]:
+    """What a bundle says of its own making; the run's model card has the figures."""
+    return {
+        "run": config.name,
+        "model": name,
+        "task": fold.task.name,
+        "question": fold.task.question,
+        "fold": fold.number,
+        "seed": config.seed,
+        "rows": {split: int(part.labels.size) for split, part in fold.parts.items()},
+        "positive": {split: int(part.labels.sum()) for split, part in fold.parts.items()},
+        "use": "for research, not a diagnosis",
+    }
+
+
+def task_info(task: Task) -> TaskInfo:
+    """What the evaluation needs to know of a task."""
+    is_hourly = task.index.kind == "hourly"
+    return TaskInfo(
+        name=task.name,
+        alert_rates=task.alert_rates,
+        cadence_hours=1.0 if is_hourly else None,
+        has_utility=is_hourly and task.outcome.kind == "labelled_onset",
+    )
+
+
+def _with_units(cases: Cases, risks: npt.NDArray[np.float64]) -> pl.DataFrame:
+    units = cases.dataset.contacts().select("contact_id", "unit_id").unique("contact_id", maintain_order=True)
+    rows = cases.rows.join(units, on="contact_id", how="left", maintain_order="left")
+    return rows.select("subject_id", "unit_id").with_columns(pl.Series("risk", risks))
+
+
+def _scored(part: Part, risks: pl.Series) -> pl.DataFrame:
+    return part.cases.rows.select(KEYS).with_columns(
+        pl.Series("boolean_value", part.labels),
+        risks.cast(pl.Float64).alias("predicted_boolean_probability"),
+    )
+
+
+def _prediction_frame(part: Part, risks: pl.Series, thresholds: Mapping[str, Any]) -> pl.DataFrame:
+    """Exactly meds-evaluation's PredictionSchema."""
+    is_alert = (risks >= thresholds["operating"]).alias("predicted_boolean_value")
+    return (
+        _scored(part, risks)
+        .with_columns(pl.col("predicted_boolean_probability").cast(pl.Float32), is_alert)
+        .select(
+            *KEYS, "boolean_value", "predicted_boolean_value", "predicted_boolean_probability"
+        )
+    )

@@ -1,0 +1,196 @@
+"""The main job, step by step: labels, splits, models, figures, reasons, tracking, report. Every step can be resumed.
+
+A step writes its files beside their place and moves them in whole; a file that stands is a step that is done. So a
+run that was killed goes on where it stood, and gives what it would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from experiments.config import RunConfig, load_run_config, resolved_yaml
+from experiments.manifest import make_manifest
+from experiments.reasons import explain_fold, rows_to_explain
+from experiments.results import risks_by_horizon, task_metrics
+from experiments.run_folder import HELD_OUT, RunFolder, read_json, write_frame, write_json, write_text
+from experiments.splits import make_splits
+from experiments.study import KEYS, Fold, fit_unit, make_fold, write_labels
+from ontology.errors import ConfigurationError, Problem
+from phenotype.cases import ROWS, Cases
+from phenotype.labels import find_outcomes
+from phenotype.tasks import Task, load_task
+from phenotype.trajectory import Dataset, open_dataset
+from pipelines.progress import Progress
+
+
+def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
+    """From a dataset to a report.
+
+    Args:
+        config: what to run.
+        out: the run folder; one that a killed run left is gone on with.
+        progress: where steps are told.
+
+    Returns:
+        The report's index.html.
+
+    Raises:
+        ConfigurationError: the folder holds another run.
+        TaskError: a task cannot be learnt or judged with these data.
+    """
+    folder = RunFolder(out, config.n_folds)
+    dataset = open_dataset(config.dataset)
+    tasks = [load_task(name) for name in config.tasks]
+    with progress.step("opening the dataset"):
+        _open_folder(config, dataset, folder)
+    for task in tasks:
+        if not folder.outcomes(task.name).exists():
+            with progress.step(f"labels of {task.name}"):
+                _find_labels(dataset, task, folder)
+    if not folder.splits.exists():
+        with progress.step("splits"):
+            write_frame(make_splits(_all_rows(tasks, folder), dataset, config.splits), folder.splits)
+    for task in tasks:
+        _run_task(task, dataset, config, folder, progress)
+    _gather(tasks, config, folder, progress)
+    return _write_report(config, folder, progress, config.reasons.subjects)
+
+
+def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:
+    """The report of a finished run, written again with pages for further subjects.
+
+    Raises:
+        ConfigurationError: no finished run there.
+    """
+    if not (run_folder / "metrics.json").exists():
+        raise ConfigurationError(
+            Problem(
+                "no finished run here",
+                where=str(run_folder),
+                allowed="a folder that `pesta run` has finished",
+                next_step="run it again with `pesta run RUN.yaml --out` and this folder: it goes on where it stood",
+            )
+        )
+    config = load_run_config(run_folder / "run.yaml")
+    reasons = config.reasons.model_copy(update={"subjects": tuple(subjects)})
+    config = config.model_copy(update={"reasons": reasons})
+    folder = RunFolder(run_folder, config.n_folds)
+    dataset = open_dataset(config.dataset)
+    explained = [
+        _explain(_fold(task, dataset, folder, 0), config, folder, again=True) for task in map(load_task, config.tasks)
+    ]
+    write_frame(pl.concat(explained), folder.explanations)
+    return _write_report(config, folder, Progress(is_quiet=True), subjects)
+
+
+def _open_folder(config: RunConfig, dataset: Dataset, folder: RunFolder) -> None:
+    """Write run.yaml and the manifest, or see that those that stand are of this very run."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    resolved = resolved_yaml(config)
+    if folder.config.exists() and folder.config.read_text("utf-8") != resolved:
+        raise _another_run(folder, "its run.yaml differs from the configuration given")
+    manifest = make_manifest(config, dataset)
+    if folder.manifest.exists():
+        standing = read_json(folder.manifest)
+        for what in ("dataset", "ontology_digest", "code_digest"):
+            if standing[what] != manifest[what]:
+                raise _another_run(folder, f"its {what.replace('_', ' ')} differs from today's")
+        return
+    write_json(manifest, folder.manifest)
+    write_text(resolved, folder.config)
+
+
+def _another_run(folder: RunFolder, found: str) -> ConfigurationError:
+    return ConfigurationError(
+        Problem(
+            "this folder holds another run",
+            where=str(folder.path),
+            found=found,
+            allowed="a new folder, or one that this very configuration, dataset and code began",
+            next_step="give another --out, or remove the folder",
+        )
+    )
+
+
+def _find_labels(dataset: Dataset, task: Task, folder: RunFolder) -> None:
+    outcomes, attrition = find_outcomes(dataset, task)
+    write_frame(attrition, folder.attrition(task.name))
+    write_frame(outcomes, folder.outcomes(task.name))
+
+
+def _all_rows(tasks: Sequence[Task], folder: RunFolder) -> pl.DataFrame:
+    """Every determinable prediction row of every task, once."""
+    frames = [determinable(pl.read_parquet(folder.outcomes(task.name))) for task in tasks]
+    return pl.concat(frames).unique(KEYS, keep="first", maintain_order=True).sort(KEYS)
+
+
+def determinable(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The prediction rows (ROWS) of outcomes that say yes or no."""
+    return outcomes.filter(pl.col("exclusion_reason").is_null()).select(list(ROWS)).sort(KEYS)
+
+
+def _fold(task: Task, dataset: Dataset, folder: RunFolder, number: int, cases: Cases | None = None) -> Fold:
+    outcomes = pl.read_parquet(folder.outcomes(task.name))
+    return make_fold(
+        cases or Cases(dataset, determinable(outcomes)), outcomes, pl.read_parquet(folder.splits), task, number
+    )
+
+
+def _run_task(task: Task, dataset: Dataset, config: RunConfig, folder: RunFolder, progress: Progress) -> None:
+    """Fit, judge and explain every model of a task."""
+    metrics = folder.work("metrics", f"{task.name}.json")
+    if metrics.exists():
+        return
+    outcomes = pl.read_parquet(folder.outcomes(task.name))
+    cases = Cases(dataset, determinable(outcomes))
+    for number in range(config.n_folds):
+        fold = _fold(task, dataset, folder, number, cases)
+        write_labels(fold, folder)
+        for name in config.models:
+            with progress.step(f"{task.name}: {name}" + (f", fold {number}" if config.n_folds > 1 else "")):
+                fit_unit(fold, name, config, folder)
+    with progress.step(f"{task.name}: figures"):
+        record = task_metrics(task, cases, outcomes, pl.read_parquet(folder.attrition(task.name)), config, folder)
+        write_json(record, folder.work("figures", f"{task.name}.json"))
+    with progress.step(f"{task.name}: reasons"):
+        fold = _fold(task, dataset, folder, 0, cases)
+        write_frame(_explain(fold, config, folder), folder.work("reasons", f"{task.name}.parquet"))
+    write_json(record, metrics)
+
+
+def _explain(fold: Fold, config: RunConfig, folder: RunFolder, *, again: bool = False) -> pl.DataFrame:
+    task = fold.task.name
+    figures = folder.work("figures", f"{task}.json")
+    lead = read_json(folder.metrics)["tasks"][task]["lead_model"] if again else read_json(figures)["lead_model"]
+    shown = rows_to_explain(pl.read_parquet(folder.predictions(task, lead, HELD_OUT, fold.number)), config.reasons)
+    names = config.reasons.models or tuple(config.models)
+    return pl.concat([explain_fold(fold, name, config.reasons, folder, shown) for name in names])
+
+
+def _gather(tasks: Sequence[Task], config: RunConfig, folder: RunFolder, progress: Progress) -> None:
+    """metrics.json, risks.parquet and explanations.parquet from the tasks' own files; then MLflow."""
+    if folder.metrics.exists():
+        return
+    explained = [pl.read_parquet(folder.work("reasons", f"{task.name}.parquet")) for task in tasks]
+    write_frame(pl.concat(explained), folder.explanations)
+    write_frame(risks_by_horizon(tasks, config, folder), folder.risks)
+    manifest = read_json(folder.manifest)
+    write_json(manifest | {"outer_folds_scored": manifest["outer_folds_scored"] + 1}, folder.manifest)
+    records = {task.name: read_json(folder.work("metrics", f"{task.name}.json")) for task in tasks}
+    write_json({"format": 1, "tasks": records}, folder.metrics)
+
+
+def _write_report(config: RunConfig, folder: RunFolder, progress: Progress, subjects: Sequence[int]) -> Path:
+    from pipelines.render.report import render_report
+
+    with progress.step("report"):
+        return render_report(
+            folder.path,
+            open_dataset(config.dataset),
+            subjects=subjects,
+            n_highest=config.reasons.n_highest,
+            n_lowest=config.reasons.n_lowest,
+        )
