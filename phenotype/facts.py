@@ -20,8 +20,8 @@ class Facts:
     Attributes:
         codes: the codes in alphabetical order; a code's number is its place here.
         n_subjects: how many subjects were asked for.
-        dated: subject_number, code_number (Int64), known_time (Int64 microseconds), numeric_value (nullable);
-            births and deaths left out.
+        dated: subject_number, code_number (Int64), known_time (Int64 microseconds), numeric_value (null where
+            it is no finite number); births and deaths left out.
         static: subject_number, code_number, numeric_value of facts without a time.
         births: subject_number, birth_time, known_time (Int64 microseconds).
     """
@@ -51,7 +51,7 @@ def collect_facts(events: pl.LazyFrame, subjects: pl.DataFrame, exclude: tuple[s
             "subject_id",
             known_time().dt.cast_time_unit("us").to_physical().alias("known_time"),
             pl.col("code").cast(pl.Categorical),
-            "numeric_value",
+            pl.when(pl.col("numeric_value").is_finite()).then("numeric_value"),
         )
         .join(numbered, on="subject_id")
         .filter(

@@ -95,13 +95,11 @@ def _checked(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _grouped(facts: Facts) -> GroupedEvents:
-    value = facts.dated["numeric_value"].fill_null(float("nan")).to_numpy() + np.float32(0)
-    value[~np.isfinite(value)] = np.nan
     return group_events(
         facts.dated["subject_number"].to_numpy().astype(np.int64),
         facts.dated["code_number"].to_numpy(),
         facts.dated["known_time"].to_numpy(),
-        value,
+        facts.dated["numeric_value"].fill_null(float("nan")).to_numpy() + np.float32(0),
         n_subjects=facts.n_subjects,
     )
 
@@ -170,14 +168,16 @@ def _columns(
         .then(pl.lit("full history"))
         .otherwise(pl.col("window").str.replace(r"(\d+)", "${1} "))
     )
-    is_static = pl.col("window") == ""
+    has_window = pl.col("window") != ""
+    parts = [
+        "code",
+        pl.when(pl.col("aggregation") != "age").then("aggregation"),
+        pl.when(has_window).then("window"),
+    ]
     return columns.with_columns(
-        pl.when(is_static)
-        .then("code")
-        .otherwise(pl.concat_str("code", "aggregation", "window", separator=" · "))
-        .alias("name"),
-        pl.when(is_static)
-        .then(label)
-        .otherwise(pl.concat_str(label, in_words, time_span, separator=" · "))
+        pl.concat_str(parts, separator=" · ", ignore_nulls=True).alias("name"),
+        pl.when(has_window)
+        .then(pl.concat_str(label, in_words, time_span, separator=" · "))
+        .otherwise(label)
         .alias("label"),
     ).select(COLUMNS.names())
