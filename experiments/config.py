@@ -31,7 +31,8 @@ class ReasonsConfig(Settings):
         n_highest: held-out subjects with the highest risk, per task.
         n_lowest: held-out subjects with the lowest risk, per task.
         subjects: further subject ids, wherever they were split.
-        n_population: held-out rows drawn at random, for the cohort's own ranking of reasons (trees and linear only).
+        n_population: held-out rows drawn at random, for the cohort's own ranking of reasons (trees and
+            linear only).
     """
 
     models: tuple[str, ...] = ()
@@ -59,7 +60,8 @@ class EngineConfig(Settings):
     """What runs the fits of tasks and folds.
 
     Attributes:
-        kind: `inline` in this process one after another; `local` in worker processes; `dask` on a cluster with open
+        kind: `inline` in this process one after another; `local` in worker processes; `dask` on a cluster
+            with open
             ports; `slurm` as job arrays.
         workers: worker processes or jobs at a time.
         address: Dask's scheduler address.
@@ -141,7 +143,9 @@ def with_overrides(content: dict[str, Any], overrides: Sequence[str]) -> dict[st
         for parent in parents:
             place = place.setdefault(parent, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict):
-            faults.append(Problem("this key holds no keys", where=f"--set {key}", allowed="a key of a mapping"))
+            faults.append(
+                Problem("this key holds no keys", where=f"--set {key}", allowed="a key of a mapping")
+            )
             continue
         place[last] = yaml.safe_load(value)
     if faults:

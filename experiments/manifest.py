@@ -1,4 +1,4 @@
-"""What a run was made of: digests of data, ontology and code, versions and seeds, so that it can be made again."""
+"""What a run was made of: digests of data, ontology and code, versions and seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def make_manifest(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
         dataset: its data.
 
     Returns:
-        run, dataset (name, digest), ontology_digest, code_digest, versions, seed, and outer_folds_scored (how often
+        run, dataset (name, digest), ontology_digest, code_digest, versions, seed, and outer_folds_scored
+        (how often
         held-out rows were judged: 0 so far).
     """
     return {

@@ -43,8 +43,10 @@ def rows_to_explain(predictions: pl.DataFrame, config: ReasonsConfig) -> pl.Data
     return peaks.with_columns(group.alias("group")).drop_nulls("group")
 
 
-def explain_fold(fold: Fold, model: str, config: ReasonsConfig, folder: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
-    """The reasons of one model for the rows that are shown and, where they cost little, for a sample of the rest.
+def explain_fold(
+    fold: Fold, model: str, config: ReasonsConfig, folder: RunFolder, shown: pl.DataFrame
+) -> pl.DataFrame:
+    """The reasons of one model for the rows with a page and, where they cost little, for a sample.
 
     Args:
         fold: the fold whose held-out rows are explained.
@@ -60,7 +62,9 @@ def explain_fold(fold: Fold, model: str, config: ReasonsConfig, folder: RunFolde
     cases = fold.parts[HELD_OUT].cases
     chosen = shown.select(KEYS)
     if _is_cheap(bundle_folder):
-        sample = cases.rows.select(KEYS).sample(min(config.n_population, cases.rows.height), seed=0, shuffle=True)
+        sample = cases.rows.select(KEYS).sample(
+            min(config.n_population, cases.rows.height), seed=0, shuffle=True
+        )
         chosen = pl.concat([chosen, sample]).unique(KEYS)
     explained = explain_cases(bundle_folder, cases.take(chosen))
     return explained.with_columns(pl.lit(f"{fold.task.name}/{model}").alias("model"))

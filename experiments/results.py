@@ -19,7 +19,13 @@ RISK = "predicted_boolean_probability"
 
 
 def task_metrics(
-    task: Task, cases: Cases, outcomes: pl.DataFrame, attrition: pl.DataFrame, config: RunConfig, folder: RunFolder
+    task: Task,
+    cases: Cases,
+    *,
+    outcomes: pl.DataFrame,
+    attrition: pl.DataFrame,
+    config: RunConfig,
+    folder: RunFolder,
 ) -> dict[str, Any]:
     """The record of one task in metrics.json.
 
@@ -31,7 +37,9 @@ def task_metrics(
         config: the run.
         folder: where predictions and labels lie.
     """
-    hours = outcomes.select(*KEYS, pl.when(pl.col("event") == task.event).then("event_hours").alias("event_hours"))
+    hours = outcomes.select(
+        *KEYS, pl.when(pl.col("event") == task.event).then("event_hours").alias("event_hours")
+    )
     predictions = {
         name: [_fold_predictions(task, name, fold, hours, folder) for fold in range(config.n_folds)]
         for name in config.models
@@ -63,7 +71,9 @@ def lead_model(predictions: dict[str, list[FoldPredictions]]) -> str:
 
     def tuning_auroc(folds: Sequence[FoldPredictions]) -> float:
         frames = [fold.tuning for fold in folds]
-        return sum(float(roc_auc_score(frame["boolean_value"], frame[RISK])) for frame in frames) / len(frames)
+        return sum(float(roc_auc_score(frame["boolean_value"], frame[RISK])) for frame in frames) / len(
+            frames
+        )
 
     return max(predictions, key=lambda name: tuning_auroc(predictions[name]))
 
@@ -72,7 +82,8 @@ def risks_by_horizon(tasks: Sequence[Task], config: RunConfig, folder: RunFolder
     """Held-out risks of all tasks and models.
 
     Returns:
-        subject_id, prediction_time, task, model, horizon_hours (null where the stay's end is the horizon), risk.
+        subject_id, prediction_time, task, model, horizon_hours (null where the stay's end is the horizon),
+        risk.
     """
     frames = [
         pl.read_parquet(folder.predictions(task.name, model, HELD_OUT, fold)).select(
@@ -89,7 +100,9 @@ def risks_by_horizon(tasks: Sequence[Task], config: RunConfig, folder: RunFolder
     return pl.concat(frames).sort("task", "model", *KEYS)
 
 
-def _fold_predictions(task: Task, model: str, fold: int, hours: pl.DataFrame, folder: RunFolder) -> FoldPredictions:
+def _fold_predictions(
+    task: Task, model: str, fold: int, hours: pl.DataFrame, folder: RunFolder
+) -> FoldPredictions:
     held_out, tuning = (
         pl.read_parquet(folder.predictions(task.name, model, split, fold)).join(
             hours, on=KEYS, how="left", maintain_order="left"

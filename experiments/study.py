@@ -1,4 +1,4 @@
-"""One task on one fold: rows and labels of each split, fitting, calibrating, predicting, and what is written of it."""
+"""One task on one fold: its rows and labels, and each model fitted, calibrated, kept and applied."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Fold:
     Attributes:
         task: what is asked.
         number: the fold.
-        threshold: the outcome's fitted threshold (prolonged stay), from training rows; None where there is none.
+        threshold: the outcome's fitted threshold (prolonged stay), from training rows; None where there is
+            none.
         parts: split name -> rows and labels.
     """
 
@@ -113,7 +114,8 @@ def write_labels(fold: Fold, folder: RunFolder) -> None:
 def fit_unit(fold: Fold, name: str, config: RunConfig, folder: RunFolder) -> None:
     """Fit one model of one fold, calibrate it, keep it as a bundle and write its predictions.
 
-    Predictions are made by the bundle as it was read back from disk: by the code path that scoring uses. What is
+    Predictions are made by the bundle as it was read back from disk: by the code path that scoring uses.
+    What is
     already whole on disk is left as it is.
 
     Args:
@@ -131,7 +133,9 @@ def fit_unit(fold: Fold, name: str, config: RunConfig, folder: RunFolder) -> Non
     bundle = load_bundle(place)
     for split in (TUNING, HELD_OUT):
         part = fold.parts[split]
-        predictions = _prediction_frame(part, predict_risks(bundle, part.cases)["risk"], bundle.info.thresholds)
+        predictions = _prediction_frame(
+            part, predict_risks(bundle, part.cases)["risk"], bundle.info.thresholds
+        )
         write_frame(predictions, folder.predictions(task, name, split, number))
 
 
@@ -218,7 +222,5 @@ def _prediction_frame(part: Part, risks: pl.Series, thresholds: Mapping[str, Any
     return (
         _scored(part, risks)
         .with_columns(pl.col("predicted_boolean_probability").cast(pl.Float32), is_alert)
-        .select(
-            *KEYS, "boolean_value", "predicted_boolean_value", "predicted_boolean_probability"
-        )
+        .select(*KEYS, "boolean_value", "predicted_boolean_value", "predicted_boolean_probability")
     )

@@ -19,16 +19,14 @@ def subject_facts(cases: Cases) -> pl.DataFrame:
         cases: prediction rows over a dataset.
 
     Returns:
-        The rows in order with subject_id, prediction_time, sex (text or null), age (years at the prediction time,
+        The rows in order with subject_id, prediction_time, sex (text or null), age (years at the prediction
+        time,
         or null) and hospital_id (of the contact, or null).
     """
     subjects = cases.rows.select("subject_id").unique()
     facts = (
         cases.dataset.events()
-        .filter(
-            pl.col("code").str.starts_with(SEX_PREFIX)
-            | pl.col("code").is_in([BIRTH_CODE, AGE_CODE])
-        )
+        .filter(pl.col("code").str.starts_with(SEX_PREFIX) | pl.col("code").is_in([BIRTH_CODE, AGE_CODE]))
         .join(subjects.lazy(), on="subject_id", how="semi")
         .select("subject_id", "code", "time", "numeric_value")
         .collect()
@@ -41,8 +39,12 @@ def subject_facts(cases: Cases) -> pl.DataFrame:
         "sex",
     )
     birth = _first(facts.filter(pl.col("code") == BIRTH_CODE).rename({"time": "birth_time"}), "birth_time")
-    stated = _first(facts.filter(pl.col("code") == AGE_CODE).rename({"numeric_value": "stated_age"}), "stated_age")
-    hospitals = cases.dataset.contacts().select("contact_id", "hospital_id").unique("contact_id", maintain_order=True)
+    stated = _first(
+        facts.filter(pl.col("code") == AGE_CODE).rename({"numeric_value": "stated_age"}), "stated_age"
+    )
+    hospitals = (
+        cases.dataset.contacts().select("contact_id", "hospital_id").unique("contact_id", maintain_order=True)
+    )
     lived_days = (pl.col("prediction_time") - pl.col("birth_time")).dt.total_seconds() / 86_400
     rows = cases.rows
     for found in (sex, birth, stated):

@@ -54,7 +54,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ConfigurationError(Problem("no such file", where=str(path), next_step="check the path")) from None
+        raise ConfigurationError(
+            Problem("no such file", where=str(path), next_step="check the path")
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -62,7 +64,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(Problem("not a YAML file", where=line, found=str(reason))) from None
     if not isinstance(content, dict):
         raise ConfigurationError(
-            Problem("not a mapping of keys", where=str(path), found=type(content).__name__, allowed="key: value lines")
+            Problem(
+                "not a mapping of keys",
+                where=str(path),
+                found=type(content).__name__,
+                allowed="key: value lines",
+            )
         )
     return content
 

@@ -1,4 +1,4 @@
-"""The one error family: every problem says what, where, what was found, what is allowed, and the next step."""
+"""The one error family: what is wrong, where, what was found, what is allowed, and the next step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ class Problem:
 
     def __str__(self) -> str:
         """The problem as indented lines, empty parts left out."""
-        parts = [("where", self.where), ("found", self.found), ("allowed", self.allowed), ("do", self.next_step)]
+        parts = [
+            ("where", self.where),
+            ("found", self.found),
+            ("allowed", self.allowed),
+            ("do", self.next_step),
+        ]
         return "\n".join([self.what, *(f"  {name}: {text}" for name, text in parts if text)])
 
 

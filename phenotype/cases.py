@@ -1,4 +1,4 @@
-"""What a model is asked: prediction rows over a dataset, with the features and events that they need made once."""
+"""What a model is asked: prediction rows over a dataset, with the features that they need made once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Cases:
 
     Attributes:
         dataset: where the trajectories are.
-        rows: columns of ROWS, unique and sorted by (subject_id, prediction_time); contact_id may be null. A model
+        rows: columns of ROWS, unique and sorted by (subject_id, prediction_time); contact_id may be null. A
+            model
             returns one risk a row, in this order.
     """
 
@@ -61,6 +62,8 @@ class Cases:
             rows: a subset of `self.rows` by (subject_id, prediction_time), with the columns of ROWS.
         """
         keys = ["subject_id", "prediction_time"]
-        numbered = self.rows.with_row_index("_row").join(rows.select(keys), on=keys, how="semi", maintain_order="left")
+        numbered = self.rows.with_row_index("_row").join(
+            rows.select(keys), on=keys, how="semi", maintain_order="left"
+        )
         kept = {key: matrix.take_rows(numbered["_row"].to_numpy()) for key, matrix in self._features.items()}
         return Cases(self.dataset, numbered.drop("_row"), kept)

@@ -3,7 +3,8 @@
 Instants are naive microseconds; an event with a null time is a static fact. A fact can be known from
 `known_time` on, or from `time` where `known_time` is null.
 
-**Source:** MEDS 0.4 (`meds.DataSchema`); four columns are added to it: known_time, unit, contact_id, lineage_id.
+**Source:** MEDS 0.4 (`meds.DataSchema`); four columns are added to it: known_time, unit, contact_id,
+lineage_id.
 """
 
 from __future__ import annotations
@@ -38,7 +39,16 @@ EVENTS = pl.Schema(
         "lineage_id": pl.Int64,
     }
 )
-EVENT_ORDER = ["subject_id", "time", "code", "known_time", "numeric_value", "text_value", "unit", "contact_id"]
+EVENT_ORDER = [
+    "subject_id",
+    "time",
+    "code",
+    "known_time",
+    "numeric_value",
+    "text_value",
+    "unit",
+    "contact_id",
+]
 """The canonical order of events: nulls first; lineage_id is no fact about the patient and orders nothing."""
 
 CONTACTS = pl.Schema(
@@ -142,11 +152,15 @@ class Dataset:
 
     def _table(self, name: str, schema: pl.Schema) -> pl.DataFrame:
         file = self.path / name
-        return _with_schema(pl.scan_parquet(file), schema).collect() if file.exists() else pl.DataFrame(schema=schema)
+        return (
+            _with_schema(pl.scan_parquet(file), schema).collect()
+            if file.exists()
+            else pl.DataFrame(schema=schema)
+        )
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of all facts: events, contacts and observation windows, whatever the shards or row order."""
+        """The sha256 of events, contacts and observation windows, whatever the shards or row order."""
         total = hashlib.sha256()
         total.update(frame_digest(self.events().drop("lineage_id").collect()).encode())
         total.update(frame_digest(self.contacts()).encode())
@@ -168,19 +182,21 @@ def open_dataset(path: Path) -> Dataset:
                 where=str(path),
                 found="a folder without data/*.parquet" if Path(path).is_dir() else "no such folder",
                 allowed="a folder with data/<shard>.parquet, as `pesta ingest` writes it",
-                next_step="check the path, or make the dataset with `pesta ingest MAPPING INPUT --out DATASET`",
+                next_step="check the path, or make one: `pesta ingest MAPPING INPUT --out DATASET`",
             )
         )
     return dataset
 
 
 def frame_digest(frame: pl.DataFrame) -> str:
-    """The sha256 of a frame's rows as a multiset: equal for any row order, different for any changed value."""
+    """The sha256 of a frame's rows: equal for any row order, different for any changed value."""
     columns = sorted(frame.columns)
     ordered = frame.select(columns).sort(columns, nulls_last=False, maintain_order=False)
     digest = hashlib.sha256(",".join(columns).encode())
     for start in range(0, max(ordered.height, 1), 1_000_000):
-        digest.update(ordered.slice(start, 1_000_000).write_csv(include_header=False, float_precision=None).encode())
+        digest.update(
+            ordered.slice(start, 1_000_000).write_csv(include_header=False, float_precision=None).encode()
+        )
     return digest.hexdigest()
 
 
@@ -188,6 +204,7 @@ def _with_schema(frame: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:
     """The frame with exactly the columns of a schema: extra ones dropped, missing ones null."""
     present = set(frame.collect_schema().names())
     columns = [
-        (pl.col(name) if name in present else pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items()
+        (pl.col(name) if name in present else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in schema.items()
     ]
     return frame.select(columns)

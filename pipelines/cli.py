@@ -26,10 +26,15 @@ app = typer.Typer(
 Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Key = Annotated[
-    Path | None, typer.Option("--key", help="The project's pseudonym key; made beside the dataset where absent.")
+    Path | None,
+    typer.Option("--key", help="The project's pseudonym key; made beside the dataset where absent."),
 ]
-Subjects = Annotated[list[int] | None, typer.Option("--subject", help="A subject to report on; may be repeated.")]
-Shards = Annotated[int | None, typer.Option("--shards", min=1, help="Event files to write; by size where not given.")]
+Subjects = Annotated[
+    list[int] | None, typer.Option("--subject", help="A subject to report on; may be repeated.")
+]
+Shards = Annotated[
+    int | None, typer.Option("--shards", min=1, help="Event files to write; by size where not given.")
+]
 
 
 @app.callback()
@@ -77,13 +82,16 @@ def simulate(
 @app.command()
 def ingest(
     mapping: Annotated[str, typer.Argument(help="A mapping's name (configs/sources) or its YAML file.")],
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The folder or file that holds the tables.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="The folder or file that holds the tables.")
+    ],
     *,
     out: Out,
     shards: Shards = None,
     key: Key = None,
     quarantine: Annotated[
-        Path | None, typer.Option(help="A folder for the rejected rows as sent (mode 700); not kept without it.")
+        Path | None,
+        typer.Option(help="A folder for the rejected rows as sent (mode 700); not kept without it."),
     ] = None,
     max_reject_share: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Stop above this share of rejected rows.")
@@ -126,7 +134,9 @@ def check(
 
 @app.command()
 def run(
-    config: Annotated[str, typer.Argument(metavar="RUN", help="A run's YAML file or its name in configs/runs.")],
+    config: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's YAML file or its name in configs/runs.")
+    ],
     *,
     out: Out,
     overrides: Annotated[
@@ -181,7 +191,9 @@ def main() -> None:
         if is_verbose:
             raise
         noun = "problem" if len(error.problems) == 1 else "problems"
-        sys.stderr.write(f"pesta: {len(error.problems)} {noun}\n\n" + "\n\n".join(map(str, error.problems)) + "\n")
+        sys.stderr.write(
+            f"pesta: {len(error.problems)} {noun}\n\n" + "\n\n".join(map(str, error.problems)) + "\n"
+        )
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.stderr.write("pesta: interrupted; the same command goes on where it stood\n")

@@ -1,7 +1,7 @@
-"""The main job, step by step: labels, splits, models, figures, reasons, tracking, report. Every step can be resumed.
+"""The main job, step by step: labels, splits, models, figures, reasons, tracking, report.
 
-A step writes its files beside their place and moves them in whole; a file that stands is a step that is done. So a
-run that was killed goes on where it stood, and gives what it would have given.
+A step writes its files beside their place and moves them in whole; a file that stands is a step that is
+done. So a run that was killed goes on where it stood, and gives what it would have given.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from phenotype.cases import ROWS, Cases
 from phenotype.labels import find_outcomes
 from phenotype.tasks import Task, load_task
 from phenotype.trajectory import Dataset, open_dataset
+from pipelines.engine import make_executor
 from pipelines.progress import Progress
 
 
@@ -53,9 +54,17 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
     if not folder.splits.exists():
         with progress.step("splits"):
             write_frame(make_splits(_all_rows(tasks, folder), dataset, config.splits), folder.splits)
+    with make_executor(config.engine, folder.work("engine")) as executor:
+        jobs = [
+            executor.submit(fit_fold, config, out, name, number, progress)
+            for name in config.tasks
+            for number in range(config.n_folds)
+        ]
+        for job in jobs:
+            job.result()
     for task in tasks:
-        _run_task(task, dataset, config, folder, progress)
-    _gather(tasks, config, folder, progress)
+        _judge(task, dataset, config, folder, progress)
+    _gather(tasks, config, folder)
     return _write_report(config, folder, progress, config.reasons.subjects)
 
 
@@ -71,7 +80,7 @@ def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:
                 "no finished run here",
                 where=str(run_folder),
                 allowed="a folder that `pesta run` has finished",
-                next_step="run it again with `pesta run RUN.yaml --out` and this folder: it goes on where it stood",
+                next_step="run it again into this folder: `pesta run` goes on where it stood",
             )
         )
     config = load_run_config(run_folder / "run.yaml")
@@ -79,8 +88,10 @@ def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:
     config = config.model_copy(update={"reasons": reasons})
     folder = RunFolder(run_folder, config.n_folds)
     dataset = open_dataset(config.dataset)
+    records = read_json(folder.metrics)["tasks"]
     explained = [
-        _explain(_fold(task, dataset, folder, 0), config, folder, again=True) for task in map(load_task, config.tasks)
+        _explain(_fold(task, dataset, folder, 0), records[task.name]["lead_model"], config, folder)
+        for task in map(load_task, config.tasks)
     ]
     write_frame(pl.concat(explained), folder.explanations)
     return _write_report(config, folder, Progress(is_quiet=True), subjects)
@@ -132,46 +143,64 @@ def determinable(outcomes: pl.DataFrame) -> pl.DataFrame:
     return outcomes.filter(pl.col("exclusion_reason").is_null()).select(list(ROWS)).sort(KEYS)
 
 
-def _fold(task: Task, dataset: Dataset, folder: RunFolder, number: int, cases: Cases | None = None) -> Fold:
-    outcomes = pl.read_parquet(folder.outcomes(task.name))
-    return make_fold(
-        cases or Cases(dataset, determinable(outcomes)), outcomes, pl.read_parquet(folder.splits), task, number
-    )
-
-
-def _run_task(task: Task, dataset: Dataset, config: RunConfig, folder: RunFolder, progress: Progress) -> None:
-    """Fit, judge and explain every model of a task."""
-    metrics = folder.work("metrics", f"{task.name}.json")
-    if metrics.exists():
-        return
+def _fold(task: Task, dataset: Dataset, folder: RunFolder, number: int) -> Fold:
     outcomes = pl.read_parquet(folder.outcomes(task.name))
     cases = Cases(dataset, determinable(outcomes))
-    for number in range(config.n_folds):
-        fold = _fold(task, dataset, folder, number, cases)
-        write_labels(fold, folder)
-        for name in config.models:
-            with progress.step(f"{task.name}: {name}" + (f", fold {number}" if config.n_folds > 1 else "")):
-                fit_unit(fold, name, config, folder)
-    with progress.step(f"{task.name}: figures"):
-        record = task_metrics(task, cases, outcomes, pl.read_parquet(folder.attrition(task.name)), config, folder)
-        write_json(record, folder.work("figures", f"{task.name}.json"))
-    with progress.step(f"{task.name}: reasons"):
-        fold = _fold(task, dataset, folder, 0, cases)
-        write_frame(_explain(fold, config, folder), folder.work("reasons", f"{task.name}.parquet"))
-    write_json(record, metrics)
+    return make_fold(cases, outcomes, pl.read_parquet(folder.splits), task, number)
 
 
-def _explain(fold: Fold, config: RunConfig, folder: RunFolder, *, again: bool = False) -> pl.DataFrame:
-    task = fold.task.name
-    figures = folder.work("figures", f"{task}.json")
-    lead = read_json(folder.metrics)["tasks"][task]["lead_model"] if again else read_json(figures)["lead_model"]
-    shown = rows_to_explain(pl.read_parquet(folder.predictions(task, lead, HELD_OUT, fold.number)), config.reasons)
+def fit_fold(config: RunConfig, out: Path, task_name: str, number: int, progress: Progress) -> None:
+    """Fit every model of one task on one fold: a job that any executor can run, and run again.
+
+    Args:
+        config: the run.
+        out: the run folder, with outcomes and splits in place.
+        task_name: as in the configuration.
+        number: the fold.
+        progress: where steps are told.
+    """
+    folder = RunFolder(out, config.n_folds)
+    task = load_task(task_name)
+    fold = _fold(task, open_dataset(config.dataset), folder, number)
+    write_labels(fold, folder)
+    for name in config.models:
+        with progress.step(f"{task.name}: {name}" + (f", fold {number}" if config.n_folds > 1 else "")):
+            fit_unit(fold, name, config, folder)
+
+
+def _judge(task: Task, dataset: Dataset, config: RunConfig, folder: RunFolder, progress: Progress) -> None:
+    """The figures and reasons of a task whose models are fitted."""
+    figures, reasons = (
+        folder.work("figures", f"{task.name}.json"),
+        folder.work("reasons", f"{task.name}.parquet"),
+    )
+    if not figures.exists():
+        with progress.step(f"{task.name}: figures"):
+            outcomes, attrition = (
+                pl.read_parquet(file) for file in (folder.outcomes(task.name), folder.attrition(task.name))
+            )
+            cases = Cases(dataset, determinable(outcomes))
+            write_json(
+                task_metrics(
+                    task, cases, outcomes=outcomes, attrition=attrition, config=config, folder=folder
+                ),
+                figures,
+            )
+    if not reasons.exists():
+        with progress.step(f"{task.name}: reasons"):
+            lead = read_json(figures)["lead_model"]
+            write_frame(_explain(_fold(task, dataset, folder, 0), lead, config, folder), reasons)
+
+
+def _explain(fold: Fold, lead: str, config: RunConfig, folder: RunFolder) -> pl.DataFrame:
+    predictions = pl.read_parquet(folder.predictions(fold.task.name, lead, HELD_OUT, fold.number))
+    shown = rows_to_explain(predictions, config.reasons)
     names = config.reasons.models or tuple(config.models)
     return pl.concat([explain_fold(fold, name, config.reasons, folder, shown) for name in names])
 
 
-def _gather(tasks: Sequence[Task], config: RunConfig, folder: RunFolder, progress: Progress) -> None:
-    """metrics.json, risks.parquet and explanations.parquet from the tasks' own files; then MLflow."""
+def _gather(tasks: Sequence[Task], config: RunConfig, folder: RunFolder) -> None:
+    """metrics.json, risks.parquet and explanations.parquet from the tasks' own files."""
     if folder.metrics.exists():
         return
     explained = [pl.read_parquet(folder.work("reasons", f"{task.name}.parquet")) for task in tasks]
@@ -179,7 +208,7 @@ def _gather(tasks: Sequence[Task], config: RunConfig, folder: RunFolder, progres
     write_frame(risks_by_horizon(tasks, config, folder), folder.risks)
     manifest = read_json(folder.manifest)
     write_json(manifest | {"outer_folds_scored": manifest["outer_folds_scored"] + 1}, folder.manifest)
-    records = {task.name: read_json(folder.work("metrics", f"{task.name}.json")) for task in tasks}
+    records = {task.name: read_json(folder.work("figures", f"{task.name}.json")) for task in tasks}
     write_json({"format": 1, "tasks": records}, folder.metrics)
 
 

@@ -52,4 +52,9 @@ def score_dataset(bundle_folder: Path, dataset_folder: Path, out: Path) -> int:
 def prediction_rows(dataset_outcomes: pl.DataFrame) -> pl.DataFrame:
     """All rows with a prediction time, whether or not their outcome is known."""
     keys = ["subject_id", "prediction_time"]
-    return dataset_outcomes.drop_nulls("prediction_time").select(list(ROWS)).unique(keys, keep="first").sort(keys)
+    return (
+        dataset_outcomes.drop_nulls("prediction_time")
+        .select(list(ROWS))
+        .unique(keys, keep="first")
+        .sort(keys)
+    )
