@@ -1,0 +1,102 @@
+"""Every promise in turn, each in a process of its own: resumable, and ending in a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One line of what Pesta must show.
+
+    Attributes:
+        name: of its results in the output folder.
+        text: what is promised.
+        command: a script beside this file, or a pytest selection that begins with "tests/".
+    """
+
+    name: str
+    text: str
+    command: tuple[str, ...]
+
+
+PROMISES = (
+    Promise("help", "`pesta --help` in under 0.5 s", ("help_speed.py",)),
+    Promise("bad-input", "bad input: a message or a counted reason for each kind", ("tests/journey/test_bad_input.py",)),
+    Promise("schemas", "events, labels, predictions pass the schema classes of meds and meds-evaluation",
+            ("tests/journey/test_main_job.py",)),
+    Promise("simulator", "3,000 patients in under 30 s, same bytes; logistic regression on counts 0.05 below Bayes",
+            ("simulator.py",)),
+    Promise("ingest-speed", "CSV at 390,000 rows/s or more", ("ingest_speed.py",)),
+    Promise("features-speed", "5 M events: four aggregations < 4 s and 1 GB, ten < 15 s and 2 GB, cells right",
+            ("features_speed.py",)),
+    Promise("sources", "open data sets ingest, accounting closed, counts as published", ("sources.py",)),
+    Promise("raw-equals-parquet", "one-file-a-patient folders and parquet give identical events",
+            ("raw_equals_parquet.py",)),
+    Promise("meds-tools", "a tool of the MEDS ecosystem reads the dataset unchanged", ("meds_tools.py",)),
+    Promise("invariance", "future events change nothing; shuffled rows and 1, 2, 7 shards give equal digests",
+            ("invariance.py",)),
+    Promise("resume", "killed five times, a run ends with the same predictions", ("resume_after_kill.py",)),
+    Promise("physionet-2012", "LightGBM AUROC >= 0.865, AUPRC >= 0.540 over the five folds", ("physionet_2012.py",)),
+    Promise("physionet-2019", "LightGBM hourly AUROC >= 0.80, utility >= 0.40", ("physionet_2019.py",)),
+    Promise("leakage", "the four contrasts of leakage on the simulated hospital", ("leakage.py",)),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("verify"))
+    parser.add_argument("--only", nargs="*", help="names of promises; all without it")
+    parser.add_argument("--again", action="store_true", help="run what was already shown, too")
+    given = parser.parse_args()
+    chosen = [promise for promise in PROMISES if not given.only or promise.name in given.only]
+    for promise in chosen:
+        record = given.out / f"{promise.name}.json"
+        if record.exists() and json.loads(record.read_text())["is_shown"] and not given.again:
+            continue
+        print(f"{promise.name}: {promise.text} ...", flush=True)
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps(_run(promise, given.out)))
+    sys.exit(_table(chosen, given.out))
+
+
+def _run(promise: Promise, out: Path) -> dict[str, object]:
+    started = time.perf_counter()
+    if promise.command[0].startswith("tests/"):
+        command = [sys.executable, "-m", "pytest", "-q", *promise.command]
+    else:
+        script, *rest = promise.command
+        command = [sys.executable, str(HERE / script), "--out", str(out / promise.name), *rest]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=HERE.parents[1], check=False
+    )
+    lines = done.stdout.strip().splitlines() or [""]
+    result: dict[str, object] = {"is_shown": done.returncode == 0, "figures": lines[-1]}
+    if lines[-1].startswith("{"):
+        result = json.loads(lines[-1])
+    (out / f"{promise.name}.log").write_text(done.stdout)
+    return result | {"seconds": round(time.perf_counter() - started, 1)}
+
+
+def _table(chosen: list[Promise], out: Path) -> int:
+    words = {True: "shown", False: "NOT SHOWN", None: "not run"}
+    print("\n| promise | result | figures | s |\n|---|---|---|---|")
+    is_good = True
+    for promise in chosen:
+        record = json.loads((out / f"{promise.name}.json").read_text())
+        is_good &= record["is_shown"] is not False
+        figures = str(record["figures"]).replace("\n", " ").replace("|", "/")
+        print(f"| {promise.text} | {words[record['is_shown']]} | {figures} | {record['seconds']} |")
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    main()
