@@ -6,8 +6,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from phenotype.tasks import Task
-
 
 class EvaluationConfig(BaseModel):
     """How models are judged.
@@ -59,14 +57,3 @@ class TaskInfo(BaseModel):
     alert_rates: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1)
     cadence_hours: float | None = None
     has_utility: bool = False
-
-    @classmethod
-    def of(cls, task: Task) -> TaskInfo:
-        """What `task` says about its own evaluation."""
-        is_hourly = task.index.kind == "hourly"
-        return cls(
-            name=task.name,
-            alert_rates=task.alert_rates,
-            cadence_hours=1.0 if is_hourly else None,
-            has_utility=is_hourly and task.outcome.kind == "labelled_onset",
-        )
