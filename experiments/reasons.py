@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 
@@ -11,6 +12,10 @@ from experiments.run_folder import HELD_OUT, RunFolder
 from experiments.study import KEYS, Fold
 from phenotype.bundle import load_bundle
 from phenotype.cases import Cases
+from phenotype.explain.trees import explain_linear, explain_trees
+from phenotype.logistic import LogisticModel
+from phenotype.trees import LightGBMModel
+from phenotype.ward import WardModel
 
 RISK = "predicted_boolean_probability"
 MAX_SHOWN_CODES = 25
@@ -72,16 +77,15 @@ def explain_fold(
 
 def explain_cases(bundle_folder: Path, cases: Cases) -> pl.DataFrame:
     """The reasons of a saved model for some cases, by the method that fits its kind."""
-    bundle = load_bundle(bundle_folder)
-    if bundle.info.kind == "transformer":
-        from phenotype.explain.networks import explain_network
+    model = load_bundle(bundle_folder).model
+    if isinstance(model, LightGBMModel):
+        return explain_trees(model, cases, MAX_SHOWN_CODES)
+    if isinstance(model, LogisticModel | WardModel):
+        return explain_linear(model, cases, MAX_SHOWN_CODES)
+    from phenotype.explain.networks import explain_network
+    from phenotype.networks.causal_transformer import TransformerModel
 
-        return explain_network(bundle.model, cases)
-    from phenotype.explain.trees import explain_linear, explain_trees
-
-    if bundle.info.kind == "lightgbm":
-        return explain_trees(bundle.model, cases, MAX_SHOWN_CODES)
-    return explain_linear(bundle.model, cases, MAX_SHOWN_CODES)
+    return explain_network(cast("TransformerModel", model), cases)
 
 
 def _is_cheap(bundle_folder: Path) -> bool:
