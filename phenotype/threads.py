@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ontology.errors import ConfigurationError, Problem
@@ -39,6 +41,19 @@ def thread_count(cgroup: Path = _CGROUP) -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, allowed if quota is None else min(allowed, math.ceil(quota)))
+
+
+@contextmanager
+def torch_threads() -> Iterator[None]:
+    """Inside it torch uses thread_count() threads; outside, what it used before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(thread_count())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _quota(cgroup: Path) -> float | None:

@@ -11,10 +11,11 @@ class TransformerConfig(BaseModel):
     """A causal transformer on events and hours.
 
     Attributes:
-        position: what one position of a sequence is: a time point that sums the events that became known then
-            (short sequences: intensive care), or one event (simultaneous events see each other, in no order).
-        max_positions: how many of the last positions a network reads one by one; whatever is older is read as one
-            position of log counts by code.
+        position: what one position of a sequence is: a time point, which sums the events that became known
+            then (short sequences: intensive care), or one event (simultaneous events see each other, in no
+            order).
+        max_positions: how many of the last positions a network reads one by one; whatever is older is read
+            as one position of log counts by code.
         min_subjects: training patients that a code needs for a token of its own; a rarer one is read as its
             nearest ancestor that has as many, and left out where there is none.
         n_bins: quantile bins of a code's values.
