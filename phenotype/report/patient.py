@@ -1,0 +1,366 @@
+"""What the page of one patient says, as data: risk, trajectory, reasons and the model's own record."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from ontology.labels import DOMAINS, domain_of, label_of
+from phenotype.cohort import RiskRange
+from phenotype.explain.sentences import Frozen, Reason, Reasons, Record, reasons_of
+from phenotype.report.suppression import MIN_CELL
+from phenotype.report.timeline import Trajectory, trajectory_of
+from phenotype.report.words import TaskWords, age_band
+
+MAX_REASONS = 6
+MAX_CARE = 4
+MAX_UNKNOWN = 6
+
+
+class UsualRange(Frozen):
+    """The risks that this patient's is compared with, at six percentiles."""
+
+    whose: str
+    n_subjects: int
+    p5: float
+    p25: float
+    p50: float
+    p75: float
+    p95: float
+    p99: float
+    share_below: float
+
+
+class BandRecord(Frozen):
+    """What happened to held-out patients who were given a similar risk.
+
+    Attributes:
+        predicted: their mean risk.
+        observed: the share with the outcome.
+        low: lower end of its 95% interval.
+        high: upper end.
+        n_rows: how many predictions.
+    """
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+    n_rows: int
+
+
+class GroupRecord(Frozen):
+    """How well the model did in a group of this patient's; auroc is null where too few were seen."""
+
+    group: str
+    n_subjects: int | None
+    auroc: float | None
+    low: float | None
+    high: float | None
+    note: str
+
+
+class Afterwards(Frozen):
+    """What happened after the prediction: never used for it, and shown apart."""
+
+    outcome: str
+    rows: tuple[tuple[str, int], ...]
+
+
+class ModelWords(Frozen):
+    """Which model says this."""
+
+    name: str
+    title: str
+    version: str
+    date: str
+
+
+class PatientPage(Frozen):
+    """All that the page of one patient says.
+
+    Attributes:
+        subject_id: the pseudonym.
+        task: what was asked.
+        prediction_time: when.
+        anchor: the nominal start where times are only relative.
+        age: ten-year band.
+        sex: as recorded, or "sex unknown".
+        place: unit and hospital, possibly empty.
+        why_here: why this patient has a page.
+        model: which model speaks.
+        risk: its calibrated risk.
+        base_rate: share with the outcome among held-out rows, null where suppressed.
+        usual: the usual range.
+        risks: (prediction time, risk) of this patient up to now, ascending, where there are several.
+        other_models: (title, risk) of the run's other models.
+        trajectory: what is drawn.
+        reasons: the explanation, null where none was computed.
+        reasons_for: the largest reasons that speak for the outcome, care left out.
+        reasons_against: those against.
+        care: what the hospital had done, with its contributions.
+        smaller_phi: the contributions of all that is not listed, together.
+        not_known: names of important codes without any event, care left out.
+        band: the record in this band of risk.
+        groups: the record in this patient's groups.
+        afterwards: what happened then.
+    """
+
+    subject_id: int
+    task: TaskWords
+    prediction_time: dt.datetime
+    anchor: dt.datetime | None
+    age: str
+    sex: str
+    place: str
+    why_here: str
+    model: ModelWords
+    risk: float
+    base_rate: float | None
+    usual: UsualRange | None
+    risks: tuple[tuple[dt.datetime, float], ...]
+    other_models: tuple[tuple[str, float], ...]
+    trajectory: Trajectory
+    reasons: Reasons | None
+    reasons_for: tuple[Reason, ...]
+    reasons_against: tuple[Reason, ...]
+    care: tuple[Reason, ...]
+    smaller_phi: float
+    not_known: tuple[str, ...]
+    band: BandRecord | None
+    groups: tuple[GroupRecord, ...]
+    afterwards: Afterwards
+
+
+@dataclass(frozen=True)
+class PatientCase:
+    """What a page is made from: one prediction and everything on file about it.
+
+    Attributes:
+        subject_id: the patient.
+        prediction_time: the prediction.
+        events: columns of EVENTS, all of this subject's, answers left out.
+        contacts: columns of CONTACTS, this subject's.
+        outcome: the row of outcomes (event, event_hours, ...), empty where there is none.
+        risks: prediction_time and risk of this subject and model.
+        other_models: title of each other model -> its risk here.
+        facts: sex, age, hospital_id, unit_id; values may be null.
+        explanation: rows of the explanation tree of this prediction, possibly none.
+        why_here: why this patient has a page.
+    """
+
+    subject_id: int
+    prediction_time: dt.datetime
+    events: pl.DataFrame
+    contacts: pl.DataFrame
+    outcome: Mapping[str, Any]
+    risks: pl.DataFrame
+    other_models: Mapping[str, float]
+    facts: Mapping[str, Any]
+    explanation: pl.DataFrame
+    why_here: str = ""
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """What all patients of one task and model share.
+
+    Attributes:
+        task: the task in words.
+        event: what a positive outcome is called in outcomes.
+        model: the model in words.
+        metrics: the model's part of metrics.json.
+        usual: the usual range and whose it is, by unit_id; "" is everybody's.
+        base_rate: share with the outcome, null where suppressed.
+        importance: codes by mean size of contribution, largest first.
+        anchor: the nominal start where times are only relative.
+    """
+
+    task: TaskWords
+    event: str
+    model: ModelWords
+    metrics: Mapping[str, Any]
+    usual: Mapping[str, RiskRange] = field(default_factory=dict)
+    base_rate: float | None = None
+    importance: tuple[str, ...] = ()
+    anchor: dt.datetime | None = None
+
+
+def patient_page(case: PatientCase, context: TaskContext) -> PatientPage:
+    """The page of one patient, from the files of the run and the dataset."""
+    now = case.prediction_time
+    known = pl.coalesce("known_time", "time")
+    is_known = known.is_null() | (known <= now)
+    record = Record(case.events.filter(is_known), now, context.anchor)
+    risks = case.risks.filter(pl.col("prediction_time") <= now).sort("prediction_time")
+    risk = float(risks["risk"][-1])
+    reasons = reasons_of(case.explanation, record) if case.explanation.height else None
+    shown = _shown(reasons)
+    order = [*(reason.code for reason in (reasons.codes if reasons else ())), *context.importance]
+    return PatientPage(
+        subject_id=case.subject_id,
+        task=context.task,
+        prediction_time=now,
+        anchor=context.anchor,
+        age=age_band(case.facts.get("age")),
+        sex=str(case.facts.get("sex") or "sex unknown"),
+        place=", ".join(str(case.facts[key]) for key in ("unit_id", "hospital_id") if case.facts.get(key)),
+        why_here=case.why_here,
+        model=context.model,
+        risk=risk,
+        base_rate=context.base_rate,
+        usual=_usual(risk, case.facts.get("unit_id"), context.usual),
+        risks=tuple(zip(risks["prediction_time"], risks["risk"], strict=True)) if risks.height > 1 else (),
+        other_models=tuple(case.other_models.items()),
+        trajectory=trajectory_of(record, case.contacts, list(dict.fromkeys(order))),
+        reasons=reasons,
+        reasons_for=shown[0],
+        reasons_against=shown[1],
+        care=shown[2],
+        smaller_phi=_smaller_phi(reasons, shown),
+        not_known=_not_known(record, context.importance),
+        band=band_record(risk, context.metrics),
+        groups=_groups(case.facts, context.metrics),
+        afterwards=_afterwards(case, context),
+    )
+
+
+def _shown(reasons: Reasons | None) -> tuple[tuple[Reason, ...], tuple[Reason, ...], tuple[Reason, ...]]:
+    """The reasons for, those against, and the care given, each largest first."""
+    codes = reasons.codes if reasons else ()
+    facts = [reason for reason in codes if not reason.is_care and reason.phi != 0]
+    care = [reason for reason in codes if reason.is_care and reason.is_known and reason.phi != 0]
+    return (
+        tuple(reason for reason in facts if reason.phi > 0)[:MAX_REASONS],
+        tuple(reason for reason in facts if reason.phi < 0)[:MAX_REASONS],
+        tuple(care[:MAX_CARE]),
+    )
+
+
+def _smaller_phi(reasons: Reasons | None, shown: tuple[tuple[Reason, ...], ...]) -> float:
+    """What the domains hold beyond the listed reasons."""
+    if reasons is None:
+        return 0.0
+    return sum(part.phi for part in reasons.domains) - sum(reason.phi for group in shown for reason in group)
+
+
+def _usual(risk: float, unit_id: object, ranges: Mapping[str, RiskRange]) -> UsualRange | None:
+    """The unit's range, or everybody's where the unit is unknown or small."""
+    unit = str(unit_id) if unit_id and str(unit_id) in ranges else ""
+    spread = ranges.get(unit)
+    if spread is None or spread.n_subjects < MIN_CELL:
+        return None
+    return UsualRange(
+        whose=f"patients of unit {unit}" if unit else "patients in this run",
+        n_subjects=spread.n_subjects,
+        p5=spread.quantile(0.05),
+        p25=spread.quantile(0.25),
+        p50=spread.quantile(0.5),
+        p75=spread.quantile(0.75),
+        p95=spread.quantile(0.95),
+        p99=spread.quantile(0.99),
+        share_below=spread.share_below(risk),
+    )
+
+
+def _not_known(record: Record, importance: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the most important codes, care left out, of which nothing was known."""
+    absent = [
+        code
+        for code in importance
+        if domain_of(code) in {"Vital signs", "Laboratory", "Microbiology", "Demographics"}
+        and not record.of_code(code).height
+        and not (code == "AGE" and record.age_years is not None)
+        and not code.startswith("SEX//")
+    ]
+    return tuple(dict.fromkeys(label_of(code) for code in absent))[:MAX_UNKNOWN]
+
+
+def band_record(risk: float, metrics: Mapping[str, Any]) -> BandRecord | None:
+    """The band of predicted risk that is nearest to a risk; null where it is unknown or too small to show."""
+    deciles = metrics.get("curves", {}).get("calibration", {}).get("deciles") or []
+    seen = [decile for decile in deciles if decile["n_rows"]]
+    if not seen:
+        return None
+    nearest = min(seen, key=lambda decile: abs(decile["predicted"] - risk))
+    if nearest["n_rows"] < MIN_CELL:
+        return None
+    return BandRecord(**{name: nearest[name] for name in BandRecord.model_fields})
+
+
+def _groups(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> tuple[GroupRecord, ...]:
+    """The model's record by sex, age and site for the groups that this patient is in."""
+    found = []
+    for subgroup in metrics.get("subgroups", []):
+        if not _is_in(subgroup, facts):
+            continue
+        interval = (subgroup.get("intervals") or {}).get("auroc") or {}
+        is_shown = not subgroup.get("is_suppressed") and subgroup.get("auroc") is not None
+        found.append(
+            GroupRecord(
+                group=group_words(subgroup["by"], subgroup["group"]),
+                n_subjects=subgroup["n_subjects"] if is_shown else None,
+                auroc=subgroup["auroc"] if is_shown else None,
+                low=interval.get("low") if is_shown else None,
+                high=interval.get("high") if is_shown else None,
+                note="" if is_shown else str(subgroup.get("reason") or "too few to tell"),
+            )
+        )
+    return tuple(found)
+
+
+def group_words(by: str, group: object) -> str:
+    """A subgroup in words: women, 65-79 years, hospital H1."""
+    words = {"sex": str(group), "age": f"{group} years", "hospital_id": f"hospital {group}"}
+    return words.get(by, f"{by.replace('_', ' ')} {group}")
+
+
+def _is_in(subgroup: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether a patient belongs to a subgroup of the evaluation."""
+    by, group = subgroup["by"], str(subgroup["group"])
+    if by != "age":
+        return facts.get(by) is not None and str(facts[by]) == group
+    age = facts.get("age")
+    if age is None:
+        return False
+    low, _, high = group.rstrip("+").partition("-")
+    if not low.strip("<").isdigit():
+        return False
+    if group.startswith("<"):
+        return bool(age < int(low.strip("<")))
+    return bool(age >= int(low) and (not high or age < int(high) + 1))
+
+
+def _afterwards(case: PatientCase, context: TaskContext) -> Afterwards:
+    """The outcome in words, and what was recorded later, counted by domain."""
+    later = case.events.filter(pl.coalesce("known_time", "time") > case.prediction_time)
+    counts: dict[str, int] = {}
+    for code in later["code"].to_list():
+        counts[domain_of(code)] = counts.get(domain_of(code), 0) + 1
+    rows = tuple((domain, counts[domain]) for domain in DOMAINS if domain in counts)
+    return Afterwards(outcome=_outcome_sentence(case.outcome, context), rows=rows)
+
+
+def _outcome_sentence(outcome: Mapping[str, Any], context: TaskContext) -> str:
+    """What became of the question."""
+    noun = context.task.outcome
+    event = outcome.get("event")
+    if not outcome or outcome.get("exclusion_reason") or event is None:
+        return f"Whether {noun} followed cannot be told from the record."
+    hours = outcome.get("event_hours")
+    after = "" if hours is None else f", {_after_words(float(hours))} after the prediction"
+    if event == context.event:
+        return f"{noun[0].upper()}{noun[1:]} followed{after}."
+    if event == "censored":
+        return f"{noun[0].upper()}{noun[1:]} was not seen as long as the record reaches."
+    if event in {"none", "no_event"}:
+        return f"{noun[0].upper()}{noun[1:]} did not follow."
+    return f"{noun[0].upper()}{noun[1:]} did not follow: {str(event).replace('_', ' ')} came first{after}."
+
+
+def _after_words(hours: float) -> str:
+    return f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.0f} days"
