@@ -78,7 +78,7 @@ class MeltColumn(Strict):
 
 
 class Split(Strict):
-    """A column with several texts in a cell ("428.0, I50.9"): one output each, `{_cell}`, counted by `{_no}`."""
+    """A column with several texts in a cell ("428.0, I50.9"): one output each, `{_cell}`, number `{_no}`."""
 
     column: str
     separator: Annotated[str, Field(min_length=1)]
@@ -119,6 +119,7 @@ class Event(Output):
         description: what codes.parquet says about the code.
         alternates: other codes that the source sent for the same fact, kept in the lineage.
         keep_empty: whether an event whose value and text are all null is still an event.
+        once: whether equal events of one subject are written once, as for facts repeated on every row.
     """
 
     time: TimeField
@@ -131,6 +132,7 @@ class Event(Output):
     description: Text | None = None
     alternates: Text | None = None
     keep_empty: bool = False
+    once: bool = False
 
 
 class Contact(Strict):
@@ -280,7 +282,7 @@ class Mapping(Strict):
         nominal_anchor: the instant that stands for "admission" where a source has only relative times.
         max_reject_share: the run stops above this share of rejected rows.
         subjects: the table that lists the subjects, where there is one.
-        observe: whence subjects without a window of their own get one: their contacts, their events, or none.
+        observe: whence subjects without a window get one: their contacts (else events), their events, or none.
         tables: by name, in the order in which they are read.
     """
 
@@ -295,7 +297,7 @@ class Mapping(Strict):
     nominal_anchor: datetime | None = None
     max_reject_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     subjects: SubjectList | None = None
-    observe: Literal["contacts", "events", "none"] = "none"
+    observe: Literal["contacts", "events", "none"] = "contacts"
     tables: Annotated[dict[str, Table], Field(min_length=1)]
 
 

@@ -1,0 +1,238 @@
+"""A dataset folder written shard by shard under a temporary name and moved into place when it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ontology.errors import ConfigurationError, Problem
+from phenotype.trajectory import CODINGS, CONTACTS, EVENT_ORDER, EVENTS, LINEAGE, OBSERVATION, REJECTED
+
+ROWS_HELD = 6_000_000
+BYTES_A_SHARD = 200_000_000
+MOST_SHARDS = 512
+ROW_GROUP = 500_000
+
+
+def default_n_shards(n_bytes: int) -> int:
+    """How many shards an input of that many uncompressed bytes is worth."""
+    return min(MOST_SHARDS, max(1, -(-n_bytes // BYTES_A_SHARD)))
+
+
+class DatasetWriter:
+    """Takes events in any order and writes one dataset.
+
+    A subject's shard is its pseudonym modulo the number of shards: pseudonyms are evenly spread by their making.
+
+    Args:
+        out: the dataset's folder; a dataset that is there is replaced when the new one is whole.
+        n_shards: how many event files.
+
+    Raises:
+        ConfigurationError: a folder is there that is no dataset, or there is no shard.
+    """
+
+    def __init__(self, out: Path, n_shards: int) -> None:
+        if n_shards < 1:
+            raise ConfigurationError(Problem("no shards", found=str(n_shards), allowed="1 or more"))
+        if (
+            out.exists()
+            and not (out / "metadata" / "dataset.json").exists()
+            and (out.is_file() or any(out.iterdir()))
+        ):
+            raise ConfigurationError(
+                Problem("something else is there", str(out), next_step="give a new folder, or empty this one")
+            )
+        self.out = out
+        self.n_shards = n_shards
+        self.folder = out.with_name(f".{out.name}.{os.getpid()}.part")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in ("data", "metadata", "spill"):
+            (self.folder / name).mkdir(parents=True)
+        self.work = self.folder / "work"
+        self.work.mkdir(mode=0o700)
+        self._held: list[pl.DataFrame] = []
+        self._n_held = 0
+        self._n_spills = 0
+        self._lineage: list[Path] = []
+        self._codes: list[pl.Series] = []
+        self.n_events = 0
+        self.n_lineage = 0
+
+    def add_events(self, events: pl.DataFrame) -> None:
+        """Take events with the columns of EVENTS."""
+        self._held.append(events)
+        self._n_held += events.height
+        self.n_events += events.height
+        if self._n_held > ROWS_HELD:
+            self._spill()
+
+    def add_lineage(self, lineage: pl.DataFrame) -> None:
+        """Take lineage rows, columns of LINEAGE, lineage_id growing from call to call."""
+        if lineage.height:
+            path = self.folder / "spill" / f"lineage-{len(self._lineage):05d}.parquet"
+            lineage.write_parquet(path, compression="zstd", compression_level=1)
+            self._lineage.append(path)
+            self.n_lineage += lineage.height
+
+    def _spill(self) -> None:
+        for shard, part in self._by_shard().items():
+            part.write_parquet(
+                self.folder / "spill" / f"{shard}-{self._n_spills:05d}.parquet", compression="lz4"
+            )
+        self._n_spills += 1
+
+    def _by_shard(self) -> dict[int, pl.DataFrame]:
+        """What is held, by shard; nothing is held afterwards."""
+        held = pl.concat(self._held) if self._held else pl.DataFrame(schema=EVENTS)
+        self._held, self._n_held = [], 0
+        if self.n_shards == 1:
+            return {0: held}
+        marked = held.with_columns(_shard=pl.col("subject_id") % self.n_shards)
+        parts = marked.partition_by("_shard", as_dict=True, include_key=False)
+        return {int(str(key[0])): part for key, part in parts.items()}
+
+    def write_events(self, contact_ids: pl.Series) -> int:
+        """Write the shards.
+
+        Args:
+            contact_ids: the contacts that there are; an event that names another loses the name.
+
+        Returns:
+            How many events named a contact that is not there.
+        """
+        held = self._by_shard()
+        n_unlinked = 0
+        for shard in range(self.n_shards):
+            spilled = sorted((self.folder / "spill").glob(f"{shard}-*.parquet"))
+            parts = [pl.read_parquet(path) for path in spilled]
+            parts.append(held.pop(shard, pl.DataFrame(schema=EVENTS)))
+            events, n_lost = _linked(pl.concat(parts), contact_ids)
+            n_unlinked += n_lost
+            events = events.sort(EVENT_ORDER, nulls_last=False, maintain_order=True)
+            self._codes.append(events["code"].unique())
+            write_shard(self.folder / "data" / f"{shard}.parquet", events)
+        return n_unlinked
+
+    def finish(
+        self,
+        *,
+        contacts: pl.DataFrame,
+        codings: pl.DataFrame,
+        observation: pl.DataFrame,
+        rejected: pl.DataFrame,
+        descriptions: pl.DataFrame,
+        metadata: dict[str, Any],
+        account_json: str,
+    ) -> None:
+        """Write everything beside the events, which must be there, and move the folder into place.
+
+        Args:
+            contacts, codings, observation, rejected: columns of CONTACTS, CODINGS, OBSERVATION, REJECTED.
+            descriptions: code, description.
+            metadata: what dataset.json says beside what MEDS asks for.
+            account_json: ingest.json.
+        """
+        codes = pl.concat(self._codes).unique().sort()
+        _write_codes(self.folder / "metadata" / "codes.parquet", codes, descriptions)
+        _write_metadata(self.folder / "metadata" / "dataset.json", metadata)
+        self._write_lineage()
+        tables = [
+            ("contacts", contacts, CONTACTS, ["subject_id", "start_time", "end_time", "contact_id"]),
+            (
+                "codings",
+                codings,
+                CODINGS,
+                ["contact_id", "group_no", "code_no", "role", "system", "code", "lineage_id"],
+            ),
+            ("observation", observation, OBSERVATION, ["subject_id", "start_time", "end_time", "end_reason"]),
+            ("rejected", rejected, REJECTED, []),
+        ]
+        for name, frame, schema, order in tables:
+            plain = frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items())
+            plain = plain.sort(order, nulls_last=False, maintain_order=True) if order else plain
+            plain.write_parquet(self.folder / f"{name}.parquet", compression="zstd", compression_level=1)
+        (self.folder / "ingest.json").write_text(account_json, encoding="utf-8")
+        self._move_into_place()
+
+    def _write_lineage(self) -> None:
+        target = self.folder / "lineage.parquet"
+        if len(self._lineage) == 1:
+            self._lineage[0].replace(target)
+        elif self._lineage:
+            parts = pl.scan_parquet(self._lineage)
+            parts.sink_parquet(target, compression="zstd", compression_level=1, maintain_order=True)
+        else:
+            pl.DataFrame(schema=LINEAGE).write_parquet(target)
+
+    def _move_into_place(self) -> None:
+        shutil.rmtree(self.folder / "spill")
+        shutil.rmtree(self.work)
+        former = self.out.with_name(f".{self.out.name}.{os.getpid()}.old")
+        if self.out.exists():
+            self.out.replace(former)
+        self.folder.replace(self.out)
+        shutil.rmtree(former, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Leave nothing behind of a dataset that did not come to be."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _linked(events: pl.DataFrame, contact_ids: pl.Series) -> tuple[pl.DataFrame, int]:
+    named = events["contact_id"]
+    if named.null_count() == named.len():
+        return events, 0
+    is_unknown = named.is_not_null() & ~named.is_in(contact_ids.implode())
+    if not is_unknown.any():
+        return events, 0
+    linked = pl.DataFrame({"c": named, "u": is_unknown}).select(pl.when(~pl.col("u")).then("c")).to_series()
+    return events.with_columns(contact_id=linked), int(is_unknown.sum())
+
+
+def write_shard(path: Path, events: pl.DataFrame) -> None:
+    """One shard, cast through the MEDS schema class; the rows must be sorted by EVENT_ORDER."""
+    import pyarrow.parquet as pq
+    from meds.schema import DataSchema
+
+    plain = events.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())
+    aligned = DataSchema.align(plain.to_arrow())
+    temporary = path.with_suffix(".tmp")
+    pq.write_table(aligned, temporary, compression="zstd", row_group_size=ROW_GROUP)
+    temporary.replace(path)
+
+
+def _write_codes(path: Path, codes: pl.Series, descriptions: pl.DataFrame) -> None:
+    import pyarrow.parquet as pq
+    from meds.schema import CodeMetadataSchema
+
+    known = (
+        descriptions.drop_nulls()
+        .sort("code", "description")
+        .unique("code", keep="first", maintain_order=True)
+    )
+    table = codes.to_frame("code").join(known, on="code", how="left", maintain_order="left").sort("code")
+    table = table.with_columns(parent_codes=pl.lit(None, pl.List(pl.String)))
+    pq.write_table(CodeMetadataSchema.align(table.to_arrow()), path)
+
+
+def _write_metadata(path: Path, metadata: dict[str, Any]) -> None:
+    import meds
+    from meds.schema import DatasetMetadataSchema
+
+    content = {
+        "etl_name": "pesta",
+        "meds_version": meds.__version__,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "raw_source_id_columns": ["contact_id", "lineage_id"],
+        "code_modifier_columns": ["unit"],
+        **metadata,
+    }
+    DatasetMetadataSchema.validate(content)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,231 @@
+"""What became of every source row: used, ignored by a named rule, or rejected for a reason; the sums must close."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ontology.errors import Problem, RejectsError
+from phenotype.trajectory import REJECTED
+
+NO_OUTPUT = "no output takes it"
+FAULTS_SHOWN = 20
+
+
+class Ledger:
+    """The fate of the rows of one frame.
+
+    A row that became anything counts as used, whatever else was wrong with it; a wrong field of such a row is
+    recorded and counted as a rejected field. A row that became nothing is rejected where any field of it was,
+    for the first reason met, and is ignored otherwise, under the first rule that said so.
+
+    Args:
+        file_no: which file each row is from (index among the table's files).
+        row: its number in the file, from 1.
+    """
+
+    def __init__(self, file_no: pl.Series, row: pl.Series) -> None:
+        self.file_no = file_no.to_numpy()
+        self.row = row
+        self.is_used = np.zeros(file_no.len(), dtype=bool)
+        self._reason = np.zeros(file_no.len(), dtype=np.int32)
+        self._rule = np.zeros(file_no.len(), dtype=np.int32)
+        self._names: list[str] = [NO_OUTPUT]
+        self._faults: list[pl.DataFrame] = []
+
+    def use(self, index: pl.Series) -> None:
+        """These rows (positions in the frame) became something."""
+        self.is_used[index.to_numpy()] = True
+
+    def ignore(self, index: pl.Series, rule: str) -> None:
+        """A rule passes these rows over."""
+        self._mark(self._rule, index, rule)
+
+    def reject(self, index: pl.Series, fieldname: str, reason: str) -> None:
+        """A field of these rows is wrong; rows may repeat."""
+        if index.len():
+            self._mark(self._reason, index, reason)
+            fault = pl.DataFrame({"_index": index.cast(pl.UInt32)}).unique()
+            self._faults.append(fault.with_columns(field=pl.lit(fieldname), reason=pl.lit(reason)))
+
+    def _mark(self, marks: np.ndarray[Any, np.dtype[np.int32]], index: pl.Series, name: str) -> None:
+        if not index.len():
+            return
+        if name not in self._names:
+            self._names.append(name)
+        positions = index.to_numpy()
+        unmarked = positions[marks[positions] == 0]
+        marks[unmarked] = self._names.index(name)
+
+    def is_open(self) -> pl.Series:
+        """Rows that nothing has passed over or rejected so far."""
+        return pl.Series((self._reason == 0) & (self._rule == 0))
+
+    def faults(self) -> pl.DataFrame:
+        """Rejected fields: _index, field, reason, each once, in row order."""
+        schema = {"_index": pl.UInt32, "field": pl.String, "reason": pl.String}
+        given = pl.concat([pl.DataFrame(schema=schema), *self._faults])
+        return given.unique(maintain_order=True).sort("_index", maintain_order=True)
+
+    def tally(self, n_files: int) -> list[FileTally]:
+        """The counts of each file of the table."""
+        tallies = [FileTally() for _ in range(n_files)]
+        is_rejected = ~self.is_used & (self._reason > 0)
+        fates = pl.DataFrame(
+            {
+                "file": self.file_no,
+                "is_used": self.is_used,
+                "is_rejected": is_rejected,
+                "name": np.where(self.is_used, 0, np.where(is_rejected, self._reason, self._rule)),
+            }
+        )
+        for file, is_used, is_reject, name, count in (
+            fates.group_by(fates.columns).len().sort(fates.columns).iter_rows()
+        ):
+            tallies[file].n_read += count
+            if is_used:
+                tallies[file].n_used += count
+            else:
+                counter = tallies[file].rejected if is_reject else tallies[file].ignored
+                counter[self._names[name]] += count
+        faults = self.faults()
+        on_used = faults.filter(pl.Series(self.is_used[faults["_index"].to_numpy()], dtype=pl.Boolean))
+        for index, reason in on_used.select("_index", "reason").iter_rows():
+            tallies[self.file_no[index]].fields_rejected[reason] += 1
+        return tallies
+
+    def rejected(self) -> pl.DataFrame:
+        """Columns _file_no, row, field, reason: one row for each rejected field."""
+        faults = self.faults()
+        index = faults["_index"]
+        return faults.select(
+            pl.Series("_file_no", self.file_no[index.to_numpy()], dtype=pl.UInt32),
+            pl.Series("row", self.row.gather(index)),
+            "field",
+            "reason",
+        )
+
+
+@dataclass
+class FileTally:
+    """The counts of one file.
+
+    Attributes:
+        n_read, n_used: rows read, and rows that became something.
+        ignored, rejected: rows by rule and by reason.
+        fields_rejected: wrong fields of used rows, by reason; they are no rows of their own.
+    """
+
+    n_read: int = 0
+    n_used: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    fields_rejected: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: FileTally) -> None:
+        """Take another frame of the same file in."""
+        self.n_read += other.n_read
+        self.n_used += other.n_used
+        self.ignored += other.ignored
+        self.rejected += other.rejected
+        self.fields_rejected += other.fields_rejected
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every row is accounted for."""
+        return self.n_read == self.n_used + self.ignored.total() + self.rejected.total()
+
+
+@dataclass
+class IngestAccount:
+    """What became of every row of every file.
+
+    Attributes:
+        mapping: the mapping's name.
+        files: the tally of each file, by table and label.
+        totals: events, contacts, codings, windows, subjects and the like that were written.
+        not_read: files under the input that no table reads: how many of each shape of name.
+        rejected: columns of REJECTED.
+    """
+
+    mapping: str
+    files: dict[tuple[str, str], FileTally] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+    not_read: dict[str, int] = field(default_factory=dict)
+    rejected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTED))
+
+    @property
+    def n_read(self) -> int:
+        """Rows read in all files."""
+        return sum(tally.n_read for tally in self.files.values())
+
+    @property
+    def n_rejected(self) -> int:
+        """Rows rejected in all files."""
+        return sum(tally.rejected.total() for tally in self.files.values())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every row of every file is accounted for."""
+        return all(tally.is_closed for tally in self.files.values())
+
+    def check_rejects(self, max_share: float) -> None:
+        """Stop where too much was rejected.
+
+        Raises:
+            RejectsError: with one problem for each table and reason.
+        """
+        if self.n_rejected <= max_share * self.n_read:
+            return
+        counts: Counter[tuple[str, str]] = Counter()
+        for (table, _), tally in self.files.items():
+            for reason, count in tally.rejected.items():
+                counts[table, reason] += count
+        share = f"{self.n_rejected:,} of {self.n_read:,} rows rejected ({self.n_rejected / self.n_read:.2%})"
+        problems = [
+            Problem(reason, f"table {table}", f"{count:,} rows")
+            for (table, reason), count in counts.most_common(FAULTS_SHOWN)
+        ]
+        advice = "look at the rows (--quarantine keeps them), mend the source or the mapping, or raise max_reject_share"
+        raise RejectsError(
+            [
+                Problem(
+                    "too many rows were rejected", self.mapping, share, f"at most {max_share:.2%}", advice
+                ),
+                *problems,
+            ]
+        )
+
+    def as_json(self) -> str:
+        """The account as ingest.json has it."""
+        content = {
+            "mapping": self.mapping,
+            "totals": self.totals,
+            "files": [_file_json(table, label, tally) for (table, label), tally in self.files.items()],
+            "files_not_read": self.not_read,
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _file_json(table: str, label: str, tally: FileTally) -> dict[str, Any]:
+    return {
+        "table": table,
+        "file": label,
+        "rows_read": tally.n_read,
+        "rows_used": tally.n_used,
+        "rows_ignored": dict(sorted(tally.ignored.items())),
+        "rows_rejected": dict(sorted(tally.rejected.items())),
+        "fields_rejected": dict(sorted(tally.fields_rejected.items())),
+    }
+
+
+def merge(tallies: Sequence[FileTally], more: Sequence[FileTally]) -> None:
+    """Add one frame's tallies to the table's."""
+    for tally, other in zip(tallies, more, strict=True):
+        tally.add(other)

@@ -1,0 +1,296 @@
+"""The files of a table: found, their headers checked, and read as frames with file and row numbers."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+import polars as pl
+
+from ontology.errors import InputError, Problem
+from pipelines.sources.mapping import Table
+
+DELIMITERS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".psv": "|"}
+ROWS_A_FRAME = 1_000_000
+BYTES_A_GROUP = 256_000_000
+_TOO_MANY = "_more"
+_READ_ERRORS = (pl.exceptions.PolarsError, OSError, UnicodeDecodeError, EOFError, zlib.error)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a table.
+
+    Attributes:
+        path: where it is.
+        label: what accounting and lineage call it: the path under the input, ids in its name replaced.
+        place: how errors call it: the path, or its number where the name holds an id.
+        columns: its header, or the columns of the parquet file.
+        named: columns taken from the file's name.
+    """
+
+    path: Path
+    label: str
+    place: str
+    columns: tuple[str, ...] = ()
+    named: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The ending without .gz: .csv, .parquet..."""
+        return Path(self.path.name.lower().removesuffix(".gz")).suffix
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the file has types of its own."""
+        return self.kind == ".parquet"
+
+
+def find_files(table: Table, input_path: Path) -> list[Path]:
+    """The table's files in name order: those of the first pattern that finds any, gzipped or not."""
+    if input_path.is_file():
+        return [input_path] if any(_fits(input_path.name, pattern) for pattern in table.files) else []
+    for pattern in table.files:
+        for candidate in (pattern, f"{pattern}.gz"):
+            found = sorted(path for path in input_path.glob(candidate) if path.is_file())
+            if found:
+                return found
+    return []
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return any(Path(name).match(Path(candidate).name) for candidate in (pattern, f"{pattern}.gz"))
+
+
+def describe_file(
+    table: Table, path: Path, number: int, input_path: Path
+) -> tuple[SourceFile, list[Problem]]:
+    """A file with its header, and what is wrong with it before a row is read.
+
+    Args:
+        table: what the mapping says about it.
+        path: the file.
+        number: its place among the table's files, from 1.
+        input_path: the folder (or file) that paths are given under.
+    """
+    relative = path.relative_to(input_path).as_posix() if input_path.is_dir() else path.name
+    match = re.search(table.file_columns, relative) if table.file_columns else None
+    named = {name: text for name, text in match.groupdict().items() if text is not None} if match else {}
+    place = f"file {number} by name of {table.files[0]}" if named else relative
+    source = SourceFile(path, relative, place, (), named)
+    if table.file_columns and match is None and not source.is_parquet:
+        wanted = Problem(
+            "a file whose name does not say what file_columns expects", place, allowed=table.file_columns
+        )
+        return source, [wanted]
+    try:
+        columns = _columns(table, source)
+    except _READ_ERRORS:
+        return source, [diagnose(table, source)]
+    if columns is None:
+        return source, [
+            Problem("the file is empty: it has not even a header", place, "0 bytes", next_step=_RESTORE)
+        ]
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    problems = (
+        [Problem("a column name stands twice in the header", place, ", ".join(repeated))] if repeated else []
+    )
+    return SourceFile(path, relative, place, columns, named), problems
+
+
+_RESTORE = "fetch the file again from where it came"
+
+
+def _columns(table: Table, source: SourceFile) -> tuple[str, ...] | None:
+    """The header; None for a file without a byte."""
+    if source.is_parquet:
+        return tuple(pl.read_parquet_schema(source.path)) if source.path.stat().st_size else None
+    with _opened(source.path) as file:
+        first = file.readline()
+    if not first:
+        return None
+    text = first.decode(table.encoding).removeprefix("\ufeff").rstrip("\r\n")
+    if table.column_names:
+        return table.column_names
+    return tuple(name.strip() for name in next(csv.reader([text], delimiter=delimiter_of(table, source))))
+
+
+def delimiter_of(table: Table, source: SourceFile) -> str:
+    """The table's delimiter, or the one that the ending stands for."""
+    return table.delimiter or DELIMITERS.get(source.kind, ",")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.name.endswith(".gz") else path.open("rb")
+
+
+def read_frames(table: Table, sources: Sequence[SourceFile], work: Path) -> Iterator[pl.DataFrame]:
+    """The rows of a table's files, in file and row order, some millions at most a frame.
+
+    Args:
+        table: what the mapping says.
+        sources: its files, headers known.
+        work: a private folder for files that must be transcoded.
+
+    Yields:
+        The file's columns (text, or the types of a parquet file), the columns named by files, `_file_no` (UInt32,
+        index in `sources`), `_row` (Int64, from 1) and `_more` (whether the row has too many fields).
+
+    Raises:
+        InputError: files that cannot be read to their end, each named with the cause.
+    """
+    try:
+        for first, group in _groups(sources):
+            yield from _read_group(table, group, first, work)
+    except _READ_ERRORS as error:
+        problems = [problem for source in sources if (problem := diagnose(table, source, is_sure=False))]
+        fallback = Problem(
+            "the file cannot be read", sources[0].place, type(error).__name__, next_step=_RESTORE
+        )
+        raise InputError(problems or fallback) from None
+
+
+def _groups(sources: Sequence[SourceFile]) -> Iterator[tuple[int, list[SourceFile]]]:
+    """Neighbouring files with one header, until they weigh enough: thousands of small files are read at once."""
+    start, weight = 0, 0
+    for index, source in enumerate(sources):
+        weight += source.path.stat().st_size
+        following = sources[index + 1] if index + 1 < len(sources) else None
+        joins = following is not None and not source.is_parquet and _alike(source, following)
+        if not joins or weight > BYTES_A_GROUP:
+            yield start, list(sources[start : index + 1])
+            start, weight = index + 1, 0
+
+
+def _alike(one: SourceFile, other: SourceFile) -> bool:
+    return one.columns == other.columns and one.kind == other.kind and one.named.keys() == other.named.keys()
+
+
+def _read_group(table: Table, group: list[SourceFile], first: int, work: Path) -> Iterator[pl.DataFrame]:
+    if group[0].is_parquet:
+        lazy = pl.scan_parquet(group[0].path, row_index_name="_row", row_index_offset=1)
+    else:
+        lazy = _scan_text(table, group, work)
+    if len(group) == 1:
+        for frame in lazy.collect_batches(chunk_size=ROWS_A_FRAME, maintain_order=True):
+            yield _numbered(frame.with_columns(_file_no=pl.lit(first, pl.UInt32)), group, first)
+    else:
+        yield _numbered(_by_file(lazy.collect(), group, first), group, first)
+
+
+def _scan_text(table: Table, group: list[SourceFile], work: Path) -> pl.LazyFrame:
+    """Every column as text, with one column more that tells rows with too many fields."""
+    source = group[0]
+    paths = [_as_utf8(table, member.path, work) for member in group]
+    return pl.scan_csv(
+        paths if len(paths) > 1 else paths[0],
+        has_header=False,
+        skip_rows=0 if table.column_names else 1,
+        separator=delimiter_of(table, source),
+        schema=dict.fromkeys([*source.columns, _TOO_MANY], pl.String),
+        null_values=list(table.null_values) or None,
+        truncate_ragged_lines=True,
+        missing_columns="insert",
+        row_index_name="_row",
+        row_index_offset=1,
+        include_file_paths="_path" if len(paths) > 1 else None,
+    )
+
+
+def _as_utf8(table: Table, path: Path, work: Path) -> Path:
+    """The file itself, or a private UTF-8 copy where its encoding is another."""
+    if table.encoding.lower().replace("_", "-") in {"utf-8", "utf8", "utf-8-sig", "ascii"}:
+        return path
+    copy = work / f"{len(list(work.iterdir()))}-{path.name.removesuffix('.gz')}"
+    opener = gzip.open if path.name.endswith(".gz") else open
+    with (
+        opener(path, "rt", encoding=table.encoding, newline="") as given,
+        copy.open("w", encoding="utf-8", newline="") as made,
+    ):
+        while block := given.read(1 << 22):
+            made.write(block)
+    return copy
+
+
+def _by_file(frame: pl.DataFrame, group: list[SourceFile], first: int) -> pl.DataFrame:
+    """Row numbers that begin anew in each file, and the file's number in place of its path."""
+    numbers = pl.DataFrame(
+        {"_path": [str(member.path) for member in group], "_file_no": range(first, first + len(group))},
+        schema={"_path": pl.String, "_file_no": pl.UInt32},
+    )
+    joined = frame.join(numbers, on="_path", how="left", maintain_order="left").drop("_path")
+    return joined.with_columns(_row=pl.col("_row") - pl.col("_row").min().over("_file_no") + 1)
+
+
+def _numbered(frame: pl.DataFrame, group: list[SourceFile], first: int) -> pl.DataFrame:
+    """The frame with the columns that file names give, plain types, and the mark of rows with too many fields."""
+    is_more = pl.col(_TOO_MANY).is_not_null() if _TOO_MANY in frame.columns else pl.lit(value=False)
+    frame = frame.with_columns(pl.col("_row").cast(pl.Int64), is_more.alias(_TOO_MANY))
+    missing = [name for name in group[0].named if name not in frame.columns]
+    if missing and len(group) == 1:
+        frame = frame.with_columns(pl.lit(group[0].named[name]).alias(name) for name in missing)
+    elif missing:
+        named = pl.DataFrame([{name: member.named[name] for name in missing} for member in group])
+        frame = frame.with_columns(named[frame["_file_no"] - first])
+    return frame.with_columns(
+        _plain(name, dtype) for name, dtype in frame.schema.items() if not name.startswith("_")
+    )
+
+
+def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
+    """One of the few types that cells may have: text, whole number, number or instant."""
+    column = pl.col(name)
+    if dtype.is_integer():
+        return column.cast(pl.Int64)
+    if dtype.is_float() or dtype.is_decimal():
+        return column.cast(pl.Float64).fill_nan(None)
+    if isinstance(dtype, pl.Datetime):
+        naive = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else column
+        return naive.cast(pl.Datetime("us"))
+    return column.cast(pl.Datetime("us")) if dtype == pl.Date else column.cast(pl.String)
+
+
+def diagnose(table: Table, source: SourceFile, *, is_sure: bool = True) -> Problem | None:
+    """Why a file cannot be read: cut off, in another encoding, or malformed.
+
+    Args:
+        table: what the mapping says.
+        source: the file.
+        is_sure: whether this file is known to be the broken one; else None for a sound file.
+    """
+    if source.is_parquet:
+        try:
+            pl.scan_parquet(source.path).select(pl.len()).collect()
+        except _READ_ERRORS:
+            return Problem("not a whole parquet file", source.place, next_step=_RESTORE)
+    else:
+        try:
+            with _opened(source.path) as file:
+                for line in file:
+                    line.decode(table.encoding)
+        except (EOFError, OSError, zlib.error):
+            return Problem("the gzip file is cut off or damaged", source.place, next_step=_RESTORE)
+        except UnicodeDecodeError:
+            return Problem(
+                f"the text is not {table.encoding}",
+                source.place,
+                found="bytes that latin-1 or cp1252 would read as letters",
+                allowed=f"{table.encoding}, as the mapping says",
+                next_step="give the table its encoding in the mapping, as in `encoding: latin-1`",
+            )
+        if _has_open_quote(table, source):
+            return Problem(
+                "a quotation mark that is never closed", source.place, next_step="close it, or fetch anew"
+            )
+    return Problem("the file cannot be read", source.place, next_step=_RESTORE) if is_sure else None
+
+
+def _has_open_quote(table: Table, source: SourceFile) -> bool:
+    with _opened(source.path) as file:
+        return bool(sum(line.count(b'"') for line in file) % 2)
