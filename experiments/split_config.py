@@ -1,0 +1,142 @@
+"""How rows may be split, as frozen models: random, folds, file, time, site, and random_rows, which leaks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from experiments.split_files import read_split_file
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fractions(_Frozen):
+    """Shares of the patients, which add up to 1."""
+
+    train: Share = 0.7
+    tuning: Share = 0.1
+    held_out: Share = 0.2
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Fractions:
+        total = self.train + self.tuning + self.held_out
+        if abs(total - 1) > 1e-9:
+            message = f"the fractions add up to {total:g}, not 1"
+            raise ValueError(message)
+        return self
+
+
+class RandomSplit(_Frozen):
+    """Patients drawn at random."""
+
+    kind: Literal["random"] = "random"
+    fractions: Fractions = Fractions()
+    seed: int = 0
+
+
+class FoldsSplit(_Frozen):
+    """Cross-validation over patients: each is held out in one fold.
+
+    Where the rows say which are positive, folds are stratified by whether a patient has a positive row
+    (scikit-learn's StratifiedKFold, else KFold), over patients in the order of their subject_id.
+
+    Attributes:
+        n_folds: number of outer folds.
+        tuning_fraction: share of each fold's training patients that tune.
+        seed: of the folds and of the tuning part.
+    """
+
+    kind: Literal["folds"] = "folds"
+    n_folds: Annotated[int, Field(ge=2)] = 5
+    tuning_fraction: Share = 0.1
+    seed: int = 0
+
+
+class FileSplit(_Frozen):
+    """Patients as a file says; rows of patients whom it does not name are left out.
+
+    Attributes:
+        path: parquet with subject_id, split (train, tuning, held_out) and, for several folds, fold
+            (0, 1, ...).
+        tuning_fraction: share of the training patients that tune, in folds that name no tuning patients.
+        seed: of that draw.
+    """
+
+    kind: Literal["file"] = "file"
+    path: Path
+    tuning_fraction: Share = 0.1
+    seed: int = 0
+
+    @property
+    def n_folds(self) -> int:
+        """How many folds the file names."""
+        return read_split_file(self.path)["fold"].n_unique()
+
+
+class TimeSplit(_Frozen):
+    """Train on what was asked before a date, test on what was asked from it on.
+
+    Attributes:
+        train_before: rows asked before it train.
+        tune_before: rows asked from train_before until this date tune, later ones are held out; without it,
+            tuning_fraction of the training patients tune.
+        gap_days: training rows asked in the last days before train_before are left out, since their outcome
+            lies after it.
+        keep_seen: False leaves out tuning and held-out rows of patients met before (is_seen).
+        tuning_fraction: see tune_before.
+        seed: of the draw of tuning patients.
+    """
+
+    kind: Literal["time"] = "time"
+    train_before: datetime
+    tune_before: datetime | None = None
+    gap_days: Annotated[float, Field(ge=0)] = 0
+    keep_seen: bool = True
+    tuning_fraction: Share = 0.1
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> TimeSplit:
+        if self.tune_before is not None and self.tune_before <= self.train_before:
+            message = "tune_before must lie after train_before"
+            raise ValueError(message)
+        return self
+
+
+class SiteSplit(_Frozen):
+    """Train at some hospitals, test at others, patients apart.
+
+    A patient with a row at a held-out hospital is held out; the same patient's rows elsewhere are left out,
+    as are rows without a hospital.
+
+    Attributes:
+        held_out: hospital_ids of contacts.parquet.
+        tuning_fraction: share of the training patients that tune.
+        seed: of that draw.
+    """
+
+    kind: Literal["site"] = "site"
+    held_out: Annotated[tuple[str, ...], Field(min_length=1)]
+    tuning_fraction: Share = 0.1
+    seed: int = 0
+
+
+class RandomRowsSplit(_Frozen):
+    """Rows drawn at random, a patient perhaps in all splits: leaks by design, to show by how much."""
+
+    kind: Literal["random_rows"] = "random_rows"
+    fractions: Fractions = Fractions()
+    seed: int = 0
+
+
+SplitConfig = Annotated[
+    RandomSplit | FoldsSplit | FileSplit | TimeSplit | SiteSplit | RandomRowsSplit,
+    Field(discriminator="kind"),
+]
