@@ -20,7 +20,7 @@ class Facts:
     Attributes:
         codes: the codes in alphabetical order; a code's number is its place here.
         n_subjects: how many subjects were asked for.
-        dated: subject_number, code_number (Int64), known_time (Int64 microseconds), numeric_value (null where
+        dated: subject_number, code_number (Int32), known_time (Int64 microseconds), numeric_value (null where
             it is no finite number); births and deaths left out.
         static: subject_number, code_number, numeric_value of facts without a time.
         births: subject_number, birth_time, known_time (Int64 microseconds).
@@ -65,15 +65,17 @@ def collect_facts(events: pl.LazyFrame, subjects: pl.DataFrame, exclude: tuple[s
     codes = sorted(name for name in names if not name.startswith((*exclude, BIRTH_CODE, DEATH_CODE)))
     place = {code: number for number, code in enumerate(codes)}
     physical = kept.to_physical().to_numpy()
-    number_of = np.full(int(physical.max(initial=0)) + 1, -1, dtype=np.int64)
+    number_of = np.full(int(physical.max(initial=0)) + 1, -1, dtype=np.int32)
     number_of[physical] = [place.get(name, -1) for name in names]
     facts = facts.with_columns(code_number=number_of[facts["code"].to_physical().to_numpy()]).drop("code")
-    facts = facts.filter(pl.col("code_number") >= 0)
+    if len(codes) < len(names):
+        facts = facts.filter(pl.col("code_number") >= 0)
+    is_static = facts["known_time"].is_null()
     return Facts(
         codes=codes,
         n_subjects=subjects.height,
-        dated=facts.filter(pl.col("known_time").is_not_null()),
-        static=facts.filter(pl.col("known_time").is_null()).drop("known_time"),
+        dated=facts.filter(~is_static) if is_static.any() else facts,
+        static=facts.filter(is_static).drop("known_time"),
         births=_births(events, numbered),
     )
 

@@ -19,6 +19,7 @@ from phenotype.facts import Facts, collect_facts
 from phenotype.feature_matrix import COLUMNS, Cells, FeatureMatrix
 from phenotype.feature_spec import FULL, FeatureSpec, window_microseconds
 from phenotype.grouped_events import GroupedEvents, group_events
+from phenotype.growing_array import GrowingArray
 from phenotype.static_facts import StaticCells, static_cells
 from phenotype.trajectory import INSTANT
 from phenotype.windows import CellBlock, WindowRequest, window_cells
@@ -96,7 +97,7 @@ def _checked(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _grouped(facts: Facts) -> GroupedEvents:
     return group_events(
-        facts.dated["subject_number"].to_numpy().astype(np.int64),
+        facts.dated["subject_number"].to_numpy(),
         facts.dated["code_number"].to_numpy(),
         facts.dated["known_time"].to_numpy(),
         facts.dated["numeric_value"].fill_null(float("nan")).to_numpy() + np.float32(0),
@@ -107,38 +108,31 @@ def _grouped(facts: Facts) -> GroupedEvents:
 def _assemble(
     blocks: Iterable[CellBlock], static: StaticCells, n_windowed: int
 ) -> tuple[Cells, npt.NDArray[np.intp]]:
-    """Static cells and blocks of windowed cells as one CSR; and which windowed columns hold any cell."""
+    """Static and windowed cells as one CSR; and which windowed columns hold any cell, ascending."""
     is_present = np.zeros(n_windowed, dtype=bool)
     n_static = static.values.shape[1]
-    indices, data, n_cells = [], [], [np.zeros(1, dtype=np.int64)]
+    indices, data = GrowingArray(np.int32), GrowingArray(np.float32)
+    n_cells = [np.zeros(1, dtype=np.int64)]
     for block in blocks:
         is_present[block.column] = True
-        block_rows = slice(block.first_row, block.first_row + len(block.n_cells))
-        indptr = np.concatenate([[0], np.cumsum(block.n_cells)])
-        windowed = sparse.csr_array(
-            (block.data, block.column, indptr), shape=(len(block.n_cells), n_windowed)
-        )
-        joined = sparse.hstack([static.values[block_rows], windowed], format="csr")
-        indices.append(joined.indices.astype(np.int32))
-        data.append(joined.data.astype(np.float32, copy=False))
-        n_cells.append(np.diff(joined.indptr))
+        indptr = static.values.indptr[block.first_row : block.first_row + len(block.n_cells) + 1]
+        before = slice(indptr[0], indptr[-1])
+        counts = np.column_stack([np.diff(indptr), block.n_cells])
+        is_static = np.repeat(np.tile([True, False], len(counts)), counts.ravel())
+        merged_indices, merged_data = indices.extended(len(is_static)), data.extended(len(is_static))
+        merged_indices[is_static] = static.values.indices[before]
+        merged_indices[~is_static] = block.column + np.int32(n_static)
+        merged_data[is_static] = static.values.data[before]
+        merged_data[~is_static] = block.data
+        n_cells.append(counts.sum(axis=1))
     place = np.concatenate([np.arange(n_static), n_static + np.cumsum(is_present) - 1]).astype(np.int32)
+    columns = indices.taken()
+    np.take(place, columns, out=columns, mode="clip")
     indptr = np.cumsum(np.concatenate(n_cells))
-    all_indices = place[_concatenated(indices, np.int32)]
-    all_data = _concatenated(data, np.float32)
+    if indptr[-1] <= np.iinfo(np.int32).max:
+        indptr = indptr.astype(np.int32)
     shape = (len(indptr) - 1, n_static + int(is_present.sum()))
-    return sparse.csr_array((all_data, all_indices, indptr), shape=shape), np.flatnonzero(is_present)
-
-
-def _concatenated(parts: list[npt.NDArray[np.generic]], dtype: npt.DTypeLike) -> npt.NDArray[np.generic]:
-    """The parts as one array, each let go as soon as it is copied."""
-    whole = np.empty(sum(len(part) for part in parts), dtype=dtype)
-    end = len(whole)
-    while parts:
-        part = parts.pop()
-        whole[end - len(part) : end] = part
-        end -= len(part)
-    return whole
+    return sparse.csr_array((data.taken(), columns, indptr), shape=shape), np.flatnonzero(is_present)
 
 
 def _columns(

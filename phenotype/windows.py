@@ -58,7 +58,7 @@ class CellBlock:
 
     first_row: int
     n_cells: Ints
-    column: Ints
+    column: npt.NDArray[np.int32]
     data: Floats
 
 
@@ -170,25 +170,36 @@ def _counts_by_boundary(block: _Block, lengths: list[int]) -> tuple[Ints, Ints, 
         The running sums; the place of each group's first slot in them; the slot of each boundary (rows, K).
     """
     n_subjects = len(block.subject_start) - 1
-    n_slots = np.bincount(block.subject, minlength=n_subjects) * len(lengths) + 1
-    latest = np.zeros(n_subjects, dtype=np.int64)
-    latest[block.subject] = block.prediction_time
-    floor = np.arange(n_subjects, dtype=np.int64) << TIME_BITS
-    shift = floor + ((1 << TIME_BITS) - 2) - latest
-    boundaries = block.prediction_time[:, None] - np.array(lengths) + shift[block.subject, None]
-    boundaries = np.maximum(boundaries, floor[block.subject, None])
+    n_boundaries = np.bincount(block.subject, minlength=n_subjects) * len(lengths)
+    first_slot = np.cumsum(n_boundaries) - n_boundaries
+    boundaries, instants = _on_one_axis(block, lengths)
     order = np.argsort(boundaries.ravel(), kind="stable")
     slot = np.empty(len(order), dtype=np.int64)
     slot[order] = np.arange(len(order))
-    first_slot = np.cumsum(n_slots - 1) - (n_slots - 1)
     group_subject = np.repeat(np.arange(n_subjects), np.diff(block.subject_start))
-    group_slots = n_slots[group_subject]
+    group_slots = n_boundaries[group_subject] + 1
     group_cell = np.cumsum(group_slots) - group_slots
-    event_group = np.repeat(np.arange(len(group_subject)), np.diff(block.start))
-    event_subject = group_subject[event_group]
-    lowest = floor[event_subject]
-    instants = np.clip(block.time + shift[event_subject], lowest, lowest + ((1 << TIME_BITS) - 1))
-    place = np.searchsorted(boundaries.ravel()[order], instants)
-    cell = (group_cell - first_slot[group_subject])[event_group] + place
+    cell = np.searchsorted(boundaries.ravel()[order], instants)
+    cell += np.repeat(group_cell - first_slot[group_subject], np.diff(block.start))
     table = np.cumsum(np.bincount(cell, minlength=int(group_slots.sum())))
     return table, group_cell, slot.reshape(boundaries.shape) - first_slot[block.subject, None]
+
+
+def _on_one_axis(block: _Block, lengths: list[int]) -> tuple[Ints, Ints]:
+    """Boundaries (rows, K) and instants of the events, the subjects one after another on one axis of time.
+
+    Each subject has 2^53 microseconds (285 years) up to its last prediction time in the block; what is older
+    stands at their beginning, before every finite window. Only the block's last subject can have later
+    events, and they stand after every boundary.
+    """
+    n_subjects = len(block.subject_start) - 1
+    floor = np.arange(n_subjects, dtype=np.int64) << TIME_BITS
+    latest = np.zeros(n_subjects, dtype=np.int64)
+    latest[block.subject] = block.prediction_time
+    shift = floor + ((1 << TIME_BITS) - 1) - latest
+    boundaries = (block.prediction_time + shift[block.subject])[:, None] - np.array(lengths, dtype=np.int64)
+    n_events = np.diff(block.start[block.subject_start])
+    instants = block.time + np.repeat(shift, n_events)
+    if block.time.min(initial=0) <= latest.max() - (1 << TIME_BITS):
+        instants = np.maximum(instants, np.repeat(floor, n_events))
+    return np.maximum(boundaries, floor[block.subject, None]), instants
