@@ -1,0 +1,227 @@
+"""What differs between hospitals and over time: a typed scenario, read from configs/scenarios/*.yaml.
+
+The default hospitals differ in case-mix and in nothing else. Everything else that may differ (how diagnoses are
+coded, what is measured and treated, which laboratory method and unit is used) is a `Change`: at one hospital or
+all of them, from one date until another.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ontology.errors import ConfigurationError, Problem
+from pipelines.simulate.clock import days_since_start
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Factor = Annotated[float, Field(gt=0.0, le=10.0)]
+
+
+class Part(BaseModel):
+    """A frozen part of a scenario that knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hospital(Part):
+    """One hospital and the patients that belong to it.
+
+    Attributes:
+        hospital_id: how the extract names it.
+        share: share of the patients who live in its catchment.
+        municipalities: four-digit municipality numbers of its catchment.
+        age_shift_years: added to the ages of its patients.
+        cancer_factor: on the rate at which its patients get cancer.
+        immunosuppression_factor: on the rate at which its patients become immunosuppressed.
+        planned_factor: on the rate of planned admissions.
+    """
+
+    hospital_id: str
+    share: Annotated[float, Field(gt=0.0)]
+    municipalities: tuple[str, ...]
+    age_shift_years: float = 0.0
+    cancer_factor: Factor = 1.0
+    immunosuppression_factor: Factor = 1.0
+    planned_factor: Factor = 1.0
+
+
+class Coding(Part):
+    """How a hospital codes what its patients had; a missing value leaves what held before.
+
+    Attributes:
+        sepsis_sensitivity: share of stays with sepsis that get an explicit sepsis code.
+        sepsis_ppv: share of stays with an explicit sepsis code that had sepsis.
+        known_focus_share: of the coded, infection with known focus and R65.1 or R57.2.
+        unknown_focus_share: of the coded, A40 or A41 alone; the rest gets both.
+        other_condition_share: share of chronic conditions that a stay's coding mentions.
+    """
+
+    sepsis_sensitivity: Share | None = None
+    sepsis_ppv: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    known_focus_share: Share | None = None
+    unknown_focus_share: Share | None = None
+    other_condition_share: Share | None = None
+
+
+class Practice(Part):
+    """What is measured and done, relative to the common practice.
+
+    Attributes:
+        culture_factor: on the odds that blood cultures are taken.
+        laboratory_factor: on the odds that an analyte is ordered.
+        vitals_factor: on the number of rounds of vital signs a day.
+        antibiotic_delay_factor: on the time to the first dose in sepsis.
+        stay_length_factor: on the length of stays of more than a day.
+    """
+
+    culture_factor: Factor | None = None
+    laboratory_factor: Factor | None = None
+    vitals_factor: Factor | None = None
+    antibiotic_delay_factor: Factor | None = None
+    stay_length_factor: Factor | None = None
+
+
+class Method(Part):
+    """Another laboratory method for one analyte: reported value = value * factor + offset.
+
+    Attributes:
+        analyte: name of the analyte, as in `pipelines.simulate.codes.ANALYTES`.
+        code: the NLK code that it is reported under.
+        unit: the unit that it is reported in.
+        factor: on the value.
+        offset: added after the factor.
+    """
+
+    analyte: str
+    code: str
+    unit: str
+    factor: Annotated[float, Field(gt=0.0)] = 1.0
+    offset: float = 0.0
+
+
+class Change(Part):
+    """What holds at one hospital (or all) from a date, until another.
+
+    Attributes:
+        hospital_id: the hospital; null = all.
+        from_date: the first day.
+        until_date: the day after the last; null = to the end.
+        coding: coding that changes.
+        practice: practice that changes.
+        methods: laboratory methods that change.
+    """
+
+    hospital_id: str | None = None
+    from_date: date = date(2016, 1, 1)
+    until_date: date | None = None
+    coding: Coding = Coding()
+    practice: Practice = Practice()
+    methods: tuple[Method, ...] = ()
+
+
+class Scenario(Part):
+    """A simulated world: hospitals, the coding and practice they share, and what differs.
+
+    Attributes:
+        name: the scenario's name.
+        description: what it is for, one sentence.
+        hospitals: the hospitals.
+        coding: the coding that all share.
+        changes: what differs, later ones overriding earlier ones.
+        infection_factor: on the odds of sepsis; below 1 for a younger or healthier hospital population.
+    """
+
+    name: str
+    description: str = ""
+    hospitals: tuple[Hospital, ...] = Field(min_length=1)
+    coding: Coding
+    changes: tuple[Change, ...] = ()
+    infection_factor: Factor = 1.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Scenario:
+        known = {hospital.hospital_id for hospital in self.hospitals}
+        strangers = sorted({change.hospital_id for change in self.changes if change.hospital_id} - known)
+        if strangers:
+            raise ValueError(f"changes name hospitals that are not listed: {', '.join(strangers)}")
+        lacking = [name for name in Coding.model_fields if getattr(self.coding, name) is None]
+        if lacking:
+            raise ValueError(f"coding lacks {', '.join(lacking)}")
+        return self
+
+
+def coding_at(scenario: Scenario, name: str, hospitals: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """One coding parameter for each pair of hospital index and day, (n,) float64."""
+    return _at(scenario, "coding", name, getattr(scenario.coding, name), hospitals, days)
+
+
+def practice_at(scenario: Scenario, name: str, hospitals: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """One practice factor for each pair of hospital index and day, (n,) float64; 1 where nothing is said."""
+    return _at(scenario, "practice", name, 1.0, hospitals, days)
+
+
+def in_change(scenario: Scenario, change: Change, hospitals: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Whether a change holds for each pair of hospital index and day, (n,) bool."""
+    holds = days >= days_since_start(change.from_date)
+    if change.until_date is not None:
+        holds &= days < days_since_start(change.until_date)
+    if change.hospital_id is not None:
+        ids = [hospital.hospital_id for hospital in scenario.hospitals]
+        holds &= hospitals == ids.index(change.hospital_id)
+    return np.asarray(holds)
+
+
+def _at(
+    scenario: Scenario, part: str, name: str, default: float, hospitals: np.ndarray, days: np.ndarray
+) -> np.ndarray:
+    values = np.full(len(days), default, dtype=np.float64)
+    for change in scenario.changes:
+        value = getattr(getattr(change, part), name)
+        if value is not None:
+            values[in_change(scenario, change, hospitals, days)] = value
+    return values
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """The scenario of that name in configs/scenarios, or of that file.
+
+    Raises:
+        ConfigurationError: no such scenario, not YAML, or keys that are wrong; all of them at once.
+    """
+    file = Path(name_or_path)
+    folder = importlib.resources.files("configs") / "scenarios"
+    source = file if file.suffix in {".yaml", ".yml"} else folder / f"{name_or_path}.yaml"
+    if not source.is_file():
+        names = sorted(
+            entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name != "__init__.py"
+        )
+        raise ConfigurationError(
+            Problem(
+                "no such scenario",
+                where=str(name_or_path),
+                allowed=f"one of {', '.join(names)}, or a YAML file",
+                next_step="choose a listed scenario, or check the path",
+            )
+        )
+    try:
+        return Scenario.model_validate(yaml.safe_load(source.read_text("utf-8")))
+    except yaml.YAMLError as error:
+        raise ConfigurationError(
+            Problem("the scenario is not YAML", where=str(source), found=str(error).splitlines()[0])
+        ) from error
+    except ValidationError as error:
+        problems = [
+            Problem(
+                fault["msg"],
+                where=f"{source}: {'.'.join(str(key) for key in fault['loc'])}",
+                next_step="see docs/simulator.md for the keys of a scenario",
+            )
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigurationError(problems) from error
