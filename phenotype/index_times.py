@@ -17,9 +17,10 @@ from ontology.errors import ConfigurationError, Problem
 from phenotype.contacts import hours_between
 from phenotype.task_parts import Admission, AfterDischarge, AfterStart, Hourly, NewYear
 from phenotype.tasks import Task
-from phenotype.trajectory import INSTANT, Dataset
+from phenotype.trajectory import INSTANT, NOT_PREDICTORS, Dataset
 
 FINEST_STEP = timedelta(microseconds=1)
+NOT_OBSERVATIONS = (*NOT_PREDICTORS, "CONTACT//", "CONTACT_END//")
 
 CANDIDATES = pl.Schema(
     {
@@ -41,12 +42,13 @@ start_time and end_time are the stay's, but start_time is the intensive care con
 
 
 def candidates(
-    task: Task, contacts: pl.DataFrame, stay_rows: pl.DataFrame, periods: pl.DataFrame
+    task: Task, dataset: Dataset, contacts: pl.DataFrame, stay_rows: pl.DataFrame, periods: pl.DataFrame
 ) -> pl.DataFrame:
     """The rows that a task might ask about.
 
     Args:
         task: whose index rule is followed.
+        dataset: whose events say when the record of a contact begins, for hourly tasks.
         contacts: columns of CONTACTS, with stay_id.
         stay_rows: columns of STAYS.
         periods: as `observed_periods` gives them.
@@ -64,7 +66,7 @@ def candidates(
             first = _intensive_care(contacts, stay_rows).unique("stay_id", keep="first", maintain_order=True)
             rows = _of_stays(first, pl.col("start_time") + _hours(index.hours))
         case Hourly():
-            rows = _hourly(_intensive_care(contacts, stay_rows))
+            rows = _hourly(_intensive_care(contacts, stay_rows), dataset)
         case AfterDischarge():
             rows = _of_stays(stay_rows, pl.col("end_time") + _hours(24 * index.days))
         case NewYear():
@@ -117,13 +119,30 @@ def _intensive_care(contacts: pl.DataFrame, stay_rows: pl.DataFrame) -> pl.DataF
     )
 
 
-def _hourly(intensive_care: pl.DataFrame) -> pl.DataFrame:
-    """Each full hour of each contact; one row without a prediction time where the contact has no end."""
-    hours = hours_between("start_time", "contact_end_time").floor().cast(pl.Int64)
-    steps = pl.int_ranges(1, hours + 1, dtype=pl.Int64)
-    exploded = intensive_care.with_columns(_hour=steps).explode("_hour", empty_as_null=False, keep_nulls=True)
-    at_hour = pl.col("start_time") + pl.duration(hours="_hour")
-    return _of_stays(exploded, at_hour)
+def _hourly(intensive_care: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    """Each full hour of each contact; one row without a prediction time where the contact has no end.
+
+    Hours before the contact's first event are not asked about: nothing is recorded yet.
+    """
+    recorded = intensive_care.join(_first_events(dataset, intensive_care), on="contact_id", how="left")
+    began = hours_between("start_time", "_first_event").ceil().cast(pl.Int64).fill_null(1)
+    ended = hours_between("start_time", "contact_end_time").floor().cast(pl.Int64)
+    steps = pl.int_ranges(pl.max_horizontal(began, 1), ended + 1, dtype=pl.Int64)
+    hourly = recorded.with_columns(_hour=steps).explode("_hour", empty_as_null=False, keep_nulls=True)
+    return _of_stays(hourly, pl.col("start_time") + pl.duration(hours="_hour"))
+
+
+def _first_events(dataset: Dataset, contacts: pl.DataFrame) -> pl.DataFrame:
+    """contact_id and the time of its first event that observes the patient."""
+    observes = ~pl.any_horizontal([pl.col("code").str.starts_with(prefix) for prefix in NOT_OBSERVATIONS])
+    return (
+        dataset.events()
+        .filter(pl.col("contact_id").is_not_null() & pl.col("time").is_not_null() & observes)
+        .group_by("contact_id")
+        .agg(_first_event=pl.col("time").min())
+        .collect()
+        .join(contacts.select("contact_id"), on="contact_id", how="semi")
+    )
 
 
 def _new_years(periods: pl.DataFrame) -> pl.DataFrame:

@@ -49,7 +49,7 @@ def find_outcomes(dataset: Dataset, task: Task) -> tuple[pl.DataFrame, pl.DataFr
     deaths = death_times(dataset, contacts)
     stay_rows = with_recorded_deaths(stays(contacts), deaths)
     periods = observed_periods(dataset.observation())
-    rows = candidates(task, contacts, stay_rows, periods)
+    rows = candidates(task, dataset, contacts, stay_rows, periods)
     if rows.is_empty():
         raise _no_rows(task)
     eligible = with_exclusions(

@@ -39,7 +39,7 @@ class AfterStart(Frozen):
 
 
 class Hourly(Frozen):
-    """Each full hour of an intensive care contact, from its first hour to its end."""
+    """Each full hour of an intensive care contact, from its first recorded event to its end."""
 
     kind: Literal["hourly"] = "hourly"
 
