@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from experiments.cards import write_cards
 from experiments.config import RunConfig, load_run_config, resolved_yaml
 from experiments.manifest import make_manifest
 from experiments.reasons import explain_fold, rows_to_explain
@@ -18,6 +19,7 @@ from experiments.results import risks_by_horizon, task_metrics
 from experiments.run_folder import HELD_OUT, RunFolder, read_json, write_frame, write_json, write_text
 from experiments.splits import make_splits
 from experiments.study import KEYS, Fold, fit_unit, make_fold, write_labels
+from experiments.tracking import track_run
 from ontology.errors import ConfigurationError, Problem
 from phenotype.cases import ROWS, Cases
 from phenotype.labels import find_outcomes
@@ -65,6 +67,10 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
     for task in tasks:
         _judge(task, dataset, config, folder, progress)
     _gather(tasks, config, folder)
+    write_cards(folder.path)
+    if config.tracking.enabled:
+        with progress.step("MLflow"):
+            track_run(folder.path, study=config.tracking.study or config.name, uri=config.tracking.uri)
     return _write_report(config, folder, progress, config.reasons.subjects)
 
 
