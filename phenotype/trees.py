@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Labels = npt.NDArray[np.bool_]
+CELLS_A_THREAD = 10_000_000
+"""Smaller data are worked on by fewer threads: on a busy machine threads that wait for each other cost more."""
 METRICS = {"log_loss": "binary_logloss", "auroc": "auc", "auprc": "average_precision"}
 
 
@@ -89,7 +91,7 @@ class LightGBMModel:
         """The mean raw score (logit) over seeds of dense values, (n,)."""
         total = np.zeros(len(values))
         for booster in self.boosters:
-            total += np.asarray(booster.predict(values, raw_score=True, num_threads=thread_count()))
+            total += np.asarray(booster.predict(values, raw_score=True, num_threads=tree_threads(values.size)))
         return total / len(self.boosters)
 
     def parts(self) -> BundleParts:
@@ -143,7 +145,8 @@ def fit_lightgbm(
     columns = choose_columns(train, config.features or FeatureSpec())
     kept, weights = thin_negatives(train_labels, config.max_rows, seed)
     matrix = train.features(columns.spec)
-    settings = _settings(config, seed)
+    n_threads = tree_threads(len(kept) * columns.table.height)
+    settings = _settings(config, seed, n_threads)
     train_values = lightgbm.Dataset(
         columns.dense(matrix if len(kept) == len(train_labels) else matrix.take_rows(kept)),
         train_labels[kept].astype(np.float32),
@@ -159,7 +162,7 @@ def fit_lightgbm(
     texts = []
     for number in range(config.n_seeds):
         booster = lightgbm.train(
-            _settings(config, seed + number),
+            _settings(config, seed + number, n_threads),
             train_values,
             num_boost_round=config.max_trees,
             valid_sets=[tuning_values],
@@ -170,7 +173,12 @@ def fit_lightgbm(
     return LightGBMModel(config, columns, tuple(texts), tuple(_booster(text) for text in texts))
 
 
-def _settings(config: LightGBMConfig, *, seed: int) -> dict[str, Any]:
+def tree_threads(n_cells: int) -> int:
+    """Threads for data of so many cells: one for each CELLS_A_THREAD begun, as far as this process has them."""
+    return min(thread_count(), 1 + n_cells // CELLS_A_THREAD)
+
+
+def _settings(config: LightGBMConfig, seed: int, n_threads: int) -> dict[str, Any]:
     """LightGBM's parameters; deterministic, whatever the number of threads."""
     return {
         "objective": "binary",
@@ -185,7 +193,7 @@ def _settings(config: LightGBMConfig, *, seed: int) -> dict[str, Any]:
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": thread_count(),
+        "num_threads": n_threads,
         "verbosity": -1,
     }
 
@@ -194,6 +202,6 @@ def _booster(text: str) -> lightgbm.Booster:
     import lightgbm
 
     try:
-        return lightgbm.Booster(model_str=text, params={"verbosity": -1})
+        return lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as error:
         raise ValueError("not LightGBM's text model") from error

@@ -9,8 +9,7 @@ import polars as pl
 from phenotype.cases import Cases
 from phenotype.explain.concepts import roll_up
 from phenotype.logistic import LogisticModel
-from phenotype.threads import thread_count
-from phenotype.trees import LightGBMModel
+from phenotype.trees import LightGBMModel, tree_threads
 from phenotype.ward import WardModel
 
 Floats = npt.NDArray[np.float64]
@@ -75,7 +74,7 @@ def _tree_contributions(model: LightGBMModel, values: npt.NDArray[np.float32]) -
     """(n, C + 1) contributions and, last, the base; the mean over seeds."""
     total = np.zeros((len(values), values.shape[1] + 1))
     for booster in model.boosters:
-        total += np.asarray(booster.predict(values, pred_contrib=True, num_threads=thread_count()))
+        total += np.asarray(booster.predict(values, pred_contrib=True, num_threads=tree_threads(values.size)))
     return total / len(model.boosters)
 
 
