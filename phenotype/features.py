@@ -28,6 +28,7 @@ __all__ = ["FeatureMatrix", "FeatureSpec", "build_features"]
 
 Ints = npt.NDArray[np.int64]
 
+CELLS_RENUMBERED = 1 << 22
 ZERO_WHEN_ABSENT = ("count", "sum")
 IN_WORDS = {
     "count": "count",
@@ -127,7 +128,9 @@ def _assemble(
         n_cells.append(counts.sum(axis=1))
     place = np.concatenate([np.arange(n_static), n_static + np.cumsum(is_present) - 1]).astype(np.int32)
     columns = indices.taken()
-    np.take(place, columns, out=columns, mode="clip")
+    for first in range(0, len(columns), CELLS_RENUMBERED):
+        part = columns[first : first + CELLS_RENUMBERED]
+        part[:] = place[part]
     indptr = np.cumsum(np.concatenate(n_cells))
     if indptr[-1] <= np.iinfo(np.int32).max:
         indptr = indptr.astype(np.int32)

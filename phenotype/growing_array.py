@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Number = TypeVar("Number", bound=np.generic)
 
-GROWTH = 1.25
+GROWTH = 1.125
 
 
 class GrowingArray(Generic[Number]):

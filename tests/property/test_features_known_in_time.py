@@ -23,7 +23,7 @@ Bits = list[tuple[tuple[str, ...], bytes]]
 
 
 def made_events(seed: int) -> pl.DataFrame:
-    """About 40 facts a subject in 20 days: a fifth on the full hour, a quarter answered later, some static."""
+    """About 40 facts a subject in 20 days: a fifth on the hour, a quarter answered later, some static."""
     random = np.random.default_rng(seed)
     n = N_SUBJECTS * 40
     hours = random.uniform(0, 480, n)
