@@ -102,8 +102,13 @@ def label_of(code: str) -> str:
     """The plain-language name of a code; never empty."""
     entry = entry_of(code)
     if entry is None:
-        return _words(code)
+        words = _words(code)
+        is_bare = any(letter.isdigit() for letter in words) and " " not in words
+        return f"{_KIND_OF_FACT.get(_prefix_domain(code), '')} {words}".strip() if is_bare else words
     return entry.label if code in _tables()[0] else f"{entry.label} ({code.rsplit('//', 1)[-1]})"
+
+
+_KIND_OF_FACT = {"Diagnoses": "Diagnosis", "Drugs": "Drug", "Procedures": "Procedure"}
 
 
 def domain_of(code: str) -> str:

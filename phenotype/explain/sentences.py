@@ -11,7 +11,14 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from ontology.labels import domain_of, entry_of, is_care, label_of
-from phenotype.explain.wording import instant_words, number_words, rounded, span_words, times_words
+from phenotype.explain.wording import (
+    FIXED_SPACE,
+    instant_words,
+    number_words,
+    rounded,
+    span_words,
+    times_words,
+)
 from phenotype.trajectory import BIRTH_CODE
 
 AGE_CODE = "AGE"
@@ -279,7 +286,15 @@ def value_words(code: str, value: float, unit: str) -> str:
     named = entry.values.get(f"{value:g}") if entry else None
     if named:
         return named
-    return f"{number_words(value)} {unit}".strip() if unit != "%" else f"{number_words(value)}%"
+    return f"{number_words(value)}{unit_words(unit)}"
+
+
+def unit_words(unit: str) -> str:
+    """A unit as it follows a number: 96%, 18/min, 5.4 × 10⁹/L, 4.2 mmol/L."""
+    if not unit or unit == "%" or unit.startswith("/"):
+        return unit
+    times = f"×{FIXED_SPACE}" if unit.startswith("10") else ""
+    return f"{FIXED_SPACE}{times}{unit}"
 
 
 def _trend(values: pl.DataFrame) -> list[str]:

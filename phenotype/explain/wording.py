@@ -10,6 +10,7 @@ import numpy as np
 SIGNIFICANT_DIGITS = 4
 MINUS = "−"
 NARROW_SPACE = "\u202f"
+FIXED_SPACE = "\u00a0"
 
 
 def number_words(value: float) -> str:
@@ -47,13 +48,13 @@ def span_words(span: dt.timedelta) -> str:
     """A span in its natural unit: 45 min, 6 h, 3 days, 2 years."""
     minutes = span.total_seconds() / 60
     if minutes < 60:
-        return f"{round(minutes)} min"
+        return f"{round(minutes)}{FIXED_SPACE}min"
     if minutes < 48 * 60:
-        return f"{round(minutes / 60)} h"
+        return f"{round(minutes / 60)}{FIXED_SPACE}h"
     days = minutes / 1440
     if days < 730:
-        return f"{round(days)} days"
-    return f"{round(days / 365.25)} years"
+        return f"{round(days)}{FIXED_SPACE}days"
+    return f"{round(days / 365.25)}{FIXED_SPACE}years"
 
 
 def instant_words(time: dt.datetime, prediction_time: dt.datetime, anchor: dt.datetime | None = None) -> str:

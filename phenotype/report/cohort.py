@@ -84,23 +84,30 @@ def flow_of(attrition: Iterable[Mapping[str, Any]]) -> tuple[FlowStep, ...]:
 
 def _joined(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Steps whose differences in rows and patients are zero or large enough to show."""
-    kept = [steps[0]]
+    kept: list[dict[str, Any]] = [steps[0]]
     held: list[str] = []
     for step in steps[1:]:
         held.append(str(step["step"]))
-        rows = kept[-1]["n_rows"] - step["n_rows"]
-        subjects = kept[-1]["n_subjects"] - step["n_subjects"]
-        if is_small(rows) or is_small(subjects):
-            continue
-        kept.append(step | {"step": "; ".join(held), "n_excluded": rows})
-        held = []
-    if held and len(kept) > 1:
-        before, last = kept[-2], steps[-1]
-        words = "; ".join([str(kept[-1]["step"]), *held])
-        kept[-1] = last | {"step": words, "n_excluded": before["n_rows"] - last["n_rows"]}
-    elif held:
-        kept = [steps[-1] | {"step": "; ".join([str(steps[0]["step"]), *held]), "n_excluded": 0}]
+        if not _is_telling(kept[-1], step):
+            kept.append(_after(kept[-1], step, held))
+            held = []
+    while held:
+        held.insert(0, str(kept.pop()["step"]))
+        if not kept:
+            return [steps[-1] | {"step": "; ".join(held), "n_excluded": 0}]
+        if not _is_telling(kept[-1], steps[-1]):
+            kept.append(_after(kept[-1], steps[-1], held))
+            held = []
     return kept
+
+
+def _is_telling(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the difference of two steps points at few patients."""
+    return any(is_small(before[count] - after[count]) for count in ("n_rows", "n_subjects"))
+
+
+def _after(before: Mapping[str, Any], step: dict[str, Any], words: list[str]) -> dict[str, Any]:
+    return step | {"step": "; ".join(words), "n_excluded": before["n_rows"] - step["n_rows"]}
 
 
 def groups_of(rows: pl.DataFrame) -> tuple[GroupTable, ...]:

@@ -19,6 +19,8 @@ from phenotype.report.words import TaskWords, age_band
 MAX_REASONS = 6
 MAX_CARE = 4
 MAX_UNKNOWN = 6
+MIN_SHARE = 0.04
+"""A contribution below this share of the largest one is not listed by itself."""
 
 
 class UsualRange(Frozen):
@@ -145,7 +147,7 @@ class PatientCase:
         prediction_time: the prediction.
         events: columns of EVENTS, all of this subject's, answers left out.
         contacts: columns of CONTACTS, this subject's.
-        outcome: the row of outcomes (event, event_hours, ...), empty where there is none.
+        outcome: boolean_value of the label, event and event_hours of the outcome; empty where undetermined.
         risks: prediction_time and risk of this subject and model.
         other_models: title of each other model -> its risk here.
         facts: sex, age, hospital_id, unit_id; values may be null.
@@ -231,9 +233,11 @@ def patient_page(case: PatientCase, context: TaskContext) -> PatientPage:
 
 def _shown(reasons: Reasons | None) -> tuple[tuple[Reason, ...], tuple[Reason, ...], tuple[Reason, ...]]:
     """The reasons for, those against, and the care given, each largest first."""
-    codes = reasons.codes if reasons else ()
-    facts = [reason for reason in codes if not reason.is_care and reason.phi != 0]
-    care = [reason for reason in codes if reason.is_care and reason.is_known and reason.phi != 0]
+    all_codes = reasons.codes if reasons else ()
+    least = MIN_SHARE * abs(all_codes[0].phi) if all_codes else 0.0
+    codes = [reason for reason in all_codes if abs(reason.phi) > least]
+    facts = [reason for reason in codes if not reason.is_care]
+    care = [reason for reason in codes if reason.is_care and reason.is_known]
     return (
         tuple(reason for reason in facts if reason.phi > 0)[:MAX_REASONS],
         tuple(reason for reason in facts if reason.phi < 0)[:MAX_REASONS],
@@ -272,10 +276,7 @@ def _not_known(record: Record, importance: tuple[str, ...]) -> tuple[str, ...]:
     absent = [
         code
         for code in importance
-        if domain_of(code) in {"Vital signs", "Laboratory", "Microbiology", "Demographics"}
-        and not record.of_code(code).height
-        and not (code == "AGE" and record.age_years is not None)
-        and not code.startswith("SEX//")
+        if domain_of(code) in {"Vital signs", "Laboratory"} and not record.of_code(code).height
     ]
     return tuple(dict.fromkeys(label_of(code) for code in absent))[:MAX_UNKNOWN]
 
@@ -348,18 +349,17 @@ def _afterwards(case: PatientCase, context: TaskContext) -> Afterwards:
 def _outcome_sentence(outcome: Mapping[str, Any], context: TaskContext) -> str:
     """What became of the question."""
     noun = context.task.outcome
-    event = outcome.get("event")
-    if not outcome or outcome.get("exclusion_reason") or event is None:
+    subject = noun[0].upper() + noun[1:]
+    is_positive, event = outcome.get("boolean_value"), outcome.get("event")
+    if is_positive is None:
         return f"Whether {noun} followed cannot be told from the record."
-    hours = outcome.get("event_hours")
+    hours = outcome.get("event_hours") if event else None
     after = "" if hours is None else f", {_after_words(float(hours))} after the prediction"
-    if event == context.event:
-        return f"{noun[0].upper()}{noun[1:]} followed{after}."
-    if event == "censored":
-        return f"{noun[0].upper()}{noun[1:]} was not seen as long as the record reaches."
-    if event in {"none", "no_event"}:
-        return f"{noun[0].upper()}{noun[1:]} did not follow."
-    return f"{noun[0].upper()}{noun[1:]} did not follow: {str(event).replace('_', ' ')} came first{after}."
+    if is_positive:
+        return f"{subject} followed{after if event == context.event else ''}."
+    if event in {None, "censored", context.event}:
+        return f"{subject} did not follow."
+    return f"{subject} did not follow: {str(event).replace('_', ' ')} came first{after}."
 
 
 def _after_words(hours: float) -> str:

@@ -116,7 +116,11 @@ def trajectory_of(record: Record, contacts: pl.DataFrame, important: Sequence[st
     firsts = [time for time in (events["time"].min(), begun["start_time"].min()) if time is not None]
     first = min([*firsts, end - dt.timedelta(hours=6)])
     assert isinstance(first, dt.datetime)  # noqa: S101  the minimum of instants, for the type checker
-    recent_start = max(first, end - RECENT)
+    week = end - RECENT
+    recent_start = first
+    if first < week:
+        stirred = [*events.filter(pl.col("time") >= week)["time"].head(1), *_begun_or_open(begun, week)]
+        recent_start = min([*stirred, end - dt.timedelta(days=1)])
     series_start, series = recent_start, _series(events, recent_start, important)
     if len(series) < MIN_POINTS and first < recent_start:
         series_start, series = first, _series(events, first, important)
@@ -127,6 +131,12 @@ def trajectory_of(record: Record, contacts: pl.DataFrame, important: Sequence[st
         series=series,
         series_start=series_start,
     )
+
+
+def _begun_or_open(contacts: pl.DataFrame, week: dt.datetime) -> list[dt.datetime]:
+    """When contacts reach into the last days: at their start, or at the edge where they began before it."""
+    reaching = contacts.filter(pl.col("end_time").is_null() | (pl.col("end_time") >= week))
+    return [max(time, week) for time in reaching["start_time"].to_list()]
 
 
 def _timeline(events: pl.DataFrame, contacts: pl.DataFrame, start: dt.datetime, end: dt.datetime) -> Timeline:

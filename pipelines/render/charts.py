@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from phenotype.report.model import Curves, Subgroup
 from pipelines.render.svg import FAINT, INK, MODEL_COLOURS, MUTED, RULE
 
-DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 2), (9, 3, 2, 3), (4, 4), (1, 3))
+DASHES: tuple[tuple[int, ...], ...] = ((2, 2), (7, 3), (), (9, 3, 2, 3), (4, 4), (1, 3))
 FONT = "Inter, Segoe UI, Helvetica Neue, Arial, sans-serif"
 SIZE = 300
 

@@ -173,7 +173,7 @@ def _patients(
     """The pages of the chosen patients, by falling risk, and how many of those asked for are not held out."""
     chosen = rows_to_explain(run.first_fold(task, model), shown)
     n_not_found = len(set(shown.subjects) - set(chosen["subject_id"].to_list()))
-    outcomes = run.outcomes(task)
+    outcomes = run.outcomes(task).join(run.labels(task), on=KEYS, how="left", maintain_order="left")
     rows = chosen.join(outcomes.select(*KEYS, "contact_id"), on=KEYS, how="left", maintain_order="left")
     facts = {(row["subject_id"], row["prediction_time"]): row for row in run.facts(rows).to_dicts()}
     subjects = sorted(set(chosen["subject_id"].to_list()))
