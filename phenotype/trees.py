@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 Labels = npt.NDArray[np.bool_]
 CELLS_A_THREAD = 10_000_000
-"""Smaller data are worked on by fewer threads: on a busy machine threads that wait for each other cost more."""
+"""Smaller data are worked on by fewer threads, which on a busy machine wait for each other at a high cost."""
 METRICS = {"log_loss": "binary_logloss", "auroc": "auc", "auprc": "average_precision"}
 
 
@@ -89,9 +89,9 @@ class LightGBMModel:
 
     def raw_scores(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """The mean raw score (logit) over seeds of dense values, (n,)."""
-        total = np.zeros(len(values))
+        total, n_threads = np.zeros(len(values)), tree_threads(values.size)
         for booster in self.boosters:
-            total += np.asarray(booster.predict(values, raw_score=True, num_threads=tree_threads(values.size)))
+            total += np.asarray(booster.predict(values, raw_score=True, num_threads=n_threads))
         return total / len(self.boosters)
 
     def parts(self) -> BundleParts:
@@ -174,7 +174,7 @@ def fit_lightgbm(
 
 
 def tree_threads(n_cells: int) -> int:
-    """Threads for data of so many cells: one for each CELLS_A_THREAD begun, as far as this process has them."""
+    """Threads for data of so many cells: one for each CELLS_A_THREAD begun, while this process has them."""
     return min(thread_count(), 1 + n_cells // CELLS_A_THREAD)
 
 
