@@ -82,3 +82,17 @@ def test_a_score_that_no_row_has_is_refused(planted) -> None:
             WardConfig(score="SCORE//NONE"),
             seed=0,
         )
+
+
+def test_a_computed_score_is_read_from_the_events(tmp_path: Path) -> None:
+    # NEWS2 (Royal College of Physicians 2017): respiratory rate 26 gives 3 points, heart rate 120 gives 2.
+    at = datetime(2000, 1, 2)
+    events = [
+        (1, at, "VITAL//respiratory_rate", 26.0, None),
+        (1, at, "VITAL//heart_rate", 120.0, None),
+        (2, at, "LAB//SIGNAL", 1.0, None),
+    ]
+    cases = _cases(
+        tmp_path, events, [(1, datetime(2000, 1, 2, 12), None), (2, datetime(2000, 1, 2, 12), None)]
+    )
+    np.testing.assert_array_equal(find_scores(cases, "NEWS2"), [5, np.nan])
