@@ -4,9 +4,9 @@ A leak is a copy of a dataset in which some events can be known too early; label
 look at `time` and a leak changes `known_time` only. Beside these stand the split `random_rows` and a cohort
 selected by what happens later.
 
-**Source:** the contrasts that a reproduction of Bopche et al., JAMIA Open 2024, doi 10.1093/jamiaopen/ooae074,
-should report: all patients or selected cohort, strict index time or not, patients and time apart or random
-rows, with or without codes set at discharge.
+**Source:** the contrasts that a reproduction of Bopche et al. (JAMIA Open 2024, doi
+10.1093/jamiaopen/ooae074) should report: all patients or a selected cohort, strict index time or not,
+patients and time apart or random rows, with or without codes set at discharge.
 """
 
 from __future__ import annotations

@@ -61,9 +61,7 @@ def with_exclusions(
     known = _with_selection(known, dataset, task.population.ever_codes)
     known = known.sort("subject_id", "prediction_time", "contact_id")
     conditions = {name: holds.fill_null(value=False) for name, holds in _conditions(task).items()}
-    reason = pl.coalesce(
-        pl.when(conditions[name]).then(pl.lit(name)) for name in REASONS if name in conditions
-    )
+    reason = pl.coalesce(pl.when(holds).then(pl.lit(name)) for name, holds in conditions.items())
     eligible = known.with_columns(exclusion_reason=reason)
     is_again = pl.col("exclusion_reason").is_null() & (
         pl.col("exclusion_reason").is_null().cum_sum().over("subject_id", "prediction_time") > 1
@@ -73,14 +71,21 @@ def with_exclusions(
     )
 
 
+def reasons_of(task: Task) -> list[str]:
+    """The reasons of eligibility that this task can have, in the order in which they are applied."""
+    return [*_conditions(task), "same_time"]
+
+
 def _is_outside(task: Task) -> bool:
     return task.index.kind in {"after_discharge", "new_year"}
 
 
 def _conditions(task: Task) -> dict[str, pl.Expr]:
-    """By reason, when a row is left out; a reason that the task does not know is not there."""
+    """By reason in the order of REASONS, when a row is left out; only the reasons that the task knows."""
     population, kind = task.population, task.index.kind
-    conditions = {"no_end": pl.col("prediction_time").is_null()}
+    conditions: dict[str, pl.Expr] = {}
+    if kind in {"hourly", "discharge", "after_discharge"}:
+        conditions["no_end"] = pl.col("prediction_time").is_null()
     if kind != "new_year":
         levels = list(population.care_levels)
         conditions["other_care_level"] = ~pl.col("care_level").is_in(levels).fill_null(value=False)
