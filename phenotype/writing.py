@@ -28,7 +28,7 @@ def default_n_shards(n_bytes: int) -> int:
 class DatasetWriter:
     """Takes events in any order and writes one dataset.
 
-    A subject's shard is its pseudonym modulo the number of shards: pseudonyms are evenly spread by their making.
+    A subject's shard is its pseudonym modulo the number of shards: pseudonyms are made evenly spread.
 
     Args:
         out: the dataset's folder; a dataset that is there is replaced when the new one is whole.
@@ -63,6 +63,7 @@ class DatasetWriter:
         self._lineage: list[Path] = []
         self._codes: list[pl.Series] = []
         self.n_events = 0
+        self.n_subjects = 0
         self.n_lineage = 0
 
     def add_events(self, events: pl.DataFrame) -> None:
@@ -115,8 +116,9 @@ class DatasetWriter:
             parts.append(held.pop(shard, pl.DataFrame(schema=EVENTS)))
             events, n_lost = _linked(pl.concat(parts), contact_ids)
             n_unlinked += n_lost
-            events = events.sort(EVENT_ORDER, nulls_last=False, maintain_order=True)
+            events = in_event_order(events)
             self._codes.append(events["code"].unique())
+            self.n_subjects += events["subject_id"].n_unique()
             write_shard(self.folder / "data" / f"{shard}.parquet", events)
         return n_unlinked
 
@@ -134,7 +136,10 @@ class DatasetWriter:
         """Write everything beside the events, which must be there, and move the folder into place.
 
         Args:
-            contacts, codings, observation, rejected: columns of CONTACTS, CODINGS, OBSERVATION, REJECTED.
+            contacts: columns of CONTACTS.
+            codings: columns of CODINGS.
+            observation: columns of OBSERVATION.
+            rejected: columns of REJECTED.
             descriptions: code, description.
             metadata: what dataset.json says beside what MEDS asks for.
             account_json: ingest.json.
@@ -196,6 +201,29 @@ def _linked(events: pl.DataFrame, contact_ids: pl.Series) -> tuple[pl.DataFrame,
     return events.with_columns(contact_id=linked), int(is_unknown.sum())
 
 
+def in_event_order(events: pl.DataFrame) -> pl.DataFrame:
+    """Events sorted by EVENT_ORDER, then lineage_id: by three keys as numbers, by the rest only in ties.
+
+    Args:
+        events: columns of EVENTS, in any order.
+    """
+    events = events.rechunk()
+    codes = events["code"].unique().sort()
+    ranks = pl.int_range(codes.len(), eager=True, dtype=pl.UInt32)
+    keys = events.select(
+        "subject_id", "time", rank=pl.col("code").replace_strict(codes, ranks, return_dtype=pl.UInt32)
+    )
+    order = keys.select(pl.arg_sort_by("subject_id", "time", "rank", nulls_last=False)).to_series()
+    events, keys = events[order], keys[order]
+    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in keys.columns)
+    follows = keys.select(is_same & (pl.int_range(pl.len()) > 0)).to_series()
+    ties = (follows | follows.shift(-1, fill_value=False)).arg_true()
+    if not ties.len():
+        return events
+    sorted_ties = events[ties].with_columns(_at=ties).sort([*EVENT_ORDER, "lineage_id"], nulls_last=False)
+    return events[pl.int_range(events.height, eager=True, dtype=pl.UInt32).scatter(ties, sorted_ties["_at"])]
+
+
 def write_shard(path: Path, events: pl.DataFrame) -> None:
     """One shard, cast through the MEDS schema class; the rows must be sorted by EVENT_ORDER."""
     import pyarrow.parquet as pq
@@ -223,12 +251,13 @@ def _write_codes(path: Path, codes: pl.Series, descriptions: pl.DataFrame) -> No
 
 
 def _write_metadata(path: Path, metadata: dict[str, Any]) -> None:
-    import meds
+    from importlib.metadata import version
+
     from meds.schema import DatasetMetadataSchema
 
     content = {
         "etl_name": "pesta",
-        "meds_version": meds.__version__,
+        "meds_version": version("meds"),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "raw_source_id_columns": ["contact_id", "lineage_id"],
         "code_modifier_columns": ["unit"],

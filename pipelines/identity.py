@@ -71,7 +71,7 @@ def fingerprint(key: bytes) -> str:
 class Pseudonyms:
     """Pseudonyms of one source's ids under one key; remembers them so that no two ids share one.
 
-    A pseudonym is a positive 63-bit whole number: the first 63 bits of BLAKE2b, keyed, over kind, id space and id.
+    A pseudonym is a whole number: the first 63 bits of BLAKE2b, keyed, over kind, id space and id.
 
     **Source:** RFC 7693 (BLAKE2, keyed mode).
     """

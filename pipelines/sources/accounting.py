@@ -1,4 +1,4 @@
-"""What became of every source row: used, ignored by a named rule, or rejected for a reason; the sums must close."""
+"""What became of every source row: used, ignored by a rule, or rejected for a reason; the sums close."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class IngestAccount:
             Problem(reason, f"table {table}", f"{count:,} rows")
             for (table, reason), count in counts.most_common(FAULTS_SHOWN)
         ]
-        advice = "look at the rows (--quarantine keeps them), mend the source or the mapping, or raise max_reject_share"
+        advice = "see the rows (--quarantine keeps them); mend source or mapping, or raise max_reject_share"
         raise RejectsError(
             [
                 Problem(

@@ -61,7 +61,7 @@ def _case(frame: pl.DataFrame, case: TextCase) -> pl.Expr:
     text = cleaned(template(frame, case.text), case.clean)
     if case.map is not None:
         otherwise = template(frame, case.otherwise) if case.otherwise is not None else pl.lit(None, pl.String)
-        known = {key: value for key, value in case.map.items()}
+        known = dict(case.map)
         is_known = text.is_in(list(known))
         text = (
             pl.when(is_known)

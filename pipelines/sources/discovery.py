@@ -1,4 +1,4 @@
-"""A mapping held against an input: which files each table has, whether they hold its columns, in what order to read."""
+"""A mapping held against an input: each table's files, their columns, and the reading order."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def columns_taken(mapping: Mapping) -> dict[str, set[str]]:
 
 
 def reading_order(mapping: Mapping) -> list[str]:
-    """The tables, each after those that it joins; the list of subjects and births come as early as they can."""
+    """The tables, each after those that it joins; the list of subjects and births come early."""
     needs = {name: {join.table for join in table.joins} for name, table in mapping.tables.items()}
     if mapping.subjects:
         closed = _closure(mapping.subjects.table, needs)
-        for name in needs:
+        for name, others in needs.items():
             if name not in closed:
-                needs[name].add(mapping.subjects.table)
+                others.add(mapping.subjects.table)
     order: list[str] = []
     while len(order) < len(needs):
         ready = [name for name in needs if name not in order and needs[name] <= set(order)]

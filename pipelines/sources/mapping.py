@@ -282,7 +282,7 @@ class Mapping(Strict):
         nominal_anchor: the instant that stands for "admission" where a source has only relative times.
         max_reject_share: the run stops above this share of rejected rows.
         subjects: the table that lists the subjects, where there is one.
-        observe: whence subjects without a window get one: their contacts (else events), their events, or none.
+        observe: where subjects without a window get one from: contacts (else events), events, or nowhere.
         tables: by name, in the order in which they are read.
     """
 

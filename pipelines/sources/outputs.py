@@ -1,4 +1,4 @@
-"""Prepared rows become events: each with its subject, times, code, value, and the words that the source sent."""
+"""Prepared rows become events: each with its subject, times, code, value, and what the source sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Gate:
             self.is_good &= ~is_passed_over
 
     def time(self, found: Instants, field: str) -> pl.Series:
-        """The times, once those that could not be used are rejected each for its reason."""
+        """The times; those that could not be used are rejected, each for its reason."""
         if found.reasons is not None:
             for reason in found.reasons.unique().drop_nulls().sort().to_list():
                 self.reject((found.reasons == reason).fill_null(value=False), field, reason)
@@ -59,7 +59,7 @@ class Gate:
 
 
 def taken_rows(output: Output, rows: pl.DataFrame, context: Context, ledger: Ledger) -> pl.DataFrame:
-    """The rows that an output takes, with `_subject` and `_contact` of its own, one row for each melted cell."""
+    """The rows that an output takes, with its `_subject` and `_contact`, one row for each melted cell."""
     rows = keep_where(rows, output.when, ledger)
     rows = _expanded(output, rows)
     if output.subject:
@@ -130,8 +130,8 @@ def build_events(event: Event, rows: pl.DataFrame, context: Context, ledger: Led
         ledger: told of every row that becomes an event, is passed over, or is wrong.
 
     Returns:
-        _index, _row, subject_id, time, code, numeric_value, text_value, known_time, unit, contact_id, description,
-        and sent_code, sent_value, sent_unit, sent_alternates.
+        _index, _row, subject_id, time, code, numeric_value, text_value, known_time, unit, contact_id,
+        description, sent_code, sent_value, sent_unit and sent_alternates.
     """
     rows = taken_rows(event, rows, context, ledger)
     gate = Gate(rows, ledger)
@@ -176,13 +176,14 @@ def _known_time(event: Event, rows: pl.DataFrame, time: pl.Series, gate: Gate, c
         return pl.repeat(None, rows.height, dtype=time.dtype, eager=True)
     known = gate.time(instants(rows, event.known_time, context.clock), "known_time")
     is_early = (known < time).fill_null(value=False)
-    context.counts["events_known_before_they_happened"] += int(is_early.sum())
+    if is_early.any():
+        context.counts["events_known_before_they_happened"] += int(is_early.sum())
     is_later = (known > time).fill_null(value=False)
     return pl.DataFrame({"k": known, "l": is_later}).select(pl.when("l").then("k")).to_series()
 
 
 def _values(event: Event, rows: pl.DataFrame, gate: Gate) -> tuple[pl.Series, pl.Series, pl.Series]:
-    """Number, text, and what was sent; texts that should be numbers are rejected, empty events passed over."""
+    """Number, text, and what was sent; texts that should be numbers are rejected, empty events ignored."""
     nothing = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
     value = pl.repeat(None, rows.height, dtype=pl.Float64, eager=True)
     text, sent = nothing, nothing

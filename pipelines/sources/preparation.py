@@ -1,4 +1,4 @@
-"""Source rows made ready: nulls and cleaning, duplicates, filters, joins, derived columns, and whose row it is."""
+"""Source rows made ready: nulls, cleaning, duplicates, filters, joins, derived columns, subjects."""
 
 from __future__ import annotations
 

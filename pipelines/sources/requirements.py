@@ -70,12 +70,12 @@ def missing_columns(
     read = columns_read(table, f"tables.{name}") + [
         (f"tables.{name} (joined by others)", c) for c in taken.get(name, ())
     ]
-    problems: dict[tuple[str, ...], Problem] = {}
+    problems: dict[tuple[tuple[str, ...], str], Problem] = {}
     for source in sources:
         there = set(source.columns) | set(source.named) | made | optional
         for path, column in read:
             if column not in there and (source.columns, column) not in problems:
-                problems[source.columns, column] = _missing(path, column, source)  # type: ignore[index]
+                problems[source.columns, column] = _missing(path, column, source)
     return list(problems.values())
 
 

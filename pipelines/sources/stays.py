@@ -1,4 +1,4 @@
-"""Prepared rows become contacts, codings and observation windows; contacts of several rows or tables are combined."""
+"""Prepared rows become contacts, codings and observation windows; rows of one contact are combined."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def build_contacts(contact: Contact, rows: pl.DataFrame, context: Context, ledge
 
 
 def _optional_time(gate: Gate, contact: Contact, name: str, context: Context) -> pl.Series:
-    """A time that may be null; one that is wrong is a rejected field, and a rejected contact where it is the start."""
+    """A time that may be null; a wrong one is a rejected field, a wrong start a rejected contact."""
     time = getattr(contact, name)
     if time is None:
         return pl.repeat(None, gate.rows.height, dtype=INSTANT, eager=True)
@@ -147,6 +147,7 @@ def build_codings(coding: Coding, rows: pl.DataFrame, context: Context, ledger: 
             "system": texts(rows, coding.system),
             "version": texts(rows, coding.version),
             "code": code,
+            "sent_code": code,
             "coded_time": coded_time,
             **numbers,
         }
@@ -191,7 +192,7 @@ def combined_windows(windows: pl.DataFrame) -> pl.DataFrame:
 
 
 def derived_windows(extent: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Windows from the first to the last of something: subject_id, start_time, end_time become OBSERVATION."""
+    """Windows from the first to the last of something that has subject_id, start_time and end_time."""
     return (
         extent.drop_nulls()
         .group_by("subject_id")

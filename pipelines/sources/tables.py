@@ -17,7 +17,8 @@ from ontology.errors import InputError, Problem
 from pipelines.sources.mapping import Table
 
 DELIMITERS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".psv": "|"}
-ROWS_A_FRAME = 1_000_000
+CELLS_A_FRAME = 8_000_000
+MOST_ROWS_A_FRAME = 1_000_000
 BYTES_A_GROUP = 256_000_000
 _TOO_MANY = "_more"
 _READ_ERRORS = (pl.exceptions.PolarsError, OSError, UnicodeDecodeError, EOFError, zlib.error)
@@ -92,7 +93,7 @@ def describe_file(
     try:
         columns = _columns(table, source)
     except _READ_ERRORS:
-        return source, [diagnose(table, source)]
+        return source, [diagnose(table, source) or Problem("the file cannot be read", place)]
     if columns is None:
         return source, [
             Problem("the file is empty: it has not even a header", place, "0 bytes", next_step=_RESTORE)
@@ -139,8 +140,8 @@ def read_frames(table: Table, sources: Sequence[SourceFile], work: Path) -> Iter
         work: a private folder for files that must be transcoded.
 
     Yields:
-        The file's columns (text, or the types of a parquet file), the columns named by files, `_file_no` (UInt32,
-        index in `sources`), `_row` (Int64, from 1) and `_more` (whether the row has too many fields).
+        The columns of the file (text, or the types of parquet), those that file names give, `_file_no`
+        (UInt32, index in `sources`), `_row` (Int64, from 1) and `_more` (whether the row has too many fields).
 
     Raises:
         InputError: files that cannot be read to their end, each named with the cause.
@@ -157,7 +158,7 @@ def read_frames(table: Table, sources: Sequence[SourceFile], work: Path) -> Iter
 
 
 def _groups(sources: Sequence[SourceFile]) -> Iterator[tuple[int, list[SourceFile]]]:
-    """Neighbouring files with one header, until they weigh enough: thousands of small files are read at once."""
+    """Neighbouring files with one header, until they weigh enough: small files are read together."""
     start, weight = 0, 0
     for index, source in enumerate(sources):
         weight += source.path.stat().st_size
@@ -178,7 +179,8 @@ def _read_group(table: Table, group: list[SourceFile], first: int, work: Path) -
     else:
         lazy = _scan_text(table, group, work)
     if len(group) == 1:
-        for frame in lazy.collect_batches(chunk_size=ROWS_A_FRAME, maintain_order=True):
+        n_rows = min(MOST_ROWS_A_FRAME, CELLS_A_FRAME // max(1, len(group[0].columns)))
+        for frame in lazy.collect_batches(chunk_size=n_rows, maintain_order=True):
             yield _numbered(frame.with_columns(_file_no=pl.lit(first, pl.UInt32)), group, first)
     else:
         yield _numbered(_by_file(lazy.collect(), group, first), group, first)
@@ -229,7 +231,7 @@ def _by_file(frame: pl.DataFrame, group: list[SourceFile], first: int) -> pl.Dat
 
 
 def _numbered(frame: pl.DataFrame, group: list[SourceFile], first: int) -> pl.DataFrame:
-    """The frame with the columns that file names give, plain types, and the mark of rows with too many fields."""
+    """The frame with the columns that file names give, plain types, and the mark of too many fields."""
     is_more = pl.col(_TOO_MANY).is_not_null() if _TOO_MANY in frame.columns else pl.lit(value=False)
     frame = frame.with_columns(pl.col("_row").cast(pl.Int64), is_more.alias(_TOO_MANY))
     missing = [name for name in group[0].named if name not in frame.columns]

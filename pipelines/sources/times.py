@@ -1,4 +1,4 @@
-"""Times of a mapping as naive microseconds: parsed, zoned, or counted from an anchor, with the reason where not."""
+"""Times of a mapping as naive microseconds: parsed, zoned or counted from an anchor, or why not."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _column(frame: pl.DataFrame, time: Time, clock: Clock) -> Instants:
 
 
 def _parsed(given: pl.Series, formats: tuple[str, ...]) -> pl.Series:
-    """Each text by the first format that fits it; the first format is tried on all, the others on the rest."""
+    """Each text by the first format that fits it: the first is tried on all, the others on the rest."""
     values = _by_format(given, formats[0])
     for form in formats[1:]:
         left = values.is_null() & given.is_not_null()
@@ -149,7 +149,7 @@ def _after_anchor(frame: pl.DataFrame, time: Time, clock: Clock) -> Instants:
 
 
 def _offsets(frame: pl.DataFrame, column: str, unit: str) -> tuple[pl.Series, pl.Series]:
-    """The offset of each row in its unit (HH:MM in minutes), and whether one was given that cannot be read."""
+    """The offset of each row in its unit (HH:MM in minutes), and whether it was given and is unreadable."""
     cells = frame.get_column(column)
     if unit != "HH:MM":
         offset = cells.cast(pl.Float64, strict=False)
