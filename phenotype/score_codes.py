@@ -1,0 +1,111 @@
+"""Which codes feed the components of a severity score: configs/valuesets/scores.yaml and files like it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from ontology.configuration import find_config, read_yaml, validate
+from phenotype.trajectory import known_time
+
+STORED_DIGITS = 6
+"""Values are stored as float32: an oxygen fraction of 0.21 must not lie below 0.21."""
+
+
+class ComponentCode(BaseModel):
+    """One code that measures a component.
+
+    Attributes:
+        code: the event code.
+        factor: the event's value times this is in the component's unit.
+        unit: where given, only events with exactly this unit count.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    factor: float = 1.0
+    unit: str | None = None
+
+
+class Component(BaseModel):
+    """What a score measures.
+
+    Attributes:
+        unit: the unit of `low`, `high` and of what `component_events` returns.
+        low: the smallest value that is taken for a measurement.
+        high: the largest.
+        codes: where it is found.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: str
+    low: float
+    high: float
+    codes: tuple[ComponentCode, ...] = Field(min_length=1)
+
+
+class ScoreCodes(BaseModel):
+    """The components of all scores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    version: str
+    source: str
+    components: dict[str, Component]
+
+
+@lru_cache(maxsize=8)
+def load_score_codes(name_or_path: str | Path = "scores") -> ScoreCodes:
+    """The code map of that path, or the shipped one of that name.
+
+    Raises:
+        ConfigurationError: no such file, or a file that does not fit; every fault is listed.
+    """
+    path = find_config("valuesets", name_or_path)
+    return validate(ScoreCodes, read_yaml(path), where=str(path))
+
+
+def component_events(events: pl.LazyFrame, codes: ScoreCodes, components: tuple[str, ...]) -> pl.DataFrame:
+    """Measurements of components in their own units, those outside the plausible range left out.
+
+    Args:
+        events: columns of EVENTS.
+        codes: the code map.
+        components: names of components; those that the map does not list give no measurements.
+
+    Returns:
+        subject_id, known_time, code (the component), numeric_value (Float64).
+    """
+    listed = [(name, codes.components[name]) for name in components if name in codes.components]
+    sources = pl.DataFrame(
+        [
+            (source.code, name, source.factor, source.unit, component.low, component.high)
+            for name, component in listed
+            for source in component.codes
+        ],
+        schema={
+            "code": pl.String,
+            "component": pl.String,
+            "factor": pl.Float64,
+            "only_unit": pl.String,
+            "low": pl.Float64,
+            "high": pl.Float64,
+        },
+        orient="row",
+    )
+    value = (pl.col("numeric_value").cast(pl.Float64) * pl.col("factor")).round(STORED_DIGITS)
+    return (
+        events.filter(pl.col("code").is_in(sources["code"].to_list()) & known_time().is_not_null())
+        .join(sources.lazy(), on="code")
+        .filter(pl.col("only_unit").is_null() | pl.col("unit").eq_missing(pl.col("only_unit")))
+        .filter(value.is_between(pl.col("low"), pl.col("high")))
+        .select("subject_id", known_time().alias("known_time"), pl.col("component").alias("code"), value)
+        .collect()
+    )
