@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Annotated
 
 import polars as pl
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ontology.errors import ConfigurationError, Problem
+from ontology.configuration import find_config, read_yaml, validate
 
 Entry = Annotated[str, Field(pattern=r"^[^*]+\*?$")]
 
@@ -54,23 +52,10 @@ class ValueSet(BaseModel):
 
 @cache
 def load_valueset(name: str) -> ValueSet:
-    """A value set that comes with Pesta, by its name.
+    """A value set that comes with Pesta, by its name, or one's own by the path of a YAML file.
 
     Raises:
         ConfigurationError: no such value set, or faults in it, all at once.
     """
-    folder = files("configs") / "valuesets"
-    files_there = [file.name for file in folder.iterdir() if file.name.endswith(".yaml")]
-    names = sorted(file.removesuffix(".yaml") for file in files_there)
-    if name not in names:
-        where = f"configs/valuesets/{name}.yaml"
-        raise ConfigurationError(Problem("no such value set", where, name, ", ".join(names)))
-    try:
-        return ValueSet.model_validate(yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8")))
-    except ValidationError as error:
-        raise ConfigurationError(
-            [
-                Problem(fault["msg"], f"configs/valuesets/{name}.yaml: {'.'.join(map(str, fault['loc']))}")
-                for fault in error.errors(include_url=False)
-            ]
-        ) from error
+    file = find_config("valuesets", name)
+    return validate(ValueSet, read_yaml(file), where=file.name)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
+from ontology.configuration import find_config, read_yaml, validation_problems
 from ontology.errors import ConfigurationError, Problem
 from phenotype.task_parts import Frozen, Hours, Index, Name, Outcome, Population, Share, Text
 
@@ -85,19 +84,11 @@ def load_task(name_or_path: str | Path) -> Task:
     Raises:
         ConfigurationError: no such task, not YAML, or a fault in it; every fault is listed.
     """
-    where, text = _read(name_or_path)
-    try:
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigurationError(
-            Problem("the task is not YAML", f"{where}{line}", getattr(error, "problem", "") or "")
-        ) from error
-    return parse_task(given, where)
+    file = find_config("tasks", name_or_path)
+    return parse_task(read_yaml(file), file.name)
 
 
-def parse_task(given: object, where: str = "task") -> Task:
+def parse_task(given: Mapping[str, Any], where: str = "task") -> Task:
     """A task from a mapping such as YAML or JSON gives.
 
     Args:
@@ -107,48 +98,14 @@ def parse_task(given: object, where: str = "task") -> Task:
     Raises:
         ConfigurationError: every fault of the mapping at once.
     """
-    if not isinstance(given, dict):
-        found = type(given).__name__
-        raise ConfigurationError(Problem("a task is a mapping", where, found, "fields: value", _NEXT_STEP))
     problems = _contradictions(given, where)
     try:
         task = Task.model_validate(given)
     except ValidationError as error:
-        raise ConfigurationError([*_faults(error, where), *problems]) from error
+        raise ConfigurationError([*validation_problems(error, where=where), *problems]) from None
     if problems:
         raise ConfigurationError(problems)
     return task
-
-
-_NEXT_STEP = "compare with a task in configs/tasks/ and with docs/tasks.md"
-
-
-def _read(name_or_path: str | Path) -> tuple[str, str]:
-    """Where the task stands, and its text."""
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
-        if path.is_file():
-            return str(path), path.read_text("utf-8")
-        raise ConfigurationError(Problem("no such task file", str(path), next_step="check the path"))
-    names = task_names()
-    if str(path) in names:
-        return f"configs/tasks/{path}.yaml", (files("configs") / "tasks" / f"{path}.yaml").read_text("utf-8")
-    near = difflib.get_close_matches(str(path), names, n=1)
-    step = f"did you mean {near[0]}?" if near else "choose one, or give the path of a YAML file"
-    raise ConfigurationError(Problem("no such task", str(path), allowed=", ".join(names), next_step=step))
-
-
-def _faults(error: ValidationError, where: str) -> list[Problem]:
-    """One problem for each fault that pydantic found."""
-    return [
-        Problem(
-            fault["msg"][:1].lower() + fault["msg"][1:],
-            f"{where}: {'.'.join(str(part) for part in fault['loc'])}",
-            "nothing" if fault["type"] == "missing" else repr(fault["input"])[:80],
-            next_step=_NEXT_STEP,
-        )
-        for fault in error.errors(include_url=False)
-    ]
 
 
 def _contradictions(given: Mapping[str, Any], where: str) -> list[Problem]:
@@ -156,7 +113,8 @@ def _contradictions(given: Mapping[str, Any], where: str) -> list[Problem]:
     problems: list[Problem] = []
 
     def fault(what: str, field: str, found: object, allowed: str) -> None:
-        problems.append(Problem(what, f"{where}: {field}", str(found), allowed, _NEXT_STEP))
+        step = "compare with docs/tasks.md"
+        problems.append(Problem(what, f"{where}: {field}", str(found), allowed, step))
 
     index, outcome = _kind(given.get("index")), _kind(given.get("outcome"))
     fitting = _OUTCOMES_OF_INDEX.get(index or "")
