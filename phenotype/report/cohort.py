@@ -9,10 +9,9 @@ import polars as pl
 
 from phenotype.explain.sentences import Frozen
 from phenotype.explain.wording import count_words, percent_words
-from phenotype.report.suppression import MIN_CELL, hidden_parts, is_small, shown_count
+from phenotype.report.suppression import HIDDEN, MIN_CELL, hidden_parts, is_small, shown_count
 from phenotype.report.words import AGE_BANDS, age_band
 
-HIDDEN = "hidden"
 MAX_SITES = 8
 
 
@@ -20,7 +19,8 @@ class FlowStep(Frozen):
     """One step from the source to the cohort.
 
     Attributes:
-        words: what is kept here, or all the steps that were joined so that none shows a small count.
+        words: why rows were left out here, or what stands here where none were; several reasons where steps
+            were joined so that none shows a small count.
         n_rows: predictions left after the step.
         n_subjects: patients left.
         excluded: predictions left out by the step, in words; empty at the first step and where none were.
@@ -62,10 +62,10 @@ def flow_of(attrition: Iterable[Mapping[str, Any]]) -> tuple[FlowStep, ...]:
     """The attrition as steps.
 
     Args:
-        attrition: step, n_rows, n_subjects and n_excluded of each step, in order; a step that leaves out 1 to
-            4 is joined to a neighbour, so that no count between steps points at few patients.
+        attrition: step, n_rows, n_subjects, n_excluded and, if any, description of each step, in order; a
+            step that leaves out 1 to 4 is joined to a neighbour, so that no difference points at few patients.
     """
-    steps = [dict(step) for step in attrition]
+    steps = [dict(step) | {"step": str(step.get("description") or step["step"])} for step in attrition]
     if not steps:
         return ()
     joined = _joined(steps)

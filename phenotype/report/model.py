@@ -7,8 +7,8 @@ from typing import Any
 
 from phenotype.explain.sentences import Frozen
 from phenotype.explain.wording import MINUS, count_words, percent_words
-from phenotype.report.patient import group_words
-from phenotype.report.suppression import shown_count
+from phenotype.report.record import group_words
+from phenotype.report.suppression import HIDDEN, is_small, shown_count
 from phenotype.report.words import model_title
 
 MEASURES: Mapping[str, str] = {
@@ -97,9 +97,10 @@ class Subgroup(Frozen):
 
 
 class Curves(Frozen):
-    """The curves of one model, as arrays of equal length in pairs."""
+    """The curves of one model, as pairs."""
 
     model: str
+    kind: str
     roc: tuple[tuple[float, float], ...]
     precision_recall: tuple[tuple[float, float], ...]
     calibration: tuple[tuple[float, float], ...]
@@ -147,7 +148,9 @@ def comparison_of(task: Mapping[str, Any]) -> Comparison:
             for group in model.get("subgroups", [])
         ),
         curves=tuple(
-            curves_of(titles[name], model["curves"]) for name, model in models.items() if model.get("curves")
+            curves_of(titles[name], str(model["kind"]), model["curves"])
+            for name, model in models.items()
+            if model.get("curves")
         ),
         warnings=_warnings(task, titles),
     )
@@ -189,16 +192,17 @@ def _alert(model: str, point: Mapping[str, Any]) -> AlertRow:
     intervals = point.get("intervals") or {}
     lead = point.get("lead_time_hours")
     n_events = point.get("n_events")
+    hides = is_small(int(point.get("n_events_alerted") or 0))
     number = point.get("number_needed_to_evaluate")
     return AlertRow(
         model=model,
-        rule=f"{percent_words(asked)} alerts" if asked is not None else str(point["rule"]).replace("_", " "),
+        rule=f"{100 * asked:g}%" if asked is not None else str(point["rule"]).replace("_", " "),
         threshold=decimal_words(point.get("threshold")),
         workload="–"
         if point.get("workload") is None
         else f"{point['workload']:.1f} {point['workload_unit']}",
-        sensitivity=share_words(point.get("sensitivity")),
-        sensitivity_interval=_share_interval(intervals.get("sensitivity")),
+        sensitivity=HIDDEN if hides else share_words(point.get("sensitivity")),
+        sensitivity_interval="" if hides else _share_interval(intervals.get("sensitivity")),
         ppv=share_words(point.get("ppv")),
         ppv_interval=_share_interval(intervals.get("ppv")),
         evaluate="–" if number is None else f"{number:.1f}",
@@ -226,13 +230,14 @@ def _subgroup(model: str, group: Mapping[str, Any]) -> Subgroup:
     )
 
 
-def curves_of(model: str, curves: Mapping[str, Any]) -> Curves:
+def curves_of(model: str, kind: str, curves: Mapping[str, Any]) -> Curves:
     """One model's curves as pairs, bands of fewer than five predictions left out."""
     roc, recall = curves["roc"], curves["precision_recall"]
     smooth, benefit = curves["calibration"]["smooth"] or {}, curves["net_benefit"]
     deciles = tuple(decile for decile in curves["calibration"]["deciles"] if decile["n_rows"] >= 5)
     return Curves(
         model=model,
+        kind=kind,
         roc=_pairs(roc["false_positive_rate"], roc["sensitivity"]),
         precision_recall=_pairs(recall["sensitivity"], recall["ppv"]),
         calibration=tuple((decile["predicted"], decile["observed"]) for decile in deciles),

@@ -12,6 +12,7 @@ import polars as pl
 from ontology.labels import DOMAINS, domain_of, label_of
 from phenotype.cohort import RiskRange
 from phenotype.explain.sentences import Frozen, Reason, Reasons, Record, reasons_of
+from phenotype.report.record import BandRecord, GroupRecord, band_record, group_records
 from phenotype.report.suppression import MIN_CELL
 from phenotype.report.timeline import Trajectory, trajectory_of
 from phenotype.report.words import TaskWords, age_band
@@ -35,35 +36,6 @@ class UsualRange(Frozen):
     p95: float
     p99: float
     share_below: float
-
-
-class BandRecord(Frozen):
-    """What happened to held-out patients who were given a similar risk.
-
-    Attributes:
-        predicted: their mean risk.
-        observed: the share with the outcome.
-        low: lower end of its 95% interval.
-        high: upper end.
-        n_rows: how many predictions.
-    """
-
-    predicted: float
-    observed: float
-    low: float
-    high: float
-    n_rows: int
-
-
-class GroupRecord(Frozen):
-    """How well the model did in a group of this patient's; auroc is null where too few were seen."""
-
-    group: str
-    n_subjects: int | None
-    auroc: float | None
-    low: float | None
-    high: float | None
-    note: str
 
 
 class Afterwards(Frozen):
@@ -107,8 +79,8 @@ class PatientPage(Frozen):
         care: what the hospital had done, with its contributions.
         smaller_phi: the contributions of all that is not listed, together.
         not_known: names of important codes without any event, care left out.
-        band: the record in this band of risk.
-        groups: the record in this patient's groups.
+        band: what became of others with a similar risk, null where they are too few.
+        groups: the model's record in this patient's groups.
         afterwards: what happened then.
     """
 
@@ -176,6 +148,7 @@ class TaskContext:
         event: what a positive outcome is called in outcomes.
         model: the model in words.
         metrics: the model's part of metrics.json.
+        predictions: subject_id, prediction_time, risk and boolean_value of the model's held-out rows.
         usual: the usual range and whose it is, by unit_id; "" is everybody's.
         base_rate: share with the outcome, null where suppressed.
         importance: codes by mean size of contribution, largest first.
@@ -186,6 +159,7 @@ class TaskContext:
     event: str
     model: ModelWords
     metrics: Mapping[str, Any]
+    predictions: pl.DataFrame
     usual: Mapping[str, RiskRange] = field(default_factory=dict)
     base_rate: float | None = None
     importance: tuple[str, ...] = ()
@@ -225,8 +199,8 @@ def patient_page(case: PatientCase, context: TaskContext) -> PatientPage:
         care=shown[2],
         smaller_phi=_smaller_phi(reasons, shown),
         not_known=_not_known(record, context.importance),
-        band=band_record(risk, context.metrics),
-        groups=_groups(case.facts, context.metrics),
+        band=band_record(risk, case.subject_id, context.predictions),
+        groups=group_records(case.facts, context.metrics),
         afterwards=_afterwards(case, context),
     )
 
@@ -279,61 +253,6 @@ def _not_known(record: Record, importance: tuple[str, ...]) -> tuple[str, ...]:
         if domain_of(code) in {"Vital signs", "Laboratory"} and not record.of_code(code).height
     ]
     return tuple(dict.fromkeys(label_of(code) for code in absent))[:MAX_UNKNOWN]
-
-
-def band_record(risk: float, metrics: Mapping[str, Any]) -> BandRecord | None:
-    """The band of predicted risk that is nearest to a risk; null where it is unknown or too small to show."""
-    deciles = metrics.get("curves", {}).get("calibration", {}).get("deciles") or []
-    seen = [decile for decile in deciles if decile["n_rows"]]
-    if not seen:
-        return None
-    nearest = min(seen, key=lambda decile: abs(decile["predicted"] - risk))
-    if nearest["n_rows"] < MIN_CELL:
-        return None
-    return BandRecord(**{name: nearest[name] for name in BandRecord.model_fields})
-
-
-def _groups(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> tuple[GroupRecord, ...]:
-    """The model's record by sex, age and site for the groups that this patient is in."""
-    found = []
-    for subgroup in metrics.get("subgroups", []):
-        if not _is_in(subgroup, facts):
-            continue
-        interval = (subgroup.get("intervals") or {}).get("auroc") or {}
-        is_shown = not subgroup.get("is_suppressed") and subgroup.get("auroc") is not None
-        found.append(
-            GroupRecord(
-                group=group_words(subgroup["by"], subgroup["group"]),
-                n_subjects=subgroup["n_subjects"] if is_shown else None,
-                auroc=subgroup["auroc"] if is_shown else None,
-                low=interval.get("low") if is_shown else None,
-                high=interval.get("high") if is_shown else None,
-                note="" if is_shown else str(subgroup.get("reason") or "too few to tell"),
-            )
-        )
-    return tuple(found)
-
-
-def group_words(by: str, group: object) -> str:
-    """A subgroup in words: women, 65-79 years, hospital H1."""
-    words = {"sex": str(group), "age": f"{group} years", "hospital_id": f"hospital {group}"}
-    return words.get(by, f"{by.replace('_', ' ')} {group}")
-
-
-def _is_in(subgroup: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Whether a patient belongs to a subgroup of the evaluation."""
-    by, group = subgroup["by"], str(subgroup["group"])
-    if by != "age":
-        return facts.get(by) is not None and str(facts[by]) == group
-    age = facts.get("age")
-    if age is None:
-        return False
-    low, _, high = group.rstrip("+").partition("-")
-    if not low.strip("<").isdigit():
-        return False
-    if group.startswith("<"):
-        return bool(age < int(low.strip("<")))
-    return bool(age >= int(low) and (not high or age < int(high) + 1))
 
 
 def _afterwards(case: PatientCase, context: TaskContext) -> Afterwards:

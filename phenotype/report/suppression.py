@@ -13,6 +13,9 @@ from phenotype.explain.wording import count_words
 MIN_CELL = 5
 """The smallest count but zero that is shown."""
 
+HIDDEN = "hidden"
+"""What stands where a count is large enough itself and would betray a small one."""
+
 
 def is_small(count: int) -> bool:
     """Whether a count points at too few patients to be shown."""

@@ -95,6 +95,8 @@ def horizon_words(hours: float) -> str:
 def model_title(name: str, kind: str) -> str:
     """What a model is called: its kind in words, with its own name where that says more."""
     words = KIND_NAMES.get(kind, kind)
+    if kind == "ward" and name != kind:
+        return f"{name.removeprefix('SCORE//')}, the ward's score"
     return words if name == kind else f"{words} ({name})"
 
 

@@ -10,24 +10,39 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from phenotype.report.model import Curves, Subgroup
-from pipelines.render.svg import FAINT, INK, MODEL_COLOURS, MUTED, RULE
+from pipelines.render.svg import FAINT, INK, MUTED, RULE
 
-DASHES: tuple[tuple[int, ...], ...] = ((2, 2), (7, 3), (), (9, 3, 2, 3), (4, 4), (1, 3))
+Style = tuple[str, tuple[int, ...]]
+STYLES: Mapping[str, tuple[Style, ...]] = {
+    "ward": (("#6b7682", (2, 2)), ("#3f4852", (1, 3))),
+    "logistic": (("#b0702a", (7, 3)),),
+    "lightgbm": (("#1d5c68", ()),),
+    "transformer": (("#6d4a7c", (9, 3, 2, 3)),),
+}
+"""Colour and dash by kind of model; a second model of a kind takes its next style, or a spare one."""
+SPARE: tuple[Style, ...] = (("#4f7a3a", (4, 4)), ("#a4452c", (5, 2, 1, 2)), ("#55616e", (1, 1)))
 FONT = "Inter, Segoe UI, Helvetica Neue, Arial, sans-serif"
 SIZE = 300
 
 
-def model_styles(models: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Colour and dash of each model, the same in every chart of a task."""
-    return {
-        model: (MODEL_COLOURS[place % len(MODEL_COLOURS)], DASHES[place % len(DASHES)])
-        for place, model in enumerate(models)
-    }
+def model_styles(kinds: Mapping[str, str]) -> dict[str, Style]:
+    """Colour and dash of each model, the same in every chart.
+
+    Args:
+        kinds: title of each model -> its kind, in the order of the report.
+    """
+    left = {kind: list(styles) for kind, styles in STYLES.items()}
+    spare = list(SPARE)
+    found: dict[str, Style] = {}
+    for model, kind in kinds.items():
+        waiting = left.get(kind) or spare
+        found[model] = waiting.pop(0) if waiting else SPARE[-1]
+    return found
 
 
 def draw_curves(curves: Sequence[Curves]) -> dict[str, Markup]:
     """The four charts of all models of a task, by name: roc, precision_recall, calibration, net_benefit."""
-    models = [curve.model for curve in curves]
+    models = model_styles({curve.model: curve.kind for curve in curves})
     return {
         "roc": _svg(_roc(curves, models), f"ROC curves of {_names(models)}"),
         "precision_recall": _svg(_recall(curves, models), f"Precision and recall of {_names(models)}"),
@@ -36,7 +51,7 @@ def draw_curves(curves: Sequence[Curves]) -> dict[str, Markup]:
     }
 
 
-def draw_subgroups(subgroups: Sequence[Subgroup], models: Sequence[str]) -> Markup:
+def draw_subgroups(subgroups: Sequence[Subgroup], kinds: Mapping[str, str]) -> Markup:
     """AUROC in each group with its interval, models beside each other."""
     import altair as alt
 
@@ -54,6 +69,7 @@ def draw_subgroups(subgroups: Sequence[Subgroup], models: Sequence[str]) -> Mark
         if group.figure is not None
     ]
     order: list[str] = list(dict.fromkeys(str(row["group"]) for row in rows))
+    models = model_styles(kinds)
     colour = _colour(alt, models)
     y = alt.Y("group:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, domain=False, ticks=False))
     offset = alt.YOffset("model:N", sort=list(models))
@@ -69,21 +85,21 @@ def draw_subgroups(subgroups: Sequence[Subgroup], models: Sequence[str]) -> Mark
     return _svg((bars + dots).properties(width=620, height=height), f"AUROC in {len(order)} groups")
 
 
-def _names(models: Sequence[str]) -> str:
+def _names(models: Mapping[str, Style]) -> str:
     return ", ".join(models)
 
 
-def _roc(curves: Sequence[Curves], models: Sequence[str]) -> Any:
+def _roc(curves: Sequence[Curves], models: Mapping[str, Style]) -> Any:
     axes = ("False positive rate", "Sensitivity")
     return _lines(_long((curve.model, curve.roc) for curve in curves), models, axes, diagonal=True)
 
 
-def _recall(curves: Sequence[Curves], models: Sequence[str]) -> Any:
+def _recall(curves: Sequence[Curves], models: Mapping[str, Style]) -> Any:
     axes = ("Sensitivity (recall)", "Positive predictive value")
     return _lines(_long((curve.model, curve.precision_recall) for curve in curves), models, axes)
 
 
-def _calibration(curves: Sequence[Curves], models: Sequence[str]) -> Any:
+def _calibration(curves: Sequence[Curves], models: Mapping[str, Style]) -> Any:
     import altair as alt
 
     largest = max([0.05, *(max(point) for curve in curves for point in (*curve.calibration, *curve.smooth))])
@@ -97,7 +113,7 @@ def _calibration(curves: Sequence[Curves], models: Sequence[str]) -> Any:
     return _lines(smooth, models, axes, diagonal=True, domains=(domain, domain)) + points
 
 
-def _net_benefit(curves: Sequence[Curves], models: Sequence[str]) -> Any:
+def _net_benefit(curves: Sequence[Curves], models: Mapping[str, Style]) -> Any:
     import altair as alt
 
     best = max([0.01, *(y for curve in curves for _, y in curve.net_benefit)])
@@ -124,7 +140,7 @@ def _long(pairs: Iterable[tuple[str, Iterable[tuple[float, float]]]]) -> list[di
 
 def _lines(
     rows: list[dict[str, Any]],
-    models: Sequence[str],
+    models: Mapping[str, Style],
     axes: tuple[str, str],
     *,
     diagonal: bool = False,
@@ -139,7 +155,7 @@ def _lines(
     y = alt.Y(
         "y:Q", title=axes[1], scale=alt.Scale(domain=list(domains[1]), nice=False), axis=alt.Axis(tickCount=5)
     )
-    dashes = [list(dash) or [1, 0] for _, dash in model_styles(models).values()]
+    dashes = [list(dash) or [1, 0] for _, dash in models.values()]
     dash = alt.StrokeDash("model:N", scale=alt.Scale(domain=list(models), range=dashes), legend=None)
     chart = alt.Chart(alt.InlineData(values=rows)).mark_line(strokeWidth=1.75, clip=True)
     lines = chart.encode(x=x, y=y, color=_colour(alt, models), strokeDash=dash, order="order:Q")
@@ -152,8 +168,8 @@ def _lines(
     return alt.layer(*layers).properties(width=SIZE, height=SIZE - 50)
 
 
-def _colour(alt: Any, models: Sequence[str]) -> Any:
-    colours = [colour for colour, _ in model_styles(models).values()]
+def _colour(alt: Any, models: Mapping[str, Style]) -> Any:
+    colours = [colour for colour, _ in models.values()]
     return alt.Color("model:N", scale=alt.Scale(domain=list(models), range=colours), legend=None)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from phenotype.explain.wording import of_100_words, percent_words
-from phenotype.report.patient import BandRecord, UsualRange
+from phenotype.report.patient import UsualRange
+from phenotype.report.record import BandRecord
 from pipelines.render.svg import (
     ACCENT,
     AGAINST,

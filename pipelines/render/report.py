@@ -134,6 +134,7 @@ def _context(run: RunRecord, task: str, model: str) -> TaskContext:
         event=parse_task(saved, "task.json").event if saved else "",
         model=_model_words(run, task, model),
         metrics=record["models"][model],
+        predictions=run.held_out(task, model),
         usual={"": cohort.everybody, **cohort.units} if cohort else {},
         base_rate=None if is_small(n_positive) or not record["n_rows"] else n_positive / record["n_rows"],
         importance=_importance(run.explained(task, model)),
@@ -227,11 +228,11 @@ def _cohort(run: RunRecord, task: str, record: Mapping[str, Any]) -> Cohort:
 
 
 def _charts(comparison: Comparison) -> dict[str, Any]:
-    models = [row.title for row in comparison.rows]
+    kinds = {row.title: row.kind for row in comparison.rows}
     charts: dict[str, Any] = dict(draw_curves(comparison.curves)) if comparison.curves else {}
     if any(group.figure is not None for group in comparison.subgroups):
-        charts["subgroups"] = draw_subgroups(comparison.subgroups, models)
-    charts["legend"] = [(model, swatch(*style)) for model, style in model_styles(models).items()]
+        charts["subgroups"] = draw_subgroups(comparison.subgroups, kinds)
+    charts["legend"] = [(model, swatch(*style)) for model, style in model_styles(kinds).items()]
     return charts
 
 

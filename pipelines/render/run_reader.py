@@ -97,6 +97,10 @@ class RunRecord:
         chosen = self.risks.filter((pl.col("task") == task) & (pl.col("model") == model))
         return chosen.select(*KEYS, "risk").unique(KEYS, keep="first", maintain_order=True)
 
+    def held_out(self, task: str, model: str) -> pl.DataFrame:
+        """subject_id, prediction_time, risk and boolean_value of one model's held-out rows of all folds."""
+        return self.risks_of(task, model).join(self.labels(task), on=KEYS, how="inner", maintain_order="left")
+
     def bundle_file(self, task: str, model: str, name: str) -> dict[str, Any]:
         """A JSON file of the first fold's bundle, empty where there is none."""
         for folder in (model, f"{model}_0"):

@@ -15,7 +15,6 @@ BAND = "#e6eef0"
 ACCENT = "#1d5c68"
 FOR = "#a4452c"
 AGAINST = "#2b6a7c"
-MODEL_COLOURS = ("#6b7682", "#b0702a", "#1d5c68", "#6d4a7c", "#4f7a3a", "#a4452c")
 
 
 def element(name: str, *children: object, **attributes: object) -> Markup:

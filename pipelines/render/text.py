@@ -49,10 +49,7 @@ def patient_text(page: PatientPage) -> str:
 def _record(page: PatientPage) -> list[str]:
     lines = []
     if page.band is not None:
-        lines.append(
-            f"Of held-out patients with a similar risk, {percent_words(page.band.observed)} had the outcome "
-            f"(95% interval {percent_words(page.band.low)} to {percent_words(page.band.high)})."
-        )
+        lines.append(f"Of {page.band.n_subjects} other patients with a similar risk, {page.band.words}.")
     if page.usual is not None:
         lines.append(
             plain(

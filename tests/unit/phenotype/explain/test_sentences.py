@@ -97,7 +97,7 @@ def test_repeated_diagnoses_are_counted() -> None:
     assert describe("ICD10-XX//I50", record(*events)) == "Diagnosis I50, 3 times, last on 9 July 2022"
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 47 * 60), st.integers(1, 2500).map(lambda hundredths: hundredths / 100)),

@@ -7,10 +7,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from scipy import stats
 
 from phenotype.cohort import RiskCohort
 from phenotype.explain.concepts import EXPLANATIONS
-from phenotype.report.patient import ModelWords, PatientCase, TaskContext, band_record, patient_page
+from phenotype.report.patient import ModelWords, PatientCase, TaskContext, patient_page
+from phenotype.report.record import wilson_interval
 from phenotype.report.words import TaskWords, age_band, task_words
 from phenotype.tasks import load_task, task_names
 from phenotype.trajectory import CONTACTS, EVENTS
@@ -18,13 +20,7 @@ from phenotype.trajectory import CONTACTS, EVENTS
 NOW = dt.datetime(2024, 3, 12, 14)
 HR = "VITAL//heart_rate"
 WORDS = TaskWords(name="t", title="T", question="Q?", outcome="death in hospital", they_do="die")
-DECILES = [
-    {"predicted": 0.02, "observed": 0.03, "low": 0.0, "high": 0.06, "n_rows": 80, "n_positive": 2},
-    {"predicted": 0.30, "observed": 0.28, "low": 0.2, "high": 0.4, "n_rows": 80, "n_positive": 22},
-    {"predicted": 0.90, "observed": 1.0, "low": 0.4, "high": 1.0, "n_rows": 3, "n_positive": 3},
-]
 METRICS: dict[str, Any] = {
-    "curves": {"calibration": {"deciles": DECILES}},
     "subgroups": [
         {
             "by": "age",
@@ -67,6 +63,16 @@ def event(
     }
 
 
+NOBODY = pl.DataFrame(
+    schema={
+        "subject_id": pl.Int64,
+        "prediction_time": pl.Datetime("us"),
+        "risk": pl.Float64,
+        "boolean_value": pl.Boolean,
+    }
+)
+
+
 def page(events: list[dict[str, Any]], **more: Any) -> Any:
     contact = dict.fromkeys(CONTACTS.names()) | {
         "contact_id": 1,
@@ -92,7 +98,11 @@ def page(events: list[dict[str, Any]], **more: Any) -> Any:
         explanation=pl.DataFrame(schema=EXPLANATIONS),
     )
     model = ModelWords(name="m", title="M", version="1", date="today")
-    return patient_page(case, TaskContext(task=WORDS, event="death", model=model, metrics=METRICS, **more))
+    predictions = more.pop("predictions", NOBODY)
+    return patient_page(
+        case,
+        TaskContext(predictions=predictions, task=WORDS, event="death", model=model, metrics=METRICS, **more),
+    )
 
 
 PAST = [event(HR, -30, 80), event(HR, -2, 95), event("PHYSIONET2012//Lactate", -1, 3.0, known_hours=-0.5)]
@@ -127,10 +137,40 @@ def test_the_risk_is_this_predictions_and_later_ones_are_not_shown() -> None:
     assert [risk for _, risk in shown.risks] == [0.2, 0.31]
 
 
-def test_the_record_in_the_nearest_band_is_used_unless_it_is_too_small() -> None:
-    assert page(PAST).band.observed == 0.28
-    assert band_record(0.88, METRICS) is None
-    assert band_record(0.1, {}) is None
+def test_the_record_is_of_the_other_patients_with_the_nearest_risk() -> None:
+    """Risks 0.01 to 0.60; within 0.1 of 0.31 lie 0.21 to 0.41: 21, of whom the 11 from 0.31 on positive."""
+    others = [
+        {"subject_id": 100 + n, "prediction_time": NOW, "risk": n / 100, "boolean_value": n >= 31}
+        for n in range(1, 61)
+    ]
+    himself = {"subject_id": 1, "prediction_time": NOW, "risk": 0.31, "boolean_value": True}
+    band = page(PAST, predictions=pl.DataFrame([*others, himself])).band
+    assert band.n_subjects == 21
+    assert band.observed == pytest.approx(11 / 21)
+    assert (band.lowest, band.highest) == pytest.approx((0.21, 0.41))
+
+
+def test_a_small_count_of_outcomes_is_not_told() -> None:
+    others = [
+        {"subject_id": 100 + n, "prediction_time": NOW, "risk": 0.3, "boolean_value": n < 3}
+        for n in range(50)
+    ]
+    band = page(PAST, predictions=pl.DataFrame(others)).band
+    assert band.words == "fewer than 5 had the outcome"
+
+
+def test_too_few_with_a_similar_risk_give_no_record() -> None:
+    others = [
+        {"subject_id": 100 + n, "prediction_time": NOW, "risk": 0.3, "boolean_value": True} for n in range(19)
+    ]
+    assert page(PAST, predictions=pl.DataFrame(others)).band is None
+
+
+@pytest.mark.parametrize(("n_positive", "n"), [(0, 30), (3, 40), (50, 100), (30, 30)])
+def test_the_interval_is_wilsons(n_positive: int, n: int) -> None:
+    """Against scipy."""
+    expected = stats.binomtest(n_positive, n).proportion_ci(method="wilson")
+    assert wilson_interval(n_positive, n) == pytest.approx((expected.low, expected.high))
 
 
 def test_the_patients_own_groups_are_found() -> None:

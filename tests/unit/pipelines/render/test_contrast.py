@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.render import svg
+from pipelines.render.charts import SPARE, STYLES
 
 STYLE = (Path(svg.__file__).parent / "templates" / "style.css").read_text("utf-8")
 
@@ -37,7 +38,7 @@ def test_text_colours_of_drawings(colour: str) -> None:
     assert contrast(colour) >= 4.5
 
 
-@pytest.mark.parametrize("colour", svg.MODEL_COLOURS)
+@pytest.mark.parametrize("colour", [colour for styles in (*STYLES.values(), SPARE) for colour, _ in styles])
 def test_lines_of_charts_reach_the_three_to_one_of_graphics(colour: str) -> None:
     assert contrast(colour) >= 3
 
