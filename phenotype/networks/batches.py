@@ -17,13 +17,17 @@ _AFTER_ALL = 1 << 30
 
 
 class SequenceBatch(NamedTuple):
-    """What the network reads; E events of B rows with T positions.
+    """What the network reads; B rows with T positions and S = B * (T + 3) sums of embeddings.
+
+    Sums 0 to B * T - 1 are the positions. Then come, of each row's whole history, the mean of each code's
+    events (B sums), each code's latest events (B) and log(1 + how often) each code occurs (B).
 
     Attributes:
-        token, value_bin: (E,) int64.
-        value, weight: (E,) float32; weight is 1, for older events log(1 + how often).
-        has_value: (E,) float32, 0 or 1.
-        place: (E,) int64, the event's position in the flattened (B * T).
+        code, value_bin: int64 tokens and bins that are summed, in the order of the sums.
+        code_weight, value_weight: float32 weight of each.
+        value: float32 robust z-score of each value bin's event.
+        value_code: int64 token of each value bin's event.
+        code_start, value_start: (S,) int64, where each sum begins.
         hours: (B, T) float64, hours after the prediction time, never above 0; 0 where a position is undated.
         gap_hours: (B, T) float32, hours since the position before it.
         kind: (B, T) int64, one of PADDING, STATIC, OLDER, RECENT, READ_OUT.
@@ -32,18 +36,48 @@ class SequenceBatch(NamedTuple):
         age: (B,) float32 years, NaN where unknown.
     """
 
-    token: Tensor
+    code: Tensor
+    code_weight: Tensor
+    code_start: Tensor
     value_bin: Tensor
+    value_code: Tensor
     value: Tensor
-    weight: Tensor
-    has_value: Tensor
-    place: Tensor
+    value_weight: Tensor
+    value_start: Tensor
     hours: Tensor
     gap_hours: Tensor
     kind: Tensor
     rank: Tensor
     read_out: Tensor
     age: Tensor
+
+
+class _Picked(NamedTuple):
+    """Events of a batch that are read: their row in the batch, their number, their part of the history."""
+
+    owner: Ints
+    event: Ints
+    is_static: npt.NDArray[np.bool_]
+    is_recent: npt.NDArray[np.bool_]
+
+
+class _Layout(NamedTuple):
+    """Where everything stands, (B, T), and the position of every single event."""
+
+    hours: npt.NDArray[np.float64]
+    kind: Ints
+    rank: Ints
+    read_out: Ints
+    column: Ints
+
+
+class _Sums(NamedTuple):
+    """What is summed where: sum, token, weight, and the event whose value counts (-1: none)."""
+
+    place: Ints
+    token: Ints
+    weight: npt.NDArray[np.float64]
+    event: Ints
 
 
 def make_batch(
@@ -72,73 +106,117 @@ def make_batch(
         is_gone = (age_event >= 0) & ~keep[place] if len(keep) else np.zeros(len(rows), bool)
         age[is_gone] = np.nan
         owner, event = owner[keep], event[keep]
-    is_static = event < sequences.older_start[rows][owner]
-    is_recent = event >= sequences.recent_start[rows][owner]
-    return _assemble(sequences, rows, position, owner, event, is_static, is_recent, age)
-
-
-def _assemble(  # noqa: PLR0917 the parts of one selection
-    sequences: Sequences,
-    rows: Ints,
-    position: Literal["time_point", "event"],
-    owner: Ints,
-    event: Ints,
-    is_static: npt.NDArray[np.bool_],
-    is_recent: npt.NDArray[np.bool_],
-    age: npt.NDArray[np.float32],
-) -> SequenceBatch:
-    n_rows = len(rows)
-    is_older = ~is_static & ~is_recent
-    has_static = np.bincount(owner[is_static], minlength=n_rows) > 0
-    has_older = np.bincount(owner[is_older], minlength=n_rows) > 0
-    front = has_static.astype(np.int64) + has_older
-    recent_owner, recent_known = owner[is_recent], sequences.known[event[is_recent]]
-    step, rank, first = _steps(recent_owner, recent_known, position, n_rows)
-    read_out = front + np.bincount(recent_owner[first], minlength=n_rows)
-    width = int(read_out.max(initial=0)) + 1
-
-    kind = np.full((n_rows, width), PADDING, dtype=np.int64)
-    ranks = np.full((n_rows, width), _AFTER_ALL + 1, dtype=np.int64)
-    hours = np.zeros((n_rows, width))
-    kind[has_static, 0], ranks[has_static, 0] = STATIC, 0
-    kind[has_older, has_static[has_older].astype(np.int64)] = OLDER
-    ranks[has_older, has_static[has_older].astype(np.int64)] = 1
-    column = front[recent_owner] + step
-    kind[recent_owner, column], ranks[recent_owner, column] = RECENT, 2 + rank
-    hours[recent_owner, column] = (
-        recent_known - sequences.prediction[rows][recent_owner]
-    ) / _MICROSECONDS_PER_HOUR
-    each = np.arange(n_rows)
-    kind[each, read_out], ranks[each, read_out] = READ_OUT, _AFTER_ALL
-    is_dated = (kind[:, 1:] >= RECENT) & (kind[:, :-1] == RECENT)
-    gap = np.zeros((n_rows, width))
-    gap[:, 1:] = np.where(is_dated, hours[:, 1:] - hours[:, :-1], 0.0)
-
-    counted_owner, counted_token, counts = _count(owner[is_older], sequences.token[event[is_older]])
-    single = event[~is_older]
-    place = np.where(is_static, owner * width, 0)
-    place[is_recent] = recent_owner * width + column
-    older_place = counted_owner * width + has_static[counted_owner]
-    n_counted = len(counts)
-
-    def joined(of_events: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
-        return np.concatenate([of_events[single].astype(dtype), np.zeros(n_counted, dtype)])
-
-    value_bin = joined(sequences.value_bin, np.int64)
-    return SequenceBatch(
-        token=torch.from_numpy(np.concatenate([sequences.token[single].astype(np.int64), counted_token])),
-        value_bin=torch.from_numpy(value_bin),
-        value=torch.from_numpy(joined(sequences.value, np.float32)),
-        weight=torch.from_numpy(np.concatenate([np.ones(len(single)), np.log1p(counts)]).astype(np.float32)),
-        has_value=torch.from_numpy((value_bin > 0).astype(np.float32)),
-        place=torch.from_numpy(np.concatenate([place[~is_older], older_place])),
-        hours=torch.from_numpy(hours),
-        gap_hours=torch.from_numpy(gap.astype(np.float32)),
-        kind=torch.from_numpy(kind),
-        rank=torch.from_numpy(ranks),
-        read_out=torch.from_numpy(read_out),
-        age=torch.from_numpy(age),
+    picked = _Picked(
+        owner,
+        event,
+        event < sequences.older_start[rows][owner],
+        event >= sequences.recent_start[rows][owner],
     )
+    return _assemble(sequences, _lay_out(sequences, rows, position, picked), picked, age)
+
+
+def _lay_out(
+    sequences: Sequences, rows: Ints, position: Literal["time_point", "event"], picked: _Picked
+) -> _Layout:
+    """Static facts first, then the count of what is older, then the dated positions, last the read-out."""
+    n_rows = len(rows)
+    is_older = ~picked.is_static & ~picked.is_recent
+    has_static = np.bincount(picked.owner[picked.is_static], minlength=n_rows) > 0
+    has_older = np.bincount(picked.owner[is_older], minlength=n_rows) > 0
+    owner, known = picked.owner[picked.is_recent], sequences.known[picked.event[picked.is_recent]]
+    step, rank, first = _steps(owner, known, position, n_rows)
+    front = has_static.astype(np.int64) + has_older
+    read_out = front + np.bincount(owner[first], minlength=n_rows)
+    shape = (n_rows, int(read_out.max(initial=0)) + 1)
+    layout = _Layout(
+        hours=np.zeros(shape),
+        kind=np.full(shape, PADDING, dtype=np.int64),
+        rank=np.full(shape, _AFTER_ALL + 1, dtype=np.int64),
+        read_out=read_out,
+        column=np.zeros(len(picked.owner), dtype=np.int64),
+    )
+    older_column = has_static.astype(np.int64)
+    layout.column[is_older] = older_column[picked.owner[is_older]]
+    layout.column[picked.is_recent] = column = front[owner] + step
+    for where, kind, order in (
+        ((has_static, 0), STATIC, 0),
+        ((has_older, older_column[has_older]), OLDER, 1),
+        ((owner, column), RECENT, 2 + rank),
+        ((np.arange(n_rows), read_out), READ_OUT, _AFTER_ALL),
+    ):
+        layout.kind[where], layout.rank[where] = kind, order
+    layout.hours[owner, column] = (known - sequences.prediction[rows][owner]) / _MICROSECONDS_PER_HOUR
+    return layout
+
+
+def _assemble(
+    sequences: Sequences, layout: _Layout, picked: _Picked, age: npt.NDArray[np.float32]
+) -> SequenceBatch:
+    n_rows, width = layout.kind.shape
+    sums = _sums(sequences, layout, picked)
+    n_sums = n_rows * (width + 3)
+    order = np.argsort(sums.place, kind="stable")
+    place, token, weight, event = (part[order] for part in sums)
+    bins = np.where(event >= 0, sequences.value_bin[event], 0) if len(event) else event
+    valued = np.flatnonzero(bins > 0)
+    starts = np.arange(n_sums)
+    both_dated = (layout.kind[:, 1:] >= RECENT) & (layout.kind[:, :-1] == RECENT)
+    gap = np.zeros_like(layout.hours)
+    gap[:, 1:] = np.where(both_dated, np.diff(layout.hours, axis=1), 0.0)
+
+    def tensor(values: npt.NDArray[Any], dtype: type[np.generic]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=dtype))
+
+    return SequenceBatch(
+        code=tensor(token, np.int64),
+        code_weight=tensor(weight, np.float32),
+        code_start=tensor(np.searchsorted(place, starts), np.int64),
+        value_bin=tensor(bins[valued], np.int64),
+        value_code=tensor(token[valued], np.int64),
+        value=tensor(sequences.value[event[valued]], np.float32),
+        value_weight=tensor(weight[valued], np.float32),
+        value_start=tensor(np.searchsorted(place[valued], starts), np.int64),
+        hours=tensor(layout.hours, np.float64),
+        gap_hours=tensor(gap, np.float32),
+        kind=tensor(layout.kind, np.int64),
+        rank=tensor(layout.rank, np.int64),
+        read_out=tensor(layout.read_out, np.int64),
+        age=tensor(age, np.float32),
+    )
+
+
+def _sums(sequences: Sequences, layout: _Layout, picked: _Picked) -> _Sums:
+    """Positions, the log counts of what is older, and the three summaries of the whole history."""
+    n_rows, width = layout.kind.shape
+    owner, event = picked.owner, picked.event
+    token = sequences.token[event].astype(np.int64)
+    n_tokens = int(token.max(initial=0)) + 1
+    keys, group, counts = np.unique(owner * n_tokens + token, return_inverse=True, return_counts=True)
+    latest = np.full(len(keys), np.iinfo(np.int64).min)
+    np.maximum.at(latest, group, sequences.known[event])
+    is_last = sequences.known[event] == latest[group]
+    n_last = np.bincount(group[is_last], minlength=len(keys))
+    is_older = ~picked.is_static & ~picked.is_recent
+    older_keys, older_counts = np.unique((owner * n_tokens + token)[is_older], return_counts=True)
+    older_owner = older_keys // n_tokens
+    older_column = (layout.kind[:, 0] == STATIC).astype(np.int64)
+    beyond = n_rows * width
+    single, last = np.flatnonzero(~is_older), np.flatnonzero(is_last)
+    parts = [
+        _Sums((owner * width + layout.column)[single], token[single], np.ones(len(single)), event[single]),
+        _Sums(
+            older_owner * width + older_column[older_owner],
+            older_keys % n_tokens,
+            np.log1p(older_counts),
+            np.full(len(older_keys), -1),
+        ),
+        _Sums(beyond + owner, token, 1 / counts[group], event),
+        _Sums(beyond + n_rows + owner[last], token[last], 1 / n_last[group[last]], event[last]),
+        _Sums(
+            beyond + 2 * n_rows + keys // n_tokens, keys % n_tokens, np.log1p(counts), np.full(len(keys), -1)
+        ),
+    ]
+    return _Sums(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _steps(
@@ -158,13 +236,6 @@ def _steps(
         return np.asarray(number - number[start[owner]] if len(owner) else number, dtype=np.int64)
 
     return within_row(first), within_row(new_time), first
-
-
-def _count(owner: Ints, token: npt.NDArray[np.int32]) -> tuple[Ints, Ints, Ints]:
-    """How often each token stands among each row's older events: row, token, count."""
-    n_tokens = int(token.max(initial=0)) + 1
-    keys, counts = np.unique(owner * n_tokens + token, return_counts=True)
-    return keys // n_tokens, keys % n_tokens, counts
 
 
 def bucketed(

@@ -55,6 +55,7 @@ class CausalTransformer(nn.Module):
         self.sees_ties = config.position == "event"
         self.register_buffer("concept_ids", torch.from_numpy(concept_ids), persistent=False)
         self.events = EventEmbedding(config.width, int(concept_ids.max(initial=0)), len(concept_ids), n_bins)
+        self.summary = nn.Linear(3 * config.width, config.width)
         self.kind = nn.Embedding(_N_KINDS, config.width)
         self.since = nn.Linear(N_TIME_FEATURES, config.width)
         self.age = nn.Linear(N_AGE_FEATURES, config.width)
@@ -73,20 +74,19 @@ class CausalTransformer(nn.Module):
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Logits, (B,)."""
         B, T = batch.kind.shape
-        x = self.events(batch, self.concept_ids).view(B, T, -1)
-        x = (
-            x
-            + self.kind(batch.kind)
-            + self.since(time_features(batch))
-            + self.age(age_features(batch.age))[:, None]
-        )
+        each = torch.arange(B, device=batch.kind.device)
+        sums = self.events(batch, self.concept_ids)
+        summary = self.summary(sums[B * T :].view(3, B, -1).transpose(0, 1).flatten(1))
+        x = sums[: B * T].view(B, T, -1) + self.kind(batch.kind) + self.since(time_features(batch))
+        x = x + self.age(age_features(batch.age))[:, None]
+        x = x.index_put((each, batch.read_out), summary, accumulate=True)
         x = self.drop(x)
         rotary = rotary_angles(batch.hours, cast("Block", self.blocks[0]).attention.head_width)
         mask = (batch.rank[:, None, None, :] <= batch.rank[:, None, :, None]) if self.sees_ties else None
-        for block in self.blocks:
+        *lower, last = (cast("Block", block) for block in self.blocks)
+        for block in lower:
             x = block(x, rotary, mask)
-        last = x[torch.arange(B, device=x.device), batch.read_out]
-        return cast("Tensor", self.risk(self.drop(self.norm(last))))[:, 0]
+        return cast("Tensor", self.risk(self.drop(self.norm(last.read(x, rotary, batch.read_out)))))[:, 0]
 
 
 @dataclass(frozen=True)

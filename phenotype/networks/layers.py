@@ -29,32 +29,29 @@ N_AGE_FEATURES = 2 * len(_YEAR_PERIODS) + 2
 
 
 class EventEmbedding(nn.Module):
-    """One vector an event (code with its ancestors, value bin, value), summed by position."""
+    """Events as vectors (code with its ancestors, value bin, value times a slope of the code), summed."""
 
     def __init__(self, width: int, n_concepts: int, n_tokens: int, n_bins: int) -> None:
         super().__init__()
-        self.concept = nn.Embedding(n_concepts + 1, width, padding_idx=0)
-        self.value_bin = nn.Embedding(n_bins, width, padding_idx=0)
+        self.concept = nn.Embedding(n_concepts + 1, width)
+        self.value_bin = nn.Embedding(n_bins, width)
         self.slope = nn.Embedding(n_tokens, width)
-        self.value = nn.Sequential(nn.Linear(1, width), nn.SiLU(), nn.Linear(width, width, bias=False))
         for table, std in ((self.concept, 0.2), (self.value_bin, 0.1), (self.slope, 0.1)):
             nn.init.normal_(table.weight, std=std)
-        with torch.no_grad():
-            self.concept.weight[0] = 0
-            self.value_bin.weight[0] = 0
 
     def forward(self, batch: SequenceBatch, concept_ids: Tensor) -> Tensor:
-        """Sums by position, (B * T, H)."""
-        codes = self.concept(concept_ids).sum(1)
-        z = batch.value[:, None]
-        valued = (
-            self.value_bin(batch.value_bin)
-            + batch.has_value[:, None] * self.value(z)
-            + self.slope(batch.token) * z
-        )
-        events = (codes[batch.token] + valued) * batch.weight[:, None]
-        sums = events.new_zeros(batch.kind.numel(), events.shape[1])
-        return cast("Tensor", sums.index_add(0, batch.place, events))
+        """(S, H)."""
+        is_one = (concept_ids > 0)[:, :, None]
+        codes = (self.concept(concept_ids) * is_one).sum(1)
+        sums = _summed(codes, batch.code, batch.code_start, batch.code_weight)
+        sums = sums + _summed(self.value_bin.weight, batch.value_bin, batch.value_start, batch.value_weight)
+        slopes = batch.value_weight * batch.value
+        return sums + _summed(self.slope.weight, batch.value_code, batch.value_start, slopes)
+
+
+def _summed(table: Tensor, index: Tensor, start: Tensor, weight: Tensor) -> Tensor:
+    """Weighted sums of a table's rows, one for each start."""
+    return F.embedding_bag(index, table, start, mode="sum", per_sample_weights=weight)
 
 
 class Block(nn.Module):
@@ -70,9 +67,19 @@ class Block(nn.Module):
         self.down = nn.Linear(inner, config.width, bias=False)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, H) -> (B, T, H)."""
         x = x + self.drop(self.attention(self.attention_norm(x), rotary, mask))
+        return self._feed(x)
+
+    def read(self, x: Tensor, rotary: Tensor, read_out: Tensor) -> Tensor:
+        """(B, T, H) -> (B, H): this block at the read-out alone, which sees all positions up to its own."""
+        each = torch.arange(len(x), device=x.device)
+        seen = torch.arange(x.shape[1], device=x.device) <= read_out[:, None]
+        attended = self.attention.read(self.attention_norm(x), rotary, seen, read_out)
+        return self._feed(x[each, read_out] + self.drop(attended))
+
+    def _feed(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(self.feed_norm(x)).chunk(2, dim=-1)
         return x + cast("Tensor", self.drop(self.down(F.silu(gate) * up)))
 
@@ -84,33 +91,47 @@ class Attention(nn.Module):
         super().__init__()
         self.n_heads = config.n_heads
         self.head_width = config.width // config.n_heads
-        self.dropout = config.dropout
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.query = nn.Linear(config.width, config.width, bias=False)
+        self.key_value = nn.Linear(config.width, 2 * config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, H) -> (B, T, H); without a mask a position sees itself and those before it."""
-        B, T, H = x.shape
-        q, k, v = self.qkv(x).view(B, T, 3, self.n_heads, self.head_width).permute(2, 0, 3, 1, 4)
-        q, k = _turn(q, rotary), _turn(k, rotary)
+        q = _turn(self._heads(self.query(x)), rotary)
+        k, v = self._keys_values(x, rotary)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-        return cast("Tensor", self.out(y.transpose(1, 2).reshape(B, T, H)))
+        return cast("Tensor", self.out(y.transpose(1, 2).flatten(2)))
+
+    def read(self, x: Tensor, rotary: Tensor, seen: Tensor, read_out: Tensor) -> Tensor:
+        """(B, T, H), seen (B, T) -> (B, H); the read-out stands at hour 0 and is not turned."""
+        each = torch.arange(len(x), device=x.device)
+        q = self._heads(self.query(x[each, read_out])[:, None])
+        k, v = self._keys_values(x, rotary)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None, None, :])
+        return cast("Tensor", self.out(y.flatten(1)))
+
+    def _keys_values(self, x: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor]:
+        k, v = self.key_value(x).chunk(2, dim=-1)
+        return _turn(self._heads(k), rotary), self._heads(v)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(B, T, H) -> (B, N, T, D)."""
+        return x.view(*x.shape[:-1], self.n_heads, self.head_width).transpose(1, 2)
 
 
-def rotary_angles(hours: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine, (B, 1, T, D / 2), of hours over log-spaced periods; whole turns go in float64."""
+def rotary_angles(hours: Tensor, head_width: int) -> Tensor:
+    """Complex units, (B, 1, T, D / 2), turned by hours over log-spaced periods; turns go in float64."""
     n = head_width // 2
     steps = torch.arange(n, dtype=torch.float64, device=hours.device) / max(n - 1, 1)
     periods = SHORTEST_HOURS * (LONGEST_HOURS / SHORTEST_HOURS) ** steps
-    turns = torch.remainder(hours[:, None, :, None].double() / periods, 1.0).float()
-    return torch.cos(2 * math.pi * turns), torch.sin(2 * math.pi * turns)
+    turns = torch.remainder(hours[:, None, :, None] / periods, 1.0).float()
+    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
 
 
-def _turn(x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """(B, N, T, D) with each pair of units turned."""
-    cosine, sine = rotary
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat([left * cosine - right * sine, right * cosine + left * sine], dim=-1)
+def _turn(x: Tensor, rotary: Tensor) -> Tensor:
+    """(B, N, T, D) with each pair of neighbouring units turned."""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * rotary).flatten(-2)
 
 
 def time_features(batch: SequenceBatch) -> Tensor:
