@@ -1,4 +1,4 @@
-"""What every benchmark shares: where the open data lie, running `pesta` as a user does, and the line of results."""
+"""What every benchmark shares: the open data, running `pesta` as a user does, the line of results."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def run(command: list[str], cwd: Path | None = None) -> Finished:
     wall = time.perf_counter() - started
     peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
     if done.returncode:
-        finish(is_shown=False, figures=f"{' '.join(command[:3])} ended with {done.returncode}\n{done.stdout[-3000:]}")
+        finish(
+            is_shown=False,
+            figures=f"{' '.join(command[:3])} ended with {done.returncode}\n{done.stdout[-3000:]}",
+        )
     return Finished(wall, peak, done.stdout)
 
 

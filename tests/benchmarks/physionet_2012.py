@@ -1,6 +1,7 @@
-"""PhysioNet 2012, sets a and b: LightGBM on the five folds of StratifiedKFold(5, shuffle=True, random_state=0).
+"""PhysioNet 2012, sets a and b: LightGBM on five published folds, death in hospital.
 
-The folds are those of scikit-learn over the rows of outcomes.parquet, in their order, stratified by death in hospital.
+The folds are those of scikit-learn over the rows of outcomes.parquet, in their order, stratified by death in
+hospital.
 Bars: mean AUROC >= 0.865 and AUPRC >= 0.540 for death in hospital.
 """
 
@@ -26,7 +27,16 @@ def main() -> None:
         pesta("ingest", "physionet-2012", data, "--out", dataset, "--quiet")
     _folds(data, dataset).write_parquet(folds)
     run = out / "run"
-    pesta("run", "benchmark_physionet_2012", "--out", run, "--set", f"dataset={dataset}", "--set", f"splits.path={folds}")
+    pesta(
+        "run",
+        "benchmark_physionet_2012",
+        "--out",
+        run,
+        "--set",
+        f"dataset={dataset}",
+        "--set",
+        f"splits.path={folds}",
+    )
     tasks = json.loads((run / "metrics.json").read_text())["tasks"]
     mean = tasks["icu_death_48h"]["models"]["lightgbm"]["mean"]
     figures = "; ".join(
@@ -38,7 +48,9 @@ def main() -> None:
 
 def _figure(name: str, record: dict) -> str:
     mean, sd = record["mean"], record["sd"]
-    return f"{name} AUROC {mean['auroc']:.4f} ± {sd['auroc']:.4f} AUPRC {mean['auprc']:.4f} ± {sd['auprc']:.4f}"
+    return (
+        f"{name} AUROC {mean['auroc']:.4f} ± {sd['auroc']:.4f} AUPRC {mean['auprc']:.4f} ± {sd['auprc']:.4f}"
+    )
 
 
 def _folds(data: Path, dataset: Path) -> pl.DataFrame:
@@ -51,7 +63,9 @@ def _folds(data: Path, dataset: Path) -> pl.DataFrame:
     splitter = StratifiedKFold(5, shuffle=True, random_state=0)
     for number, (_, held_out) in enumerate(splitter.split(died, died)):
         is_held_out = pl.Series("row", range(outcomes.height)).is_in(held_out.tolist())
-        split = pl.select(pl.when(is_held_out).then(pl.lit("held_out")).otherwise(pl.lit("train"))).to_series()
+        split = pl.select(
+            pl.when(is_held_out).then(pl.lit("held_out")).otherwise(pl.lit("train"))
+        ).to_series()
         parts.append(
             pl.DataFrame({"subject_id": subjects, "split": split}).with_columns(fold=pl.lit(number, pl.Int32))
         )

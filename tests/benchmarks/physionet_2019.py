@@ -1,4 +1,4 @@
-"""PhysioNet 2019, hospital A: hourly sepsis by LightGBM, patient-wise 70/10/20, threshold from tuning patients.
+"""PhysioNet 2019, hospital A: hourly sepsis, patient-wise 70/10/20, threshold from tuning.
 
 Bars: held-out hourly AUROC >= 0.80 and normalised utility >= 0.40.
 """

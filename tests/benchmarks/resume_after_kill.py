@@ -1,4 +1,4 @@
-"""A run that is killed five times at random moments ends with the predictions of a run that was left alone."""
+"""A run killed five times at random moments ends with the predictions of one left alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def main() -> None:
     pesta("run", "demo", "--out", killed, "--set", f"dataset={dataset}", "--quiet")
     expected, found = _predictions(left_alone), _predictions(killed)
     is_equal = expected == found and bool(expected)
-    where = ", ".join(f"{seconds:.0f} s" + ("" if was_killed else " (already done)") for seconds, was_killed in kills)
+    where = ", ".join(
+        f"{seconds:.0f} s" + ("" if was_killed else " (already done)") for seconds, was_killed in kills
+    )
     finish(
         is_shown=is_equal and sum(was_killed for _, was_killed in kills) == N_KILLS,
         figures=f"killed after {where}; {len(found)} prediction files, "

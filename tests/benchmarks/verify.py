@@ -30,22 +30,45 @@ class Promise:
 
 PROMISES = (
     Promise("help", "`pesta --help` in under 0.5 s", ("help_speed.py",)),
-    Promise("bad-input", "bad input: a message or a counted reason for each kind", ("tests/journey/test_bad_input.py",)),
-    Promise("schemas", "events, labels, predictions pass the schema classes of meds and meds-evaluation",
-            ("tests/journey/test_main_job.py",)),
-    Promise("simulator", "3,000 patients in under 30 s, same bytes; logistic regression on counts 0.05 below Bayes",
-            ("simulator.py",)),
+    Promise(
+        "bad-input",
+        "bad input: a message or a counted reason for each kind",
+        ("tests/journey/test_bad_input.py",),
+    ),
+    Promise(
+        "schemas",
+        "events, labels, predictions pass the schema classes of meds and meds-evaluation",
+        ("tests/journey/test_main_job.py",),
+    ),
+    Promise(
+        "simulator",
+        "3,000 patients in under 30 s, same bytes; logistic regression on counts 0.05 below Bayes",
+        ("simulator.py",),
+    ),
     Promise("ingest-speed", "CSV at 390,000 rows/s or more", ("ingest_speed.py",)),
-    Promise("features-speed", "5 M events: four aggregations < 4 s and 1 GB, ten < 15 s and 2 GB, cells right",
-            ("features_speed.py",)),
+    Promise(
+        "features-speed",
+        "5 M events: four aggregations < 4 s and 1 GB, ten < 15 s and 2 GB, cells right",
+        ("features_speed.py",),
+    ),
     Promise("sources", "open data sets ingest, accounting closed, counts as published", ("sources.py",)),
-    Promise("raw-equals-parquet", "one-file-a-patient folders and parquet give identical events",
-            ("raw_equals_parquet.py",)),
+    Promise(
+        "raw-equals-parquet",
+        "one-file-a-patient folders and parquet give identical events",
+        ("raw_equals_parquet.py",),
+    ),
     Promise("meds-tools", "a tool of the MEDS ecosystem reads the dataset unchanged", ("meds_tools.py",)),
-    Promise("invariance", "future events change nothing; shuffled rows and 1, 2, 7 shards give equal digests",
-            ("invariance.py",)),
+    Promise(
+        "invariance",
+        "future events change nothing; shuffled rows and 1, 2, 7 shards give equal digests",
+        ("invariance.py",),
+    ),
     Promise("resume", "killed five times, a run ends with the same predictions", ("resume_after_kill.py",)),
-    Promise("physionet-2012", "LightGBM AUROC >= 0.865, AUPRC >= 0.540 over the five folds", ("physionet_2012.py",)),
+    Promise(
+        "physionet-2012",
+        "LightGBM AUROC >= 0.865, AUPRC >= 0.540 over the five folds",
+        ("physionet_2012.py",),
+    ),
     Promise("physionet-2019", "LightGBM hourly AUROC >= 0.80, utility >= 0.40", ("physionet_2019.py",)),
     Promise("leakage", "the four contrasts of leakage on the simulated hospital", ("leakage.py",)),
 )
