@@ -72,11 +72,14 @@ def evaluate_subgroups(
 
 
 def age_band(age_bands: Sequence[float]) -> pl.Expr:
-    """The name of the band that `age` falls in: "0-17", "18-44", ..., "80+"."""
+    """The name of the band that `age` falls in: "0-17", "18-44", ..., "80+", "below 0"; null for null."""
+    age = pl.col("age")
     names = [f"{low:g}-{high - 1:g}" for low, high in itertools.pairwise(age_bands)]
-    return pl.col("age").cut(
-        list(age_bands), labels=["below", *names, f"{age_bands[-1]:g}+"], left_closed=True
-    )
+    bands = [*zip(age_bands[1:], names, strict=True)]
+    named: pl.Expr = pl.lit(f"{age_bands[-1]:g}+")
+    for below, name in reversed([(age_bands[0], f"below {age_bands[0]:g}"), *bands]):
+        named = pl.when(age < below).then(pl.lit(name)).otherwise(named)
+    return pl.when(age.is_not_null()).then(named).alias("age")
 
 
 def _facts(predictions: pl.DataFrame, subjects: pl.DataFrame, age_bands: Sequence[float]) -> pl.DataFrame:
@@ -84,7 +87,7 @@ def _facts(predictions: pl.DataFrame, subjects: pl.DataFrame, age_bands: Sequenc
     present = [column for column in ("sex", "age", "hospital_id") if column in subjects.columns]
     facts = subjects.select(*keys, *present).unique(keys, keep="first", maintain_order=True)
     if "age" in present:
-        facts = facts.with_columns(age_band(age_bands).cast(pl.String))
+        facts = facts.with_columns(age_band(age_bands))
     joined = predictions.select(keys).join(facts, on=keys, how="left", maintain_order="left")
     return joined.select(pl.col(present).cast(pl.String).fill_null(UNKNOWN))
 
