@@ -113,7 +113,12 @@ def ingest(
             quarantine=quarantine,
             max_reject_share=max_reject_share,
         )
-    progress.say(account.summary())
+    ignored = sum(tally.ignored.total() for tally in account.files.values())
+    progress.say(
+        f"{account.n_read:,} rows read, {ignored:,} ignored by rule, {account.n_rejected:,} rejected; "
+        + ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in account.totals.items() if count)
+        + f"; the account of every file is in {out / 'ingest.json'}"
+    )
 
 
 @app.command()
