@@ -90,8 +90,10 @@ class TimeSplit(_Frozen):
         gap_days: training rows asked in the last days before train_before are left out, since their outcome
             lies after it.
         keep_seen: False leaves out tuning and held-out rows of patients met before (is_seen).
+        reserved_fraction: share of the patients, drawn at random, who never train or tune, so that the test
+            has unseen patients with a past: patients and time apart, where keep_seen is False as well.
         tuning_fraction: see tune_before.
-        seed: of the draw of tuning patients.
+        seed: of the draws of tuning and reserved patients.
     """
 
     kind: Literal["time"] = "time"
@@ -99,6 +101,7 @@ class TimeSplit(_Frozen):
     tune_before: datetime | None = None
     gap_days: Annotated[float, Field(ge=0)] = 0
     keep_seen: bool = True
+    reserved_fraction: Annotated[float, Field(ge=0, lt=1)] = 0
     tuning_fraction: Share = 0.1
     seed: int = 0
 

@@ -220,10 +220,14 @@ def _marked(n: int, held_out: npt.NDArray[np.intp]) -> list[str]:
 def _with_tuning(subjects: pl.DataFrame, fraction: float, seed: int) -> pl.DataFrame:
     """Patients with a share of the training ones, drawn at random, turned to tuning."""
     training = subjects.filter(pl.col("split") == TRAIN)["subject_id"].unique().sort().to_numpy()
-    n_tuning = round(training.size * fraction)
-    drawn = np.random.default_rng(seed).permutation(training)[:n_tuning].tolist()
-    is_drawn = pl.col("subject_id").is_in(drawn) & (pl.col("split") == TRAIN)
+    is_drawn = pl.col("subject_id").is_in(_draw(training, fraction, seed)) & (pl.col("split") == TRAIN)
     return subjects.with_columns(split=pl.when(is_drawn).then(pl.lit(TUNING)).otherwise("split"))
+
+
+def _draw(subjects: npt.NDArray[np.int64], fraction: float, seed: int) -> list[int]:
+    """A share of sorted patients, drawn at random."""
+    drawn = np.random.default_rng(seed).permutation(subjects)[: round(subjects.size * fraction)]
+    return [int(subject) for subject in drawn]
 
 
 def _file_folds(rows: pl.DataFrame, config: FileSplit) -> list[pl.DataFrame]:
@@ -267,7 +271,9 @@ def _by_time(rows: pl.DataFrame, config: TimeSplit) -> pl.DataFrame:
         .then(pl.lit(TUNING))
     )
     dated = rows.select(KEYS).with_columns(split=split).filter(pl.col("split").is_not_null())
-    return dated if config.tune_before else _with_tuning(dated, config.tuning_fraction, config.seed)
+    reserved = _draw(_subjects(rows).to_numpy(), config.reserved_fraction, config.seed)
+    kept = dated.filter((pl.col("split") == HELD_OUT) | ~pl.col("subject_id").is_in(reserved))
+    return kept if config.tune_before else _with_tuning(kept, config.tuning_fraction, config.seed)
 
 
 def _by_site(rows: pl.DataFrame, dataset: Dataset, config: SiteSplit) -> pl.DataFrame:

@@ -50,7 +50,7 @@ def splits_of_patients(splits: pl.DataFrame) -> pl.DataFrame:
     return splits.group_by("fold", "subject_id").agg(pl.col("split").n_unique())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**31 - 1),
     n_subjects=st.integers(12, 60),
@@ -119,6 +119,16 @@ def test_a_temporal_split_flags_patients_seen_in_training(dataset: Dataset) -> N
     assert held_out["prediction_time"].min() == datetime(2018, 1, 1)
     assert held_out.select("subject_id", "is_seen").rows() == [(0, True), (1, True), (2, True), (3, False)]
     assert not splits.filter(pl.col("split") == "train")["is_seen"].any()
+
+
+def test_reserved_patients_are_tested_and_never_train(dataset: Dataset) -> None:
+    chosen = config(kind="time", train_before="2018-01-01", reserved_fraction=0.4, keep_seen=False)
+    splits = make_splits(rows_of(50), dataset, chosen)
+    held_out = splits.filter(pl.col("split") == "held_out")
+    assert held_out["subject_id"].n_unique() == 20
+    assert held_out["prediction_time"].unique().to_list() == [datetime(2018, 1, 1)]
+    assert splits.filter(pl.col("split") != "held_out")["subject_id"].n_unique() == 30
+    assert splits_of_patients(splits)["split"].max() == 1
 
 
 def test_a_gap_keeps_outcomes_of_the_test_period_out_of_training(dataset: Dataset) -> None:
