@@ -152,6 +152,47 @@ def test_nominal_dates_have_no_new_year(tmp_path: Path) -> None:
         find_outcomes(dataset, load_task("landmark_death_30d_newyear"))
 
 
+def intensive_care(
+    folder: Path, discharged_to: str | None, end_hours: float | None, death: float | None
+) -> Dataset:
+    """One intensive care stay, its discharge as told, and a death recorded at an hour of it, or none."""
+    dataset = hospital(folder, {1: end_hours})
+    contacts = dataset.contacts().with_columns(
+        care_level=pl.lit("icu"), discharged_to=pl.lit(discharged_to, dtype=pl.String)
+    )
+    contacts.write_parquet(folder / "contacts.parquet")
+    if death is not None:
+        died = {"subject_id": 1, "time": START + timedelta(hours=death), "code": "MEDS_DEATH"}
+        with_schema([died], EVENTS).write_parquet(folder / "data" / "1.parquet")
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("discharged_to", "end_hours", "death", "expected"),
+    [
+        ("death", 100.0, None, ("death", None)),
+        ("death", None, None, ("death", None)),
+        ("home", None, None, (None, None)),
+        (None, 100.0, None, (None, None)),
+        (None, None, None, (None, "unknown_outcome")),
+        (None, 100.0, 99.0, ("death", None)),
+        (None, 100.0, 101.0, (None, None)),
+        # The discharge says home, so a death recorded as a date came later that day, not in the stay.
+        ("home", 100.0, 99.0, (None, None)),
+    ],
+)
+def test_death_in_the_stay_is_told_by_the_discharge_first(
+    discharged_to: str | None,
+    end_hours: float | None,
+    death: float | None,
+    expected: tuple[str | None, str | None],
+    tmp_path: Path,
+) -> None:
+    dataset = intensive_care(tmp_path / "d", discharged_to, end_hours, death)
+    outcomes, _ = find_outcomes(dataset, load_task("icu_death_48h"))
+    assert outcomes.select("event", "exclusion_reason").row(0) == expected
+
+
 def test_two_contacts_with_one_prediction_time_give_one_row(tmp_path: Path) -> None:
     task = parse_task(
         {
