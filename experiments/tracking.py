@@ -66,7 +66,7 @@ def track_run(run_folder: Path, *, study: str, uri: str | None = None) -> str:
     record = read_run_record(run_folder)
     digest = hashlib.sha256(f"{run_folder.resolve()} {record.digest}".encode()).hexdigest()
     config = _without_patients(record.config)
-    with _mlflow(uri or default_uri(run_folder)) as mlflow:
+    with mlflow_at(uri or default_uri(run_folder)) as mlflow:
         experiment_id = _experiment(mlflow, study, run_folder)
         standing = _standing_run(mlflow, experiment_id, digest)
         if standing:
@@ -103,7 +103,7 @@ def _without_patients(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _mlflow(uri: str) -> Iterator[Any]:
+def mlflow_at(uri: str) -> Iterator[Any]:
     """MLflow with this store, quiet and without telemetry; the store that was set before comes back."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -18,7 +18,7 @@ START = datetime(2023, 1, 2)
 
 
 def predictions(model: str, seed: int, n_subjects: int, rows_each: int) -> pl.DataFrame:
-    """Risks of patients numbered from 10,000 times the seed, with outcomes that are the same for every model."""
+    """Risks of patients numbered from 10,000 times the seed; outcomes are the same for every model."""
     generator = np.random.default_rng(seed)
     hour = np.tile(np.arange(rows_each), n_subjects)
     between = np.repeat(generator.normal(-2.2, 1.1, n_subjects), rows_each)

@@ -68,7 +68,7 @@ def test_without_resamples_there_are_differences_and_no_intervals() -> None:
 
 
 def test_the_corrected_interval_by_hand() -> None:
-    # five folds: mean 0.03, s^2 = 0.00025; (1/5 + 1/4) s^2 = 0.0001125, root 0.0106066; t(4, 0.975) = 2.776445
+    # five folds: mean 0.03, s^2 = 0.00025; (1/5 + 1/4) s^2 = 0.0001125, root 0.0106066; t(4, 0.975) = 2.7764
     found = corrected_interval(np.array([0.01, 0.02, 0.03, 0.04, 0.05]))
     assert found["low"] == pytest.approx(0.03 - 2.776445 * 0.0106066, abs=1e-6)
     assert found["high"] == pytest.approx(0.03 + 2.776445 * 0.0106066, abs=1e-6)

@@ -100,7 +100,7 @@ def test_one_prediction_a_stay_by_hand() -> None:
 
 
 def test_hourly_alerts_count_by_patient_day_and_lead_from_the_first_true_alert() -> None:
-    # 48 hourly rows are two patient-days. The event of subject 1 is at hour 20; rows from hour 14 are positive.
+    # 48 hourly rows are two patient-days. The event of subject 1 is at hour 20; rows from hour 14 count.
     # An alert at hour 2 is beyond the horizon: it is a false alert and lends no lead time.
     first = [
         (1, hour, hour >= 14, 0.9 if hour in (2, 16, 18, 23) else 0.1, 20.0 - hour) for hour in range(24)
