@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -45,8 +45,11 @@ def task_metrics(
         for name in config.models
     }
     labels = pl.concat([folds.held_out for folds in predictions[next(iter(predictions))]])
-    kinds = {name: settings.kind for name, settings in config.models.items()}
-    judged = evaluate_task(predictions, kinds, subject_facts(cases), task_info(task), config.evaluation)
+    kinds: dict[str, str] = {name: settings.kind for name, settings in config.models.items()}
+    facts = subject_facts(cases)
+    judged = evaluate_task(predictions, kinds, facts, task_info(task), config.evaluation)
+    unseen = _without_seen(predictions, kinds, facts=facts, task=task, config=config, folder=folder)
+    unseen_warnings = unseen.pop("warnings", [])
     n_positive = int(labels["boolean_value"].sum())
     warnings = [
         f"{n_positive} positive held-out rows: fewer than the {task.min_events} that this task asks for"
@@ -60,9 +63,52 @@ def task_metrics(
         "n_censored": int((outcomes["exclusion_reason"] == "censored").sum()),
         "lead_model": lead_model(predictions),
         "attrition": attrition.to_dicts(),
+        "strata": _strata(outcomes),
         **judged,
-        "warnings": [*warnings, *judged.get("warnings", [])],
+        **unseen,
+        "warnings": [*warnings, *judged.get("warnings", []), *unseen_warnings],
     }
+
+
+def _without_seen(
+    predictions: dict[str, list[FoldPredictions]],
+    kinds: Mapping[str, str],
+    *,
+    facts: pl.DataFrame,
+    task: Task,
+    config: RunConfig,
+    folder: RunFolder,
+) -> dict[str, Any]:
+    """The same figures without patients seen in training, where a split by time holds such rows out."""
+    splits = pl.read_parquet(folder.splits)
+    seen = splits.filter(pl.col("is_seen") & (pl.col("split") == HELD_OUT))
+    if seen.is_empty():
+        return {}
+    unseen = {
+        name: [
+            FoldPredictions(
+                held_out=fold.held_out.join(seen.filter(pl.col("fold") == number), on=KEYS, how="anti"),
+                tuning=fold.tuning,
+            )
+            for number, fold in enumerate(folds)
+        ]
+        for name, folds in predictions.items()
+    }
+    labels = pl.concat([fold.held_out for fold in next(iter(unseen.values()))])["boolean_value"]
+    if labels.all() or not labels.any():
+        return {"warnings": ["too few held-out rows of patients not seen in training to judge them alone"]}
+    return {"without_seen_patients": evaluate_task(unseen, kinds, facts, task_info(task), config.evaluation)}
+
+
+def _strata(outcomes: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows that the task reports apart, such as onsets present on admission: how many, how many labelled."""
+    rows = outcomes.drop_nulls("stratum").with_columns(
+        pl.col("exclusion_reason").is_null().alias("is_labelled")
+    )
+    counted = rows.group_by("stratum").agg(
+        n_rows=pl.len(), n_subjects=pl.col("subject_id").n_unique(), n_labelled=pl.col("is_labelled").sum()
+    )
+    return counted.sort("stratum").to_dicts()
 
 
 def lead_model(predictions: dict[str, list[FoldPredictions]]) -> str:

@@ -23,6 +23,7 @@ from experiments.tracking import track_run
 from ontology.errors import ConfigurationError, Problem
 from phenotype.cases import ROWS, Cases
 from phenotype.labels import find_outcomes
+from phenotype.outcomes import CENSORED
 from phenotype.tasks import Task, load_task
 from phenotype.trajectory import Dataset, open_dataset
 from pipelines.engine import make_executor
@@ -139,19 +140,24 @@ def _find_labels(dataset: Dataset, task: Task, folder: RunFolder) -> None:
 
 
 def _all_rows(tasks: Sequence[Task], folder: RunFolder) -> pl.DataFrame:
-    """Every determinable prediction row of every task, once."""
-    frames = [determinable(pl.read_parquet(folder.outcomes(task.name))) for task in tasks]
+    """Every prediction row of every task that may get a label, once."""
+    frames = [candidate_rows(pl.read_parquet(folder.outcomes(task.name))) for task in tasks]
     return pl.concat(frames).unique(KEYS, keep="first", maintain_order=True).sort(KEYS)
 
 
-def determinable(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """The prediction rows (ROWS) of outcomes that say yes or no."""
-    return outcomes.filter(pl.col("exclusion_reason").is_null()).select(list(ROWS)).sort(KEYS)
+def candidate_rows(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The prediction rows (ROWS) that may get a label.
+
+    Censored ones are among them: a stay that had outlasted the threshold when its record ended is prolonged.
+    """
+    reason = pl.col("exclusion_reason")
+    candidates = outcomes.filter(reason.is_null() | (reason == CENSORED))
+    return candidates.select(list(ROWS)).unique(KEYS, keep="first", maintain_order=True).sort(KEYS)
 
 
 def _fold(task: Task, dataset: Dataset, folder: RunFolder, number: int) -> Fold:
     outcomes = pl.read_parquet(folder.outcomes(task.name))
-    cases = Cases(dataset, determinable(outcomes))
+    cases = Cases(dataset, candidate_rows(outcomes))
     return make_fold(cases, outcomes, pl.read_parquet(folder.splits), task, number)
 
 
@@ -185,7 +191,7 @@ def _judge(task: Task, dataset: Dataset, config: RunConfig, folder: RunFolder, p
             outcomes, attrition = (
                 pl.read_parquet(file) for file in (folder.outcomes(task.name), folder.attrition(task.name))
             )
-            cases = Cases(dataset, determinable(outcomes))
+            cases = Cases(dataset, candidate_rows(outcomes))
             write_json(
                 task_metrics(
                     task, cases, outcomes=outcomes, attrition=attrition, config=config, folder=folder
