@@ -150,7 +150,7 @@ def _second_try(cells: pl.Series, values: pl.Series, *, decimal_comma: bool) -> 
 
 
 def condition_expr(frame: pl.DataFrame, condition: Condition) -> pl.Expr:
-    """Whether each row passes; a null cell fails every test but is_null."""
+    """Whether each row passes; a null cell passes is_null, not_equals and none_of alone."""
     test = condition.tests[0]
     value = getattr(condition, test)
     column = condition.column
@@ -164,7 +164,7 @@ def condition_expr(frame: pl.DataFrame, condition: Condition) -> pl.Expr:
         passed = text_of(frame, column).str.contains(value)
     else:
         passed = _compared(frame, column, test, value)
-    return passed.fill_null(value=False)
+    return passed.fill_null(value=test in {"not_equals", "none_of"})
 
 
 def _compared(frame: pl.DataFrame, column: str, test: str, value: float | str) -> pl.Expr:

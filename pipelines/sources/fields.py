@@ -73,7 +73,7 @@ Scalar = Annotated[
 
 
 class Condition(Strict):
-    """A test of one column; exactly one test each. A null column fails every test but is_null.
+    """A test of one column; exactly one test each. A null cell passes is_null, not_equals and none_of alone.
 
     Attributes:
         column: the column tested.
