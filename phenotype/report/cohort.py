@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from phenotype.explain.sentences import Frozen
 from phenotype.explain.wording import count_words, percent_words
 from phenotype.report.suppression import HIDDEN, MIN_CELL, hidden_parts, is_small, shown_count
 from phenotype.report.words import AGE_BANDS, age_band
+from phenotype.task_parts import Frozen
 
 MAX_SITES = 8
 
@@ -63,7 +63,7 @@ def flow_of(attrition: Iterable[Mapping[str, Any]]) -> tuple[FlowStep, ...]:
 
     Args:
         attrition: step, n_rows, n_subjects, n_excluded and, if any, description of each step, in order; a
-            step that leaves out 1 to 4 is joined to a neighbour, so that no difference points at few patients.
+            step that leaves out 1 to 4 is joined to a neighbour, so no difference points at few patients.
     """
     steps = [dict(step) | {"step": str(step.get("description") or step["step"])} for step in attrition]
     if not steps:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from phenotype.explain.sentences import Frozen
 from phenotype.explain.wording import MINUS, count_words, percent_words
 from phenotype.report.record import group_words
 from phenotype.report.suppression import HIDDEN, is_small, shown_count
 from phenotype.report.words import model_title
+from phenotype.task_parts import Frozen
 
 MEASURES: Mapping[str, str] = {
     "auroc": "AUROC",

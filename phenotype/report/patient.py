@@ -11,11 +11,13 @@ import polars as pl
 
 from ontology.labels import DOMAINS, domain_of, label_of
 from phenotype.cohort import RiskRange
-from phenotype.explain.sentences import Frozen, Reason, Reasons, Record, reasons_of
+from phenotype.explain.reasons import Reason, Reasons, reasons_of
+from phenotype.explain.record import Record
 from phenotype.report.record import BandRecord, GroupRecord, band_record, group_records
 from phenotype.report.suppression import MIN_CELL
 from phenotype.report.timeline import Trajectory, trajectory_of
 from phenotype.report.words import TaskWords, age_band
+from phenotype.task_parts import Frozen
 
 MAX_REASONS = 6
 MAX_CARE = 4
@@ -184,7 +186,7 @@ def patient_page(case: PatientCase, context: TaskContext) -> PatientPage:
         anchor=context.anchor,
         age=age_band(case.facts.get("age")),
         sex=str(case.facts.get("sex") or "sex unknown"),
-        place=", ".join(str(case.facts[key]) for key in ("unit_id", "hospital_id") if case.facts.get(key)),
+        place=_place(case.facts),
         why_here=case.why_here,
         model=context.model,
         risk=risk,
@@ -203,6 +205,12 @@ def patient_page(case: PatientCase, context: TaskContext) -> PatientPage:
         groups=group_records(case.facts, context.metrics),
         afterwards=_afterwards(case, context),
     )
+
+
+def _place(facts: Mapping[str, Any]) -> str:
+    """Unit and hospital, as far as they are known."""
+    named = [("unit", facts.get("unit_id")), ("", facts.get("hospital_id"))]
+    return ", ".join(f"{kind} {name}".strip() for kind, name in named if name)
 
 
 def _shown(reasons: Reasons | None) -> tuple[tuple[Reason, ...], tuple[Reason, ...], tuple[Reason, ...]]:

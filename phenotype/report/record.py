@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from phenotype.explain.sentences import Frozen
 from phenotype.explain.wording import percent_words
 from phenotype.report.suppression import MIN_CELL, is_small
+from phenotype.task_parts import Frozen
 
 N_NEAREST = 100
 MIN_NEAREST = 20

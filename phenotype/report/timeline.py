@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from ontology.labels import CARE_DOMAINS, DOMAINS, domain_of, entry_of, label_of, reference_of
-from phenotype.explain.sentences import Frozen, Record, unit_of, value_words
+from phenotype.explain.record import Record, unit_of
+from phenotype.explain.sentences import value_words
+from phenotype.task_parts import Frozen
 
 RECENT = dt.timedelta(days=7)
 N_BINS = 240

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from phenotype.explain.sentences import Frozen
+from phenotype.task_parts import Frozen
 from phenotype.tasks import Task
 
 AGE_BANDS = (18, 30, 40, 50, 60, 70, 80, 90)

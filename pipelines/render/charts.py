@@ -22,7 +22,7 @@ STYLES: Mapping[str, tuple[Style, ...]] = {
 """Colour and dash by kind of model; a second model of a kind takes its next style, or a spare one."""
 SPARE: tuple[Style, ...] = (("#4f7a3a", (4, 4)), ("#a4452c", (5, 2, 1, 2)), ("#55616e", (1, 1)))
 FONT = "Inter, Segoe UI, Helvetica Neue, Arial, sans-serif"
-SIZE = 300
+SIZE = 390
 
 
 def model_styles(kinds: Mapping[str, str]) -> dict[str, Style]:
@@ -165,7 +165,7 @@ def _lines(
         layers.insert(
             0, alt.Chart(alt.InlineData(values=ends)).mark_line(color=FAINT, strokeWidth=1).encode(x=x, y=y)
         )
-    return alt.layer(*layers).properties(width=SIZE, height=SIZE - 50)
+    return alt.layer(*layers).properties(width=SIZE, height=SIZE - 110)
 
 
 def _colour(alt: Any, models: Mapping[str, Style]) -> Any:

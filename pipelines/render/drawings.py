@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -38,6 +39,7 @@ CONTACT_FILLS = {
     "day": "#c3d3d6",
     "outpatient": "#c3d3d6",
 }
+JOINED_WITHIN = dt.timedelta(hours=48)
 SERIES_WIDTH, SERIES_HEIGHT = 292.0, 92.0
 
 
@@ -245,10 +247,21 @@ def draw_risks(
         line(54, bottom, RIGHT, bottom, stroke=FAINT),
         *scale,
         *names,
-        path([(at(time), height(risk)) for time, risk in risks], stroke=FOR, stroke_width=1.75),
+        *_joined([(time, at(time), height(risk)) for time, risk in risks]),
         element("circle", cx=x, cy=y, r=4, fill=FOR),
         class_="risks",
     )
+
+
+def _joined(points: Sequence[tuple[dt.datetime, float, float]]) -> list[Markup]:
+    """Predictions as dots, joined where they lie near each other: between stays there is no risk."""
+    dots = [element("circle", cx=x, cy=y, r=2.4, fill=FOR) for _, x, y in points] if len(points) <= 60 else []
+    lines = [
+        line(x1, y1, x2, y2, stroke=FOR, stroke_width=1.75, stroke_linecap="round")
+        for (before, x1, y1), (after, x2, y2) in pairwise(points)
+        if after - before <= JOINED_WITHIN
+    ]
+    return [*lines, *dots]
 
 
 def _scale(start: dt.datetime, end: dt.datetime, left: float, right: float) -> Callable[[dt.datetime], float]:

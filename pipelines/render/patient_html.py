@@ -6,12 +6,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from phenotype.explain.sentences import Reason
+from phenotype.explain.reasons import Reason
 from phenotype.explain.wording import MINUS
 from phenotype.report.patient import PatientPage
 from pipelines.render.drawings import draw_risks, draw_series, draw_timeline
 from pipelines.render.marks import range_bar, risk_dots, signed_bar
 from pipelines.render.pages import render_page
+
+MIN_DOMAIN = 0.02
+"""A domain that weighs less than this, in log odds, has no line of its own."""
 
 
 def patient_html(page: PatientPage, text_file: str) -> str:
@@ -38,6 +41,9 @@ def patient_html(page: PatientPage, text_file: str) -> str:
         risks=draw_risks(page.risks, page.usual, page.anchor) if page.risks else None,
         bar=_bars(page),
         domain_bar=_domain_bars(page),
+        domains=[
+            part for part in (page.reasons.domains if page.reasons else ()) if abs(part.phi) >= MIN_DOMAIN
+        ],
         log_odds=log_odds,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from phenotype.explain.sentences import Reason
+from phenotype.explain.reasons import Reason
 from phenotype.explain.wording import long_instant_words, of_100_words, percent_words
 from phenotype.report.patient import PatientPage
 from pipelines.render.drawings import series_words

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phenotype.explain.concepts import EXPLANATIONS
-from phenotype.explain.sentences import Record, describe, reasons_of
+from phenotype.explain.reasons import reasons_of
+from phenotype.explain.record import Record
+from phenotype.explain.sentences import describe
 from phenotype.trajectory import EVENTS
 
 NOW = dt.datetime(2024, 3, 12, 14, 30)
@@ -70,6 +72,19 @@ def test_a_measurement(events: list[dict[str, object]], sentence: str) -> None:
         (
             {"code": "PHYSIONET2012//MechVent", "time": NOW - dt.timedelta(hours=3), "numeric_value": 1.0},
             "Mechanical ventilation yes at 11:30",
+        ),
+        (
+            {"code": "ATC//J01CF05", "time": NOW - dt.timedelta(hours=3), "numeric_value": 2.0, "unit": "g"},
+            "Drug J01CF05 2 g at 11:30",
+        ),
+        (
+            {
+                "code": "VITAL//temperature",
+                "time": NOW - dt.timedelta(hours=3),
+                "numeric_value": 37.0,
+                "unit": "Cel",
+            },
+            "Temperature 37 °C at 11:30",
         ),
         (
             {"code": "PHYSIONET2012//WBC", "time": NOW - dt.timedelta(hours=3), "numeric_value": 5.4},
