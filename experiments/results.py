@@ -9,10 +9,11 @@ import polars as pl
 
 from experiments.config import RunConfig
 from experiments.evaluation import FoldPredictions, evaluate_task
-from experiments.run_folder import HELD_OUT, TUNING, RunFolder
+from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder
 from experiments.study import KEYS, task_info
 from experiments.subjects import subject_facts
 from phenotype.cases import Cases
+from phenotype.labels import check_labels
 from phenotype.tasks import Task
 
 RISK = "predicted_boolean_probability"
@@ -66,7 +67,12 @@ def task_metrics(
         "strata": _strata(outcomes),
         **judged,
         **unseen,
-        "warnings": [*warnings, *judged.get("warnings", []), *unseen_warnings],
+        "warnings": [
+            *_training_warnings(task, folder),
+            *warnings,
+            *judged.get("warnings", []),
+            *unseen_warnings,
+        ],
     }
 
 
@@ -98,6 +104,17 @@ def _without_seen(
     if labels.all() or not labels.any():
         return {"warnings": ["too few held-out rows of patients not seen in training to judge them alone"]}
     return {"without_seen_patients": evaluate_task(unseen, kinds, facts, task_info(task), config.evaluation)}
+
+
+def _training_warnings(task: Task, folder: RunFolder) -> list[str]:
+    """What the task has to say about each fold's training rows; one sentence where folds say the same."""
+    splits = pl.read_parquet(folder.splits)
+    said = []
+    for fold in range(folder.n_folds):
+        train = splits.filter((pl.col("fold") == fold) & (pl.col("split") == TRAIN))
+        labels = pl.read_parquet(folder.labels(task.name, fold))
+        said += check_labels(labels.join(train, on=KEYS, how="semi"), task)
+    return list(dict.fromkeys(said))
 
 
 def _strata(outcomes: pl.DataFrame) -> list[dict[str, Any]]:

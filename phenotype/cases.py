@@ -12,7 +12,7 @@ from phenotype.trajectory import INSTANT, NOT_PREDICTORS, Dataset, known_time
 if TYPE_CHECKING:
     from phenotype.features import FeatureMatrix, FeatureSpec
 
-ROWS = pl.Schema({"subject_id": pl.Int64, "prediction_time": INSTANT, "contact_id": pl.Int64})
+ROWS = pl.Schema({"subject_id": pl.Int64(), "prediction_time": INSTANT, "contact_id": pl.Int64()})
 
 
 @dataclass(frozen=True)

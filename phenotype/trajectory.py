@@ -28,15 +28,15 @@ NOT_PREDICTORS = ("LABEL//",)
 
 EVENTS = pl.Schema(
     {
-        "subject_id": pl.Int64,
+        "subject_id": pl.Int64(),
         "time": INSTANT,
-        "code": pl.String,
-        "numeric_value": pl.Float32,
-        "text_value": pl.String,
+        "code": pl.String(),
+        "numeric_value": pl.Float32(),
+        "text_value": pl.String(),
         "known_time": INSTANT,
-        "unit": pl.String,
-        "contact_id": pl.Int64,
-        "lineage_id": pl.Int64,
+        "unit": pl.String(),
+        "contact_id": pl.Int64(),
+        "lineage_id": pl.Int64(),
     }
 )
 EVENT_ORDER = [
@@ -53,57 +53,63 @@ EVENT_ORDER = [
 
 CONTACTS = pl.Schema(
     {
-        "contact_id": pl.Int64,
-        "subject_id": pl.Int64,
-        "stay_id": pl.Int64,
-        "referral_period_id": pl.Int64,
+        "contact_id": pl.Int64(),
+        "subject_id": pl.Int64(),
+        "stay_id": pl.Int64(),
+        "referral_period_id": pl.Int64(),
         "start_time": INSTANT,
         "end_time": INSTANT,
-        "care_level": pl.String,
-        "urgency": pl.String,
-        "unit_id": pl.String,
-        "hospital_id": pl.String,
-        "admitted_from": pl.String,
-        "discharged_to": pl.String,
+        "care_level": pl.String(),
+        "urgency": pl.String(),
+        "unit_id": pl.String(),
+        "hospital_id": pl.String(),
+        "admitted_from": pl.String(),
+        "discharged_to": pl.String(),
     }
 )
 CODINGS = pl.Schema(
     {
-        "contact_id": pl.Int64,
-        "group_no": pl.Int32,
-        "code_no": pl.Int32,
-        "role": pl.String,
-        "system": pl.String,
-        "version": pl.String,
-        "code": pl.String,
-        "condition_group_no": pl.Int32,
+        "contact_id": pl.Int64(),
+        "group_no": pl.Int32(),
+        "code_no": pl.Int32(),
+        "role": pl.String(),
+        "system": pl.String(),
+        "version": pl.String(),
+        "code": pl.String(),
+        "condition_group_no": pl.Int32(),
         "coded_time": INSTANT,
-        "lineage_id": pl.Int64,
+        "lineage_id": pl.Int64(),
     }
 )
 OBSERVATION = pl.Schema(
     {
-        "subject_id": pl.Int64,
-        "source": pl.String,
+        "subject_id": pl.Int64(),
+        "source": pl.String(),
         "start_time": INSTANT,
         "end_time": INSTANT,
-        "end_reason": pl.String,
+        "end_reason": pl.String(),
     }
 )
 LINEAGE = pl.Schema(
     {
-        "lineage_id": pl.Int64,
-        "source": pl.String,
-        "file": pl.String,
-        "row": pl.Int64,
-        "sent_code": pl.String,
-        "sent_value": pl.String,
-        "sent_unit": pl.String,
-        "sent_alternates": pl.String,
+        "lineage_id": pl.Int64(),
+        "source": pl.String(),
+        "file": pl.String(),
+        "row": pl.Int64(),
+        "sent_code": pl.String(),
+        "sent_value": pl.String(),
+        "sent_unit": pl.String(),
+        "sent_alternates": pl.String(),
     }
 )
 REJECTED = pl.Schema(
-    {"file": pl.String, "row": pl.Int64, "byte_offset": pl.Int64, "field": pl.String, "reason": pl.String}
+    {
+        "file": pl.String(),
+        "row": pl.Int64(),
+        "byte_offset": pl.Int64(),
+        "field": pl.String(),
+        "reason": pl.String(),
+    }
 )
 
 

@@ -140,8 +140,12 @@ def _find_labels(dataset: Dataset, task: Task, folder: RunFolder) -> None:
 
 
 def _all_rows(tasks: Sequence[Task], folder: RunFolder) -> pl.DataFrame:
-    """Every prediction row of every task that may get a label, once."""
-    frames = [candidate_rows(pl.read_parquet(folder.outcomes(task.name))) for task in tasks]
+    """Every prediction row of every task that may get a label, once; boolean_value is what folds stratify by."""
+    frames = []
+    for task in tasks:
+        outcomes = pl.read_parquet(folder.outcomes(task.name))
+        happened = outcomes.group_by(KEYS).agg((pl.col("event") == task.event).any().alias("boolean_value"))
+        frames.append(candidate_rows(outcomes).join(happened, on=KEYS, how="left", maintain_order="left"))
     return pl.concat(frames).unique(KEYS, keep="first", maintain_order=True).sort(KEYS)
 
 
