@@ -203,7 +203,7 @@ def _split(record: RunRecord, measured: Mapping[str, Any]) -> dict[str, str]:
     n_folds = len(measured["folds"])
     return {
         "kind": str(described.get("kind", "not told")),
-        "held-out parts": f"{n_folds}, never used for fitting, tuning or thresholds",
+        "held-out parts": f"{n_folds}, each kept from the fitting, tuning and thresholds of its models",
         "how often held-out patients were scored": str(record.manifest.get("outer_folds_scored", "not told")),
         "seed": str(record.manifest.get("seed", "not told")),
     }

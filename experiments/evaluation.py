@@ -1,8 +1,8 @@
 """What models are worth on held-out patients, as JSON-ready records: the door to evaluation, and its shapes.
 
-metrics.json is `{"format": 1, "tasks": {TASK: {...}}}`; tests/examples/metrics/metrics.json is one. These parts
-are made here; numbers are finite or null, shares lie in 0..1, intervals are `{low, high, n_resamples}` or null,
-and every threshold comes from tuning patients:
+metrics.json is `{"format": 1, "tasks": {TASK: {...}}}`; tests/examples/metrics/metrics.json is one. These
+parts are made here. Numbers are finite or null, shares lie in 0..1, an interval is `{low, high, n_resamples}`
+(n_resamples counts folds where they are corrected) or null, and every threshold comes from tuning patients.
 
 FOLD, from `evaluate_model`, one model on one fold:
     n_rows, n_subjects, n_positive, n_positive_subjects, prevalence

@@ -36,12 +36,8 @@ MIN_COUNT = 5
 """Smaller counts of rows or patients are not entered."""
 NOT_TRACKED = (("reasons", "subjects"),)
 """Keys of the configuration that may hold patients' numbers."""
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-}
+_ALWAYS = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+_UNLESS_SET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_LOGGING_LEVEL": "WARNING"}
 
 
 def default_uri(run_folder: Path) -> str:
@@ -105,12 +101,11 @@ def _without_patients(config: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def mlflow_at(uri: str) -> Iterator[Any]:
     """MLflow with this store, quiet and without telemetry; the store that was set before comes back."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    # MLflow reads these when it is imported
+    os.environ.update({**_UNLESS_SET, **os.environ, **_ALWAYS})
     with warnings.catch_warnings():
         # MLflow's own imports and file stores warn about themselves; nothing here can act on it
         warnings.filterwarnings("ignore", module=r"(mlflow|pydantic|alembic|sqlalchemy)\b")
-        warnings.filterwarnings("ignore", category=ResourceWarning)
         import mlflow
         import mlflow.pyfunc
 
@@ -138,10 +133,16 @@ def _standing_run(mlflow: Any, experiment_id: str, digest: str) -> str | None:
     for run in client.search_runs([experiment_id], f"tags.`{RECORD_TAG}.begun` = '{digest}'"):
         if run.data.tags.get(RECORD_TAG) == digest:
             return str(run.info.run_id)
-        for child in client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"):
-            client.delete_run(child.info.run_id)
-        client.delete_run(run.info.run_id)
+        children = client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+        for broken in (*children, run):
+            _delete_run(client, experiment_id, broken.info.run_id)
     return None
+
+
+def _delete_run(client: Any, experiment_id: str, run_id: str) -> None:
+    for model in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
+        client.delete_logged_model(model.model_id)
+    client.delete_run(run_id)
 
 
 def _tags(manifest: Mapping[str, Any]) -> dict[str, str]:

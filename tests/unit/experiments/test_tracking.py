@@ -163,6 +163,7 @@ def test_a_run_is_entered_once_and_one_that_was_interrupted_again(run_folder: Pa
     second = track_run(run_folder, study=STUDY)
     assert second != first
     assert len(client.search_runs([experiment.experiment_id])) == 2
+    assert len(client.search_logged_models([experiment.experiment_id])) == 1
 
 
 def test_no_patient_reaches_the_store_and_no_pickle_does(run_folder: Path) -> None:

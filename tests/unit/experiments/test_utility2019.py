@@ -42,7 +42,7 @@ def utility(*patients: Patient) -> dict[str, float | int | None]:
     return score_utility(rows, rows.risk >= 0.5)
 
 
-# first label at hour 20, so onset t_s at hour 26; silence costs 2/9 at t_s - 5, 4/9 at t_s - 4 ... 2 at t_s + 3:
+# first label at hour 20, so onset t_s at hour 26; silence costs 2/9 at t_s - 5, 4/9 at t_s - 4, 2 at t_s + 3:
 # 10 in all; the best alarms earn 1/6 + ... + 6/6 = 3.5 up to t_s - 6 and 8/9 + ... + 0 = 4 after it: 7.5
 SILENCE, BEST = -10.0, 7.5
 
