@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from phenotype.features import FeatureMatrix
 
 COLUMNS = ["name", "code", "aggregation", "window", "label", "absent"]
-CHUNK_ROWS = 50_000
+CHUNK_ROWS = 20_000
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -33,25 +35,37 @@ class FeatureColumns:
     spec: FeatureSpec
     table: pl.DataFrame
 
-    def dense(self, matrix: FeatureMatrix) -> npt.NDArray[np.float32]:
-        """The matrix's values, (n, columns) float32; a column that it lacks is absent in every row."""
-        held = set(matrix.columns["name"].to_list())
-        names = self.table["name"].to_list()
-        present = [name for name in names if name in held]
-        if len(present) == len(names):
-            return matrix.dense(names)
-        nothing = np.where(self.table["absent"] == "zero", 0.0, np.nan).astype(np.float32)
-        values = np.tile(nothing, (matrix.rows.height, 1))
-        if present:
-            values[:, [number for number, name in enumerate(names) if name in held]] = matrix.dense(present)
+    def dense(self, matrix: FeatureMatrix, rows: Ints | None = None) -> npt.NDArray[np.float32]:
+        """The matrix's values, (n, columns) float32; a column that it lacks is absent in every row.
+
+        Args:
+            matrix: features made by `spec`.
+            rows: numbers of the rows to take, in order; None takes all.
+        """
+        taken = np.arange(matrix.rows.height) if rows is None else rows
+        values = np.empty((len(taken), self.table.height), dtype=np.float32)
+        for start in range(0, len(taken), CHUNK_ROWS):
+            values[start : start + CHUNK_ROWS] = self._chunk(
+                matrix.take_rows(taken[start : start + CHUNK_ROWS])
+            )
         return values
 
     def chunks(self, cases: Cases) -> Iterator[npt.NDArray[np.float32]]:
         """Dense values of the cases' rows in order, CHUNK_ROWS rows at a time."""
         matrix = cases.features(self.spec)
         for start in range(0, cases.rows.height, CHUNK_ROWS):
-            rows = np.arange(start, min(start + CHUNK_ROWS, cases.rows.height))
-            yield self.dense(matrix.take_rows(rows))
+            yield self.dense(matrix, np.arange(start, min(start + CHUNK_ROWS, cases.rows.height)))
+
+    def _chunk(self, matrix: FeatureMatrix) -> npt.NDArray[np.float32]:
+        held = set(matrix.columns["name"])
+        names = self.table["name"].to_list()
+        if held.issuperset(names):
+            return matrix.dense(names)
+        is_held = np.array([name in held for name in names])
+        nothing = np.where(self.table["absent"] == "zero", 0.0, np.nan).astype(np.float32)
+        values = np.tile(nothing, (matrix.rows.height, 1))
+        values[:, is_held] = matrix.dense([name for name in names if name in held])
+        return values
 
 
 def choose_columns(train: Cases, spec: FeatureSpec) -> FeatureColumns:

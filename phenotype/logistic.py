@@ -143,7 +143,7 @@ def fit_logistic(
     check_labels(train_labels, tuning_labels)
     columns = choose_columns(train, config.features or FeatureSpec())
     kept, row_weights = thin_negatives(train_labels, config.max_rows, seed)
-    values = columns.dense(train.features(columns.spec).take_rows(kept))
+    values = columns.dense(train.features(columns.spec), kept)
     standardiser = fit_standardiser(values, columns.table)
     design = standardiser.apply(values, np.float32)
     del values

@@ -144,11 +144,10 @@ def fit_lightgbm(
     check_labels(train_labels, tuning_labels)
     columns = choose_columns(train, config.features or FeatureSpec())
     kept, weights = thin_negatives(train_labels, config.max_rows, seed)
-    matrix = train.features(columns.spec)
     n_threads = tree_threads(len(kept) * columns.table.height)
     settings = _settings(config, seed, n_threads)
     train_values = lightgbm.Dataset(
-        columns.dense(matrix if len(kept) == len(train_labels) else matrix.take_rows(kept)),
+        columns.dense(train.features(columns.spec), kept),
         train_labels[kept].astype(np.float32),
         weight=weights,
         params=settings,

@@ -11,16 +11,16 @@ from phenotype.trajectory import INSTANT
 
 EXPLANATIONS = pl.Schema(
     {
-        "subject_id": pl.Int64,
+        "subject_id": pl.Int64(),
         "prediction_time": INSTANT,
-        "model": pl.String,
-        "tree": pl.String,
-        "node": pl.String,
-        "parent": pl.String,
-        "phi": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "is_exact": pl.Boolean,
+        "model": pl.String(),
+        "tree": pl.String(),
+        "node": pl.String(),
+        "parent": pl.String(),
+        "phi": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "is_exact": pl.Boolean(),
     }
 )
 ROOT = ""
