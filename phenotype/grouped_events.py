@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from phenotype.ordered_threads import in_order
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.integer]
@@ -55,8 +57,9 @@ def group_events(
     n_codes = int(code.max(initial=0)) + 1
     by_subject = _sorted_places(subject)
     grouped_time, grouped_value = np.empty_like(time), np.empty_like(value)
-    starts, keys = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for part in _parts(np.cumsum(np.bincount(subject, minlength=n_subjects))):
+
+    def order_part(part: slice) -> tuple[Ints, Ints]:
+        """Writes the events of some subjects in order; first event and key of each of their groups."""
         places = by_subject[part]
         key = subject[places].astype(np.int64) * n_codes + code[places]
         order = np.argsort(time[places])
@@ -65,8 +68,12 @@ def group_events(
         is_first = np.append(True, key[1:] != key[:-1])
         grouped_time[part] = time[places]
         grouped_value[part] = _ties_by_value(is_first, grouped_time[part], value[places])
-        starts.append(part.start + np.flatnonzero(is_first))
-        keys.append(key[is_first])
+        start = np.flatnonzero(is_first)
+        return part.start + start, key[start]
+
+    parts = _parts(np.cumsum(np.bincount(subject, minlength=n_subjects)))
+    nothing = np.empty(0, dtype=np.int64)
+    starts, keys = zip((nothing, nothing), *in_order(order_part, parts), strict=True)
     group_subject, group_code = np.divmod(np.concatenate(keys), n_codes)
     return GroupedEvents(
         time=grouped_time,

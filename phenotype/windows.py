@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phenotype.grouped_events import GroupedEvents
+from phenotype.ordered_threads import in_order
 from phenotype.segments import Segments, aggregate_segments
 
 Ints = npt.NDArray[np.int64]
@@ -66,8 +67,8 @@ def window_cells(events: GroupedEvents, request: WindowRequest) -> Iterator[Cell
     """Every cell of (row, code, window, aggregation) that exists, block after block of rows."""
     n_groups = np.diff(events.subject_start)[request.subject]
     n_boundaries = 1 + sum(window is not None for window in request.windows)
-    for first, last in _blocks(request.subject, n_groups * n_boundaries):
-        yield _block_cells(events, request, first, last)
+    blocks = _blocks(request.subject, n_groups * n_boundaries)
+    return in_order(lambda block: _block_cells(events, request, *block), blocks)
 
 
 def _blocks(subject: Ints, cost: Ints) -> Iterator[tuple[int, int]]:

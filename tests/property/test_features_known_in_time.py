@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from phenotype import grouped_events, windows
 from phenotype.features import FeatureMatrix, FeatureSpec, build_features
 
 N_SUBJECTS = 500
@@ -156,6 +157,17 @@ def test_row_order_and_shards_change_no_bit(events: pl.DataFrame, rows: pl.DataF
         again = build_features(pl.concat(shards), rows, SPEC)
         assert again.columns.equals(whole.columns)
         assert bits(again) == bits(whole)
+
+
+@pytest.mark.parametrize("n_threads", ["1", "3"])
+def test_the_number_of_threads_changes_no_bit(
+    events: pl.DataFrame, rows: pl.DataFrame, n_threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bits(build_features(events.lazy(), rows, SPEC))
+    monkeypatch.setenv("PESTA_THREADS", n_threads)
+    monkeypatch.setattr(windows, "CELLS_A_BLOCK", 500)
+    monkeypatch.setattr(grouped_events, "EVENTS_A_PART", 300)
+    assert bits(build_features(events.lazy(), rows, SPEC)) == whole
 
 
 def test_other_patients_change_no_bit(events: pl.DataFrame, rows: pl.DataFrame) -> None:
