@@ -2,8 +2,8 @@
 
 The table: 10,000 subjects, 2,019 codes whose frequencies follow Zipf's law, 10 shards, a third of the codes
 without values, one event in five at midnight (ties), and one prediction time a subject, its last event, so
-that every event counts. Each measurement is a process of its own; its time runs from opening the shards to the
-finished matrix. Processor seconds stand beside it, because they hardly change when the machine is busy.
+that every event counts. Each measurement is a process of its own; its time runs from opening the shards to
+the finished matrix. Processor seconds stand beside it, because they hardly change when the machine is busy.
 """
 
 from __future__ import annotations
