@@ -87,7 +87,8 @@ def _joined(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = [steps[0]]
     held: list[str] = []
     for step in steps[1:]:
-        held.append(str(step["step"]))
+        if step["n_excluded"] or not held:
+            held.append(str(step["step"]))
         if not _is_telling(kept[-1], step):
             kept.append(_after(kept[-1], step, held))
             held = []

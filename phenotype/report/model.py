@@ -203,9 +203,9 @@ def _alert(model: str, point: Mapping[str, Any]) -> AlertRow:
         else f"{point['workload']:.1f} {point['workload_unit']}",
         sensitivity=HIDDEN if hides else share_words(point.get("sensitivity")),
         sensitivity_interval="" if hides else _share_interval(intervals.get("sensitivity")),
-        ppv=share_words(point.get("ppv")),
-        ppv_interval=_share_interval(intervals.get("ppv")),
-        evaluate="–" if number is None else f"{number:.1f}",
+        ppv=HIDDEN if hides else share_words(point.get("ppv")),
+        ppv_interval="" if hides else _share_interval(intervals.get("ppv")),
+        evaluate="–" if number is None or hides else f"{number:.1f}",
         events="–"
         if n_events is None
         else f"{shown_count(point['n_events_alerted'])} of {shown_count(n_events)}",
@@ -254,13 +254,14 @@ def _pairs(first: Any, second: Any) -> tuple[tuple[float, float], ...]:
 
 
 def _warnings(task: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[str, ...]:
-    """The task's warnings and those of single models and folds, each once."""
-    found = [str(text) for text in task.get("warnings", [])]
+    """The task's warnings and those of single models and folds, each once; what holds for all says no model."""
+    common = [str(text) for text in task.get("warnings", [])]
+    found: list[str] = []
     for name, model in task["models"].items():
         for fold in model["folds"]:
             where = f"{titles[name]}, fold {fold['fold']}" if len(model["folds"]) > 1 else titles[name]
-            found += [f"{where}: {text}" for text in fold.get("warnings", [])]
-    return tuple(dict.fromkeys(found))
+            found += [f"{where}: {text}" for text in fold.get("warnings", []) if text not in common]
+    return tuple(dict.fromkeys([*common, *found]))
 
 
 def decimal_words(value: float | None) -> str:
