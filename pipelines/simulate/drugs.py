@@ -80,11 +80,15 @@ def give_drugs(course: Course, delay_factor: np.ndarray, rng: np.random.Generato
     stay, day = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
     drugs = [part[2] for part in parts]
     n_each = [len(part[0]) for part in parts]
-    order = np.lexsort((np.repeat([drug.atc for drug in drugs], n_each), day, stay))
+    day, atc = on_minute(day), np.repeat([drug.atc for drug in drugs], n_each)
+    order = np.lexsort((atc, day, stay))
+    twice = np.zeros(len(order), dtype=bool)
+    twice[1:] = (np.diff(stay[order]) == 0) & (np.diff(day[order]) == 0) & (atc[order][1:] == atc[order][:-1])
+    order = order[~twice]
     return Doses(
         stay=stay[order],
-        day=on_minute(day)[order],
-        atc=np.repeat([drug.atc for drug in drugs], n_each)[order],
+        day=day[order],
+        atc=atc[order],
         dose=np.repeat([drug.dose for drug in drugs], n_each)[order],
         unit=np.repeat([drug.unit for drug in drugs], n_each)[order],
     )

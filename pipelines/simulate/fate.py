@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 WINDOW_DAYS = 31.0
-DECAY_DAYS = 11.0
+DECAY_DAYS = 9.0
 N_PIECES = 6
 
 

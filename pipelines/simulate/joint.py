@@ -111,9 +111,9 @@ def joint_of(patients: Patients) -> Joint:
             -1.4 - 1.1 * acuity - 0.3 * trend - 1.0 * IS_INFECTION[None, :, None, None] - 0.3 * weakness
         ),
         late=late,
-        death_early=_expit(base + 0.75),
+        death_early=_expit(base + 0.85),
         death_short=_expit(base - 0.9),
-        death_late=_expit(base + 1.25),
+        death_late=_expit(base + 1.35),
         death_none=_expit(base),
     )
 
