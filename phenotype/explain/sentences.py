@@ -75,9 +75,15 @@ def _against_band(code: str, value: float) -> list[str]:
     if entry is None or entry.values:
         return []
     if entry.high is not None and rounded(value) > rounded(entry.high):
-        return [f"above the usual {band_words(entry.low, entry.high)}"]
+        usual = (
+            f"limit of {number_words(entry.high)}" if entry.low is None else band_words(entry.low, entry.high)
+        )
+        return [f"above the usual {usual}"]
     if entry.low is not None and rounded(value) < rounded(entry.low):
-        return [f"below the usual {band_words(entry.low, entry.high)}"]
+        usual = (
+            f"limit of {number_words(entry.low)}" if entry.high is None else band_words(entry.low, entry.high)
+        )
+        return [f"below the usual {usual}"]
     return []
 
 

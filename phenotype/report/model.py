@@ -254,7 +254,7 @@ def _pairs(first: Any, second: Any) -> tuple[tuple[float, float], ...]:
 
 
 def _warnings(task: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[str, ...]:
-    """The task's warnings and those of single models and folds, each once; what holds for all says no model."""
+    """The task's warnings and those of single models and folds, each once."""
     common = [str(text) for text in task.get("warnings", [])]
     found: list[str] = []
     for name, model in task["models"].items():

@@ -44,7 +44,7 @@ def test_no_difference_between_shown_steps_is_small(excluded: list[int], left: i
     assert counts[-1] == left
     assert all(before - after == 0 or before - after >= 5 for before, after in pairwise(counts))
     said = "; ".join(step.words for step in shown)
-    assert all(f"step {place}" in said for place in range(len(steps)))
+    assert all(f"step {place}" in said for place, count in enumerate([1, *excluded]) if count)
 
 
 def test_groups_hide_small_cells_and_what_would_betray_them() -> None:
