@@ -57,7 +57,7 @@ def columns_taken(mapping: Mapping) -> dict[str, set[str]]:
     taken: dict[str, set[str]] = defaultdict(set)
     for table in mapping.tables.values():
         for join in table.joins:
-            taken[join.table] |= {*join.on.values(), *join.take.values()}
+            taken[join.table] |= {*join.by.values(), *join.take.values()}
     if mapping.subjects:
         taken[mapping.subjects.table].add(mapping.subjects.column)
     return dict(taken)

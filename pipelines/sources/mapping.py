@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
 
 from ontology.configuration import find_config, read_yaml, validation_problems
 from ontology.errors import ConfigurationError
@@ -59,13 +59,18 @@ class Join(Strict):
 
     Attributes:
         table: the other table; its own filters and joins have been applied.
-        on: this table's key columns, and the other's where they are called differently.
+        by: this table's key columns, and the other's where they are called differently ({here: there}). YAML
+            reads a bare `on` as true, so it is called `by`; a quoted "on" is taken too.
         take: the columns taken, and what they are called here.
         miss: what happens to a row without a partner: reject it, or keep it with nulls.
     """
 
     table: str
-    on: Annotated[dict[str, str], BeforeValidator(_as_names), Field(min_length=1)]
+    by: Annotated[
+        dict[str, str],
+        BeforeValidator(_as_names),
+        Field(min_length=1, validation_alias=AliasChoices("by", "on")),
+    ]
     take: Annotated[dict[str, str], BeforeValidator(_as_names), Field(min_length=1)]
     miss: Literal["reject", "keep"] = "reject"
 

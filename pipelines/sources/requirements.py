@@ -24,7 +24,7 @@ def _columns(node: object, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(node, Number):
         yield from ((path, column) for column in (node.column,) if column)
     elif isinstance(node, Join):
-        yield from ((f"{path}.on", column) for column in node.on)
+        yield from ((f"{path}.by", column) for column in node.by)
     elif isinstance(node, BaseModel):
         yield from _own_columns(node, path)
         for name in type(node).model_fields:

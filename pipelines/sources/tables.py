@@ -141,7 +141,7 @@ def read_frames(table: Table, sources: Sequence[SourceFile], work: Path) -> Iter
 
     Yields:
         The columns of the file (text, or the types of parquet), those that file names give, `_file_no`
-        (UInt32, index in `sources`), `_row` (Int64, from 1) and `_more` (whether the row has too many fields).
+        (UInt32, index in `sources`), `_row` (Int64, from 1) and `_more` (whether it has too many fields).
 
     Raises:
         InputError: files that cannot be read to their end, each named with the cause.
