@@ -185,7 +185,11 @@ def test_rows_of_one_contact_are_combined_and_repeated_facts_written_once(tmp_pa
           subject: "{id}"
           contact: "{id}"
           contacts:
-            - {id: "{id}", start: nominal, end: {anchor: nominal, offset: hour}, care_level: icu, events: false}
+            - id: "{id}"
+              start: nominal
+              end: {anchor: nominal, offset: hour}
+              care_level: icu
+              events: false
           observation:
             - {start: nominal, end: {anchor: nominal, offset: hour}, combine: true, end_reason: end}
           events: [{time: static, code: AGE, value: age, once: true}]
