@@ -31,20 +31,29 @@ def test_logistic_recalibration_is_platts() -> None:
     assert ours.intercept == pytest.approx(-theirs.b_, rel=1e-4)
 
 
-def test_isotonic_regression_is_scikit_learns_but_for_certainty() -> None:
+def test_isotonic_levels_are_scikit_learns_at_the_centres_of_its_blocks() -> None:
     risks, labels, subjects = _sample(2000)
-    ours = fit_calibrator(risks, labels, subjects, "isotonic").apply(risks)
+    ours = fit_calibrator(risks, labels, subjects, "isotonic")
     theirs = IsotonicRegression(out_of_bounds="clip").fit_transform(risks, labels)
-    np.testing.assert_allclose(ours, np.clip(theirs, 0.5 / 2000, 1 - 0.5 / 2000), atol=1e-12)
-    assert 0 < ours.min() < ours.max() < 1
+    for level in np.unique(theirs):
+        expected = np.clip(level, 0.5 / 2000, 1 - 0.5 / 2000)
+        assert ours.apply(risks[theirs == level].mean(keepdims=True))[0] == pytest.approx(expected)
 
 
 def test_isotonic_regression_of_five_rows_is_the_hand_count() -> None:
-    # Sorted labels 0 1 0 1 1: the pair (1, 0) violates and pools to 0.5; margins 0.5 / 5.
+    # Sorted labels 0 1 0 1 1: (1, 0) pools to 0.5 with centre 0.25, the last two to 1 with 0.45.
+    # The margin is 0.5 / 5, and half the way to certainty is 0.05 at risk 0 and 0.95 at risk 1.
     risks = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
-    labels = np.array([False, True, False, True, True])
-    fitted = fit_calibrator(risks, labels, np.arange(5), "isotonic")
-    np.testing.assert_allclose(fitted.apply(risks), [0.1, 0.5, 0.5, 0.9, 0.9])
+    fitted = fit_calibrator(risks, np.array([0, 1, 0, 1, 1], dtype=bool), np.arange(5), "isotonic")
+    asked = np.array([0.0, 0.1, 0.175, 0.25, 0.45, 1.0])
+    np.testing.assert_allclose(fitted.apply(asked), [0.05, 0.1, 0.3, 0.5, 0.9, 0.95])
+
+
+def test_isotonic_regression_never_ties_risks_that_differ() -> None:
+    risks, labels, subjects = _sample(5000)
+    calibrated = fit_calibrator(risks, labels, subjects, "isotonic").apply(np.sort(risks))
+    assert (np.diff(calibrated) > 0).all()
+    assert calibrated.mean() == pytest.approx(labels.mean(), abs=0.01)
 
 
 def test_calibrated_risks_have_the_outcomes_rate() -> None:
