@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -62,6 +62,7 @@ def _case(frame: pl.DataFrame, case: TextCase) -> pl.Expr:
     if case.map is not None:
         otherwise = template(frame, case.otherwise) if case.otherwise is not None else pl.lit(None, pl.String)
         known = dict(case.map)
+        text = as_written(text, known)
         is_known = text.is_in(list(known))
         text = (
             pl.when(is_known)
@@ -73,6 +74,13 @@ def _case(frame: pl.DataFrame, case: TextCase) -> pl.Expr:
             text
         )
     return text
+
+
+def as_written(text: pl.Expr, words: Iterable[str]) -> pl.Expr:
+    """The text with "1.0" as "1", where a word of the mapping is a whole number: exporters write both."""
+    if not any(word.lstrip("-").isdigit() for word in words):
+        return text
+    return text.str.replace(r"^(-?[0-9]+)\.0+$", "${1}")
 
 
 def cleaned(text: pl.Expr, steps: Sequence[CleanStep]) -> pl.Expr:
@@ -158,7 +166,7 @@ def condition_expr(frame: pl.DataFrame, condition: Condition) -> pl.Expr:
         return pl.col(column).is_null() if test == "is_null" else pl.col(column).is_not_null()
     if test in {"equals", "not_equals", "one_of", "none_of"}:
         members = [value] if isinstance(value, str) else list(value)
-        is_member = text_of(frame, column).is_in(members)
+        is_member = as_written(text_of(frame, column), members).is_in(members)
         passed = is_member if test in {"equals", "one_of"} else ~is_member
     elif test == "matches":
         passed = text_of(frame, column).str.contains(value)

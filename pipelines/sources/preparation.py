@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from pipelines.sources.accounting import Ledger
-from pipelines.sources.cells import cleaned, condition_expr, text_expr, text_of
+from pipelines.sources.cells import as_written, cleaned, condition_expr, text_expr, text_of
 from pipelines.sources.context import UNKNOWN_SUBJECT, Context
 from pipelines.sources.fields import Condition
 from pipelines.sources.mapping import Join, Table
@@ -123,7 +123,8 @@ def _without_markers(cell: pl.Expr, dtype: pl.DataType, markers: Sequence[str]) 
     if dtype.is_numeric():
         numbers = [number for number in map(_number, markers) if number is not None]
         return pl.when(~cell.cast(pl.Float64).is_in(numbers)).then(cell) if numbers else cell
-    return pl.when(~cell.is_in(list(markers))).then(cell) if dtype == pl.String else cell
+    is_marker = as_written(cell, markers).is_in(list(markers))
+    return pl.when(~is_marker).then(cell) if dtype == pl.String else cell
 
 
 def _number(text: str) -> float | None:

@@ -40,6 +40,8 @@ def test_a_template_is_null_where_a_column_is() -> None:
 
 def test_maps_cases_and_what_they_lack() -> None:
     assert made_text({"text": "{x}", "map": {1: "one", "2": "two"}}, x=[1, 2, 3]) == ["one", "two", None]
+    signs = {"text": "{x}", "map": {0: "no", 1: "yes"}}
+    assert made_text(signs, x=["0.0", "1", "-1.0"]) == ["no", "yes", None]
     assert made_text({"text": "{x}", "map": {1: "one"}, "otherwise": "other {x}"}, x=[1, 3]) == [
         "one",
         "other 3",
@@ -88,12 +90,12 @@ def test_numbers() -> None:
 
 
 def test_conditions_on_text_and_number_cells() -> None:
-    for cells in (["1", "2", None], [1, 2, None], [1.0, 2.0, None]):
+    for cells in (["1", "2", None], ["1.0", "2.00", None], [1, 2, None], [1.0, 2.0, None]):
         assert passes(cells, equals=1) == [True, False, False]
         assert passes(cells, not_equals=1) == [False, True, True]
         assert passes(cells, one_of=[1, 7]) == [True, False, False]
         assert passes(cells, none_of=["1", "7"]) == [False, True, True]
-        assert passes(cells, matches="^[12]$") == [True, True, False]
+        assert passes(cells, matches="^[12]") == [True, True, False]
         assert passes(cells, is_null=True) == [False, False, True]
         assert passes(cells, not_null=True) == [True, True, False]
         assert passes(cells, greater_than=1) == [False, True, False]
