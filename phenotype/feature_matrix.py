@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Cells: TypeAlias = sparse.csr_array[np.float32, tuple[int, int]]
 else:
     Cells = sparse.csr_array
+ROWS_FILLED = 10_000
 COLUMNS = pl.Schema(
     {
         "name": pl.String,
@@ -52,19 +53,22 @@ class FeatureMatrix:
             columns: names to take, in this order; all where None.
 
         Raises:
-            ConfigurationError: a name that is not a column.
+            ConfigurationError: a name that is not a column, or twice the same.
         """
-        wanted = self if columns is None else self.select(columns)
-        is_missing = (wanted.columns["absent"] == "missing").to_numpy()
-        filling = np.where(is_missing, np.nan, 0).astype(np.float32)
-        filled = np.empty(wanted.values.shape, dtype=np.float32)
-        filled[:] = filling
-        indptr = wanted.values.indptr
-        for first in range(0, len(filled), 10_000):
-            last = min(first + 10_000, len(filled))
+        chosen = np.arange(self.columns.height) if columns is None else self._places(columns)
+        is_missing = (self.columns["absent"] == "missing").to_numpy()[chosen]
+        filled = np.empty((self.rows.height, len(chosen)), dtype=np.float32)
+        filled[:] = np.where(is_missing, np.nan, 0).astype(np.float32)
+        target = np.full(self.columns.height, -1, dtype=np.int32)
+        target[chosen] = np.arange(len(chosen))
+        indptr = self.values.indptr
+        for first in range(0, len(filled), ROWS_FILLED):
+            last = min(first + ROWS_FILLED, len(filled))
             cells = slice(indptr[first], indptr[last])
+            column = target[self.values.indices[cells]]
             row = np.repeat(np.arange(first, last), np.diff(indptr[first : last + 1]))
-            filled[row, wanted.values.indices[cells]] = wanted.values.data[cells]
+            is_wanted = column >= 0
+            filled[row[is_wanted], column[is_wanted]] = self.values.data[cells][is_wanted]
         return filled
 
     def select(self, names: Sequence[str]) -> FeatureMatrix:
@@ -73,32 +77,25 @@ class FeatureMatrix:
         Raises:
             ConfigurationError: a name that is not a column, or twice the same.
         """
-        position = {name: number for number, name in enumerate(self.columns["name"])}
-        if unknown := [name for name in names if name not in position]:
+        chosen = self._places(names)
+        values = self.values[:, chosen]
+        values.sort_indices()
+        return FeatureMatrix(values, self.columns[chosen], self.rows)
+
+    def _places(self, names: Sequence[str]) -> npt.NDArray[np.int64]:
+        place = {name: number for number, name in enumerate(self.columns["name"])}
+        if unknown := [name for name in names if name not in place]:
             raise ConfigurationError(
                 Problem(
                     "features that this matrix does not have",
                     found=f"{len(unknown)} unknown names, first {unknown[0]!r}",
-                    allowed=f"the {len(position)} names of `columns`",
+                    allowed=f"the {len(place)} names of `columns`",
                     next_step="build the features with the specification that the names came from",
                 )
             )
         if len(set(names)) < len(names):
             raise ConfigurationError(Problem("a feature is asked for twice", allowed="each name once"))
-        chosen = np.array([position[name] for name in names], dtype=np.int64)
-        return FeatureMatrix(self._columns_at(chosen), self.columns[chosen], self.rows)
-
-    def _columns_at(self, chosen: npt.NDArray[np.int64]) -> Cells:
-        """The values of some columns; zeros that are stored stay stored, indices ascend."""
-        target = np.full(self.values.shape[1], -1, dtype=np.int64)
-        target[chosen] = np.arange(len(chosen))
-        column = target[self.values.indices]
-        is_kept = column >= 0
-        n_kept = np.concatenate([[0], np.cumsum(is_kept)])
-        parts = (self.values.data[is_kept], column[is_kept], n_kept[self.values.indptr])
-        values = sparse.csr_array(parts, shape=(self.values.shape[0], len(chosen)))
-        values.sort_indices()
-        return values
+        return np.array([place[name] for name in names], dtype=np.int64)
 
     def take_rows(self, indices: npt.NDArray[np.integer] | Sequence[int]) -> FeatureMatrix:
         """The matrix of some rows, in the order of the indices."""

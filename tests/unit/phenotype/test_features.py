@@ -136,7 +136,10 @@ def test_zeros_are_stored_and_absent_cells_are_zero_or_missing() -> None:
     names = ["C · mean · 6h", "D · mean · 6h", "C · sum · 6h", "D · sum · 6h", "D · count · 6h"]
     np.testing.assert_array_equal(matrix.dense(names), [[0, np.nan, 0, 0, 0], [np.nan, 4, 0, 4, 1]])
     assert matrix.dense().shape == matrix.values.shape
-    np.testing.assert_array_equal(matrix.select(names).dense(), matrix.dense(names))
+    selected = matrix.select(names)
+    np.testing.assert_array_equal(selected.dense(), matrix.dense(names))
+    assert selected.values.nnz == 5
+    assert selected.values.has_sorted_indices
 
 
 def test_static_facts_become_their_value_or_their_presence() -> None:
