@@ -23,7 +23,7 @@ CHRONIC_CODES: dict[str, tuple[tuple[str, ...], ...]] = {
     "immunosuppression": (("M05.9",), ("D84.9",)),
     "liver": (("K74.6",), ("K70.3",)),
 }
-"""Disease -> the groups of codes of its milder and its worse form; the second code is an asterisk code's pair."""
+"""Disease -> the codes of its milder and its worse form; a second code stands in the same group (asterisk)."""
 WORSE_FROM = 1.5
 SOLID_CANCERS, BLOOD_CANCERS = ("C18.9", "C50.9", "C61", "C34.9"), ("C83.3", "C90.0", "C91.1")
 BACKGROUND = (
@@ -75,61 +75,57 @@ def main_codes(course: Course, is_haematological: np.ndarray, rng: np.random.Gen
     return chosen
 
 
-def code_stays(
-    course: Course,
-    main: np.ndarray,
-    organism: np.ndarray,
-    is_grown: np.ndarray,
-    person_uniform: np.ndarray,
-    is_haematological: np.ndarray,
-    rates: CodingRates,
-    rng: np.random.Generator,
-) -> Codes:
-    """The coded diagnoses of all stays.
+@dataclass(frozen=True)
+class Cases:
+    """What a coder has before them; one row a stay.
 
-    Args:
+    Attributes:
         course: the stays.
-        main: true main code of each stay.
-        organism: what caused its sepsis, index into NAMES_OF_ORGANISMS.
+        main: true main code, (n_stays,) str.
+        organism: what caused the sepsis, if any; index into NAMES_OF_ORGANISMS.
         is_grown: whether that grew in a blood culture.
-        person_uniform: fixed uniform draws of each stay's person, (n_stays, 8): who has which background condition.
+        traits: fixed uniform draws of each stay's person, (n_stays, 8): who has which background condition.
         is_haematological: whether the person's cancer, if any, is of the blood.
-        rates: how coding is done where and when the stay ended.
-        rng: the source of chance.
     """
-    n_stays = len(main)
-    septic = np.isfinite(course.stays.onset)
+
+    course: Course
+    main: np.ndarray
+    organism: np.ndarray
+    is_grown: np.ndarray
+    traits: np.ndarray
+    is_haematological: np.ndarray
+
+
+def code_stays(cases: Cases, rates: CodingRates, rng: np.random.Generator) -> Codes:
+    """The coded diagnoses of all stays, as coding is done where and when each ended."""
+    stays, force, main, n_stays = cases.course.stays, cases.course.force, cases.main, len(cases.main)
+    septic = np.isfinite(stays.onset)
+    late, infection = septic & (stays.onset > stays.admitted + 1.0), IS_INFECTION[stays.reason]
     explicit = septic & (rng.random(n_stays) < rates.sepsis_sensitivity)
-    explicit |= _falsely_coded(course, septic, rates, rng)
+    explicit |= _falsely_coded(cases.course, septic, rates, rng)
     style = rng.random(n_stays)
     with_focus = explicit & (style < rates.known_focus_share)
     without_focus = explicit & ~with_focus & (style < rates.known_focus_share + rates.unknown_focus_share)
     both = explicit & ~with_focus & ~without_focus
-    late = septic & (course.stays.onset > course.stays.admitted + 1.0)
-    sepsis = _sepsis_code(organism, is_grown & (rng.random(n_stays) < CLEAR_ORGANISM))
-    focus = np.where(
-        IS_INFECTION[course.stays.reason], main, np.array(FOCUS_OF_LATE)[rng.integers(0, 4, n_stays)]
-    )
-    first = np.where(without_focus & ~late, sepsis, main)
+    sepsis = _sepsis_code(cases.organism, cases.is_grown & (rng.random(n_stays) < CLEAR_ORGANISM))
+    focus = np.where(infection, main, np.array(FOCUS_OF_LATE)[rng.integers(0, 4, n_stays)])
     book = _Book(n_stays)
-    book.add(np.ones(n_stays, dtype=bool), first)
-    named = np.array([ORGANISMS[name][1] for name in NAMES_OF_ORGANISMS])[organism]
-    germ = (
-        is_grown & (named != "") & (rng.random(n_stays) < ORGANISM_CODED) & IS_INFECTION[course.stays.reason]
-    )
+    book.add(np.ones(n_stays, dtype=bool), np.where(without_focus & ~late, sepsis, main))
+    named = np.array([ORGANISMS[name][1] for name in NAMES_OF_ORGANISMS])[cases.organism]
+    germ = cases.is_grown & infection & (named != "") & (rng.random(n_stays) < ORGANISM_CODED)
     book.add(germ & ~without_focus, named, is_new_group=False)
     book.add((with_focus | both) & (focus != main), focus)
     book.add((without_focus & late) | both, sepsis)
-    book.add(with_focus | both, np.where((course.force > SHOCK_FORCE) & septic, "R57.2", "R65.1"))
-    _add_organ_failures(book, course, septic, rng)
-    _add_chronic(book, course, main, person_uniform, is_haematological, rates, rng)
+    book.add(with_focus | both, np.where((force > SHOCK_FORCE) & septic, "R57.2", "R65.1"))
+    _add_organ_failures(book, cases.course, septic, rng)
+    _add_chronic(book, cases, rates, rng)
     return book.close()
 
 
 def _falsely_coded(
     course: Course, septic: np.ndarray, rates: CodingRates, rng: np.random.Generator
 ) -> np.ndarray:
-    """Infections without sepsis that are coded as sepsis, so many that the positive predictive value is met."""
+    """Infections without sepsis coded as sepsis, so many that the positive predictive value is met."""
     candidates = IS_INFECTION[course.stays.reason] & ~septic
     expected = (septic * rates.sepsis_sensitivity * (1 / rates.sepsis_ppv - 1)).sum()
     weight = candidates * (1.0 + np.maximum(course.stays.level, 0.0))
@@ -153,37 +149,31 @@ def _add_organ_failures(book: _Book, course: Course, septic: np.ndarray, rng: np
         )
 
 
-def _add_chronic(
-    book: _Book,
-    course: Course,
-    main: np.ndarray,
-    person_uniform: np.ndarray,
-    is_haematological: np.ndarray,
-    rates: CodingRates,
-    rng: np.random.Generator,
-) -> None:
+def _add_chronic(book: _Book, cases: Cases, rates: CodingRates, rng: np.random.Generator) -> None:
     """Chronic conditions that the coder mentions, and the common background of old age."""
-    n_stays = len(main)
-    for name, forms in CHRONIC_CODES.items():
+    course, main, n_stays = cases.course, cases.main, len(cases.main)
+    for name, (milder, worse) in CHRONIC_CODES.items():
         severity = course.severity[:, DISEASES.index(name)]
-        coded = (severity > 0) & (rng.random(n_stays) < rates.other_condition_share)
-        worse = severity > WORSE_FROM
-        code = np.where(worse, forms[1][0], forms[0][0])
-        coded &= code != main
+        is_worse = severity > WORSE_FROM
+        code = np.where(is_worse, worse[0], milder[0])
+        coded = (severity > 0) & (rng.random(n_stays) < rates.other_condition_share) & (code != main)
         book.add(coded, code)
-        if len(forms[1]) > 1:
-            book.add(coded & worse, np.full(n_stays, forms[1][1]), is_new_group=False)
-    cancer = (course.severity[:, DISEASES.index("cancer")] > 0) & (
-        rng.random(n_stays) < rates.other_condition_share
-    )
-    kinds = [(SOLID_CANCERS, ~is_haematological), (BLOOD_CANCERS, is_haematological)]
-    for codes, mask in kinds:
-        code = np.array(codes)[(person_uniform[:, 6] * len(codes)).astype(int)]
-        book.add(cancer & mask & (code != main), code)
-    for number, (code_text, share) in enumerate(BACKGROUND):
-        has = person_uniform[:, number] < share * np.clip((course.age - 40.0) / 35.0, 0.1, 1.5)
-        mentioned = has & (rng.random(n_stays) < rates.other_condition_share) & (main != code_text)
-        book.add(mentioned, np.full(n_stays, code_text))
+        if len(worse) > 1:
+            book.add(coded & is_worse, np.full(n_stays, worse[1]), is_new_group=False)
+    has_cancer = course.severity[:, DISEASES.index("cancer")] > 0
+    code = cancer_codes(cases.traits[:, 6], cases.is_haematological)
+    book.add(has_cancer & (rng.random(n_stays) < rates.other_condition_share) & (code != main), code)
+    for number, (background, share) in enumerate(BACKGROUND):
+        has = cases.traits[:, number] < share * np.clip((course.age - 40.0) / 35.0, 0.1, 1.5)
+        mentioned = has & (rng.random(n_stays) < rates.other_condition_share) & (main != background)
+        book.add(mentioned, np.full(n_stays, background))
+
+
+def cancer_codes(uniform: np.ndarray, is_haematological: np.ndarray) -> np.ndarray:
+    """The code of each person's cancer, by a fixed uniform draw and its kind."""
+    solid = np.array(SOLID_CANCERS)[(uniform * len(SOLID_CANCERS)).astype(int)]
+    blood = np.array(BLOOD_CANCERS)[(uniform * len(BLOOD_CANCERS)).astype(int)]
+    return np.asarray(np.where(is_haematological, blood, solid))
 
 
 class _Book:

@@ -1,4 +1,4 @@
-"""Stays as the hospital reports them: one or several department contacts in NPR's terms, and planned contacts."""
+"""Stays as the hospital reports them: one or several department contacts in NPR's terms, and clinic visits."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def report_contacts(course: Course, visits: Visits, rng: np.random.Generator) ->
 def _departments(
     course: Course, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Split stays at transfers: row of the stay, start, end, unit, number in the stay, and how many there are."""
+    """Split stays at transfers: row of the stay, start, end, unit, number in the stay, number of parts."""
     stays = course.stays
     n_stays, length = len(stays.person), stays.ended - stays.admitted
     septic_hard = np.isfinite(stays.onset) & (course.force > 1.3)
@@ -119,7 +119,7 @@ def _departments(
 
 
 def _referrals(person: np.ndarray, start: np.ndarray, stay: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """A new referral period at a person's first contact, at every new stay, and a year after the last visit."""
+    """A new referral period at a person's first contact, at every stay, and a year after the last visit."""
     new = np.ones(len(person), dtype=bool)
     same = person[1:] == person[:-1]
     goes_on = same & (level[1:] > 1) & (level[:-1] > 1) & (start[1:] - start[:-1] < 365.0)

@@ -1,8 +1,8 @@
-"""How ill a patient is at each moment of a stay: the latent course that vital signs and laboratory values show.
+"""How ill a patient is at each moment of a stay: the latent course that vital signs and tests show.
 
-Before 24 hours the course depends on nothing but the cell of the stay (reason, acuity, trend), the state at admission
-and early sepsis, all of which the true risks at 24 hours are conditioned on. What later sepsis or death announces
-shows after 24 hours only. That is what makes these risks the best that any model can do.
+Before 24 hours the course depends on nothing but the cell of the stay (reason, acuity, trend), the state at
+admission and early sepsis, all of which the true risks at 24 hours are conditioned on. What announces later
+sepsis or death shows after 24 hours only. That is what makes these risks the best that any model can do.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Course:
     setpoints: np.ndarray
 
     def illness(self, rows: np.ndarray, days: np.ndarray) -> np.ndarray:
-        """Acuity in its course: rises or falls by the trend for a day, then heals; ends badly before death."""
+        """Acuity in its course: follows the trend for a day, then heals; rises again before death."""
         since = np.maximum(days - self.stays.admitted[rows], 0.0)
         trend = TREND[self.stays.trend[rows]]
         first_day = self.stays.level[rows] + 1.1 * trend * (np.minimum(since, 1.0) - 0.35)

@@ -22,7 +22,7 @@ ORGANISMS = {
     "Candida albicans": ("B37.7", ""),
     "Staphylococcus epidermidis": ("A41.1", "B95.7"),
 }
-"""Organism -> the sepsis code and the organism code that name it; an empty text where there is none in use."""
+"""Organism -> the sepsis code and the organism code that name it; empty where there is none in use."""
 NAMES_OF_ORGANISMS = tuple(ORGANISMS)
 CONTAMINANTS = (
     "Staphylococcus epidermidis",
@@ -109,13 +109,14 @@ def take_cultures(
     after = np.concatenate([after[mask & (after < length)] for mask, after in occasions])
     two_sets = rng.random(len(rows)) < 0.8
     rows, after = np.concatenate([rows, rows[two_sets]]), np.concatenate([after, after[two_sets] + 0.005])
-    return _incubate(course, rows, after, organism, blood_grows, rng)
+    return _incubate(course, rows, after, organism=organism, blood_grows=blood_grows, rng=rng)
 
 
 def _incubate(
     course: Course,
     rows: np.ndarray,
     after: np.ndarray,
+    *,
     organism: np.ndarray,
     blood_grows: np.ndarray,
     rng: np.random.Generator,

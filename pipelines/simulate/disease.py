@@ -1,6 +1,7 @@
-"""Slow processes of the body: chronic diseases that start and worsen, reserve that drifts, courses of chemotherapy.
+"""Slow processes of the body: diseases that start and worsen, drifting reserve, courses of chemotherapy.
 
-All of it is latent. Nothing here depends on what the hospital does, so any moment of any life can be looked up.
+All of it is latent. Nothing here depends on what the hospital does, so any moment of any life can be looked
+up.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def draw_body(population: Population, scenario: Scenario, rng: np.random.Generat
 
 
 def _draw_onsets(population: Population, scenario: Scenario, rng: np.random.Generator) -> np.ndarray:
-    """Onset by a Gompertz hazard of age: cumulative hazard h75 * exp(g * (age - 75)) reaches an exponential."""
+    """Onset by a Gompertz hazard of age: h75 * exp(g * (age - 75)), cumulated, reaches an exponential."""
     factor = np.ones((len(population.birth), len(DISEASES)))
     cancer = np.array([h.cancer_factor for h in scenario.hospitals])
     immune = np.array([h.immunosuppression_factor for h in scenario.hospitals])

@@ -1,4 +1,4 @@
-"""Drugs given in stays: antibiotics for infections and sepsis, vasopressors, and what chronic disease needs."""
+"""Drugs given in stays: antibiotics for infection and sepsis, vasopressors, what chronic disease needs."""
 
 from __future__ import annotations
 

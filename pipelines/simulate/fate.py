@@ -1,4 +1,4 @@
-"""Death within the 31 days after an admission: when, given that it comes, and how much is left of an old risk.
+"""Death within 31 days of an admission: when, given that it comes, and how much is left of an old risk.
 
 The time of death in a window has an exponential density cut off at both ends, the same decay for everyone. A
 patient readmitted inside the window carries what remains of that risk along, so the density of a fate is a
@@ -27,7 +27,7 @@ class Fates:
 
     Attributes:
         weight, low, high: the pieces of the density of the death day, given death, (n, N_PIECES).
-        risk: probability of death in the window, given all that is latent, at the time of the last update, (n,).
+        risk: probability of death in the window, given all that is latent, as last updated, (n,).
         window_end: the last day of the window, (n,); -inf without one.
         death: the day of death in the window, (n,); inf = survives it.
     """

@@ -1,10 +1,10 @@
-"""The joint probability of what happens in a stay: reason, acuity, trend, sepsis class and death, by enumeration.
+"""The joint probability of what happens in a stay, by enumeration: reason, acuity, trend, sepsis class, death.
 
-Shapes: K admissions, R reasons, A acuity levels, B trends. The latent state at admission (`Patients`) decides the
-probability of every cell; sepsis is early (within 24 hours), late (30 hours or later) or none; a stay without early
-sepsis may be short (under 24 hours). Death within 31 days depends on the cell and the sepsis class. Where the risk
-of death is already fixed (a readmission inside an old window), the cells are reweighted by Bayes' rule: the odds of
-death in every cell are multiplied by one number, `tilt`. So each risk below is exact, not simulated.
+Shapes: K admissions, R reasons, A acuity levels, B trends. The latent state at admission (`Patients`) decides
+the probability of every cell; sepsis is early (within 24 hours), late (30 hours or later) or none; a stay
+without early sepsis may be short (under 24 hours). Death within 31 days depends on the cell and the sepsis
+class. Where the risk of death is already fixed (a readmission inside an old window), the cells are reweighted
+by Bayes' rule: the odds of death in every cell are multiplied by one number. So each risk is exact.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Patients:
     """The latent state of K patients at admission; what they have, not what is recorded.
 
     Attributes:
-        drivers: diseases, weakness, neutropenia, kidney failure, sex, decades above 75, (K, len(STATE_NAMES)).
+        drivers: diseases, weakness, neutropenia, kidney failure, sex, decades above 75, (K, STATE_NAMES).
         weakness: loss of reserve, standardised, (K,).
         immune: loss of defence against infection, 0 upwards, (K,).
         memory: trace of an earlier sepsis or serious infection, 1 just after it, (K,).
@@ -56,7 +56,8 @@ class Joint:
         early: P(early sepsis | cell).
         short: P(stay under 24 hours | cell, no early sepsis).
         late: P(late sepsis | cell, no early sepsis, not short).
-        death_early, death_short, death_late, death_none: P(death in 31 days | cell, class) of a fresh admission.
+        death_early, death_short, death_late, death_none: P(death in 31 days | cell, class), without an
+            older window.
     """
 
     cell: np.ndarray

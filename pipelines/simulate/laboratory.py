@@ -6,60 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.simulate.analytes import ANALYTE_INDEX, ANALYTES, Analyte
 from pipelines.simulate.clock import END_DAYS, on_minute
 from pipelines.simulate.course import Course
 from pipelines.simulate.disease import DISEASES
 from pipelines.simulate.reasons import IS_INFECTION
-
-
-@dataclass(frozen=True)
-class Analyte:
-    """One analyte as it is usually measured.
-
-    Attributes:
-        name: its name.
-        code: NLK code.
-        unit: unit of the values.
-        decimals: decimals reported.
-        ordered: share of inpatient draws that include it.
-        answer_hours: median time from sample to answer.
-        at_control: share of outpatient draws that include it.
-    """
-
-    name: str
-    code: str
-    unit: str
-    decimals: int
-    ordered: float
-    answer_hours: float
-    at_control: float
-
-
-ANALYTES = (
-    Analyte("crp", "NPU19748", "mg/L", 0, 0.92, 1.2, 0.55),
-    Analyte("leukocytes", "NPU02593", "x 10E9/L", 1, 0.92, 1.0, 0.55),
-    Analyte("neutrophils", "NPU02902", "x 10E9/L", 1, 0.40, 1.3, 0.25),
-    Analyte("lymphocytes", "NPU02636", "x 10E9/L", 1, 0.35, 1.3, 0.25),
-    Analyte("haemoglobin", "NOR05172", "g/dL", 1, 0.94, 1.0, 0.85),
-    Analyte("platelets", "NPU03568", "x 10E9/L", 0, 0.85, 1.0, 0.55),
-    Analyte("creatinine", "NPU04998", "µmol/L", 0, 0.94, 1.4, 0.85),
-    Analyte("urea", "NPU01459", "mmol/L", 1, 0.25, 1.4, 0.15),
-    Analyte("sodium", "NPU03429", "mmol/L", 0, 0.90, 1.3, 0.65),
-    Analyte("potassium", "NPU03230", "mmol/L", 1, 0.90, 1.3, 0.65),
-    Analyte("albumin", "NPU19673", "g/L", 0, 0.42, 1.5, 0.50),
-    Analyte("bilirubin", "NPU01370", "µmol/L", 0, 0.35, 1.5, 0.25),
-    Analyte("alat", "NPU19651", "U/L", 0, 0.40, 1.5, 0.35),
-    Analyte("glucose", "NPU02192", "mmol/L", 1, 0.45, 1.2, 0.25),
-    Analyte("inr", "NPU01685", "1", 1, 0.25, 1.3, 0.08),
-    Analyte("lactate", "NPU18325", "mmol/L", 1, 0.15, 0.3, 0.0),
-    Analyte("procalcitonin", "NPU21576", "µg/L", 2, 0.08, 3.0, 0.0),
-    Analyte("troponin_t", "NPU27501", "ng/L", 0, 0.18, 1.3, 0.0),
-    Analyte("nt_probnp", "NPU21571", "ng/L", 0, 0.12, 3.0, 0.20),
-    Analyte("hba1c", "NPU27300", "mmol/mol", 0, 0.06, 8.0, 0.35),
-)
-HBA1C_FROM_DAYS = 693.0
-"""NPU27300 is valid from 23 November 2017 (NLK 7280.77), so no HbA1c is reported under it before 24 November."""
-_INDEX = {analyte.name: index for index, analyte in enumerate(ANALYTES)}
 
 
 @dataclass(frozen=True)
@@ -140,11 +91,10 @@ def stay_states(course: Course, is_female: np.ndarray, rows: np.ndarray, days: n
 def order_analytes(
     state: BodyState, is_troponin: np.ndarray, factor: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Which analytes are ordered at each draw in hospital, (k, len(ANALYTES)) bool: more where it looks serious."""
+    """Which analytes are ordered at each draw in hospital, (k, len(ANALYTES)) bool: more if it looks bad."""
     share = np.array([analyte.ordered for analyte in ANALYTES])
     look = 0.35 * np.clip(state.ill, -1.5, 3.0) + 0.7 * state.sepsis
     log_odds = np.log(share / (1 - share))[None, :] + np.log(factor)[:, None]
-    log_odds = np.repeat(log_odds, len(look), axis=0) if len(log_odds) == 1 else log_odds.copy()
     for name, weight in (
         ("lactate", 1.0),
         ("procalcitonin", 0.8),
@@ -152,10 +102,10 @@ def order_analytes(
         ("bilirubin", 0.4),
         ("inr", 0.4),
     ):
-        log_odds[:, _INDEX[name]] += weight * look
-    log_odds[:, _INDEX["troponin_t"]] += np.where(is_troponin, 3.0, 0.0)
-    log_odds[:, _INDEX["nt_probnp"]] += 1.0 * state.severity[:, DISEASES.index("heart_failure")]
-    log_odds[:, _INDEX["hba1c"]] += 1.0 * state.severity[:, DISEASES.index("diabetes")]
+        log_odds[:, ANALYTE_INDEX[name]] += weight * look
+    log_odds[:, ANALYTE_INDEX["troponin_t"]] += np.where(is_troponin, 3.0, 0.0)
+    log_odds[:, ANALYTE_INDEX["nt_probnp"]] += 1.0 * state.severity[:, DISEASES.index("heart_failure")]
+    log_odds[:, ANALYTE_INDEX["hba1c"]] += 1.0 * state.severity[:, DISEASES.index("diabetes")]
     return np.asarray(rng.random(log_odds.shape) < 1.0 / (1.0 + np.exp(-log_odds)))
 
 
@@ -164,7 +114,7 @@ def measure(state: BodyState, rng: np.random.Generator) -> np.ndarray:
     noise = rng.standard_normal((len(state.age), len(ANALYTES)))
     point, chronic = state.setpoints, dict(zip(DISEASES, state.severity.T, strict=True))
     ill = np.maximum(state.ill, -1.2) + 1.2
-    values = dict(zip(_INDEX, noise.T, strict=True))
+    values = dict(zip(ANALYTE_INDEX, noise.T, strict=True))
     weak, inflamed, septic = -state.reserve, state.infected + 1.1 * state.slow, state.sepsis
     marrow = 1.0 - 0.85 * state.neutropenia
     kidney = (

@@ -1,4 +1,4 @@
-"""What happens in a stay, drawn from its joint probability, and the true risks at admission and after 24 hours."""
+"""What happens in a stay, drawn from its joint probability, and its true risks at both prediction times."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Drawn:
         sepsis_at_admission: P(sepsis in the stay | state at admission).
         death_at_admission: P(death within 30 days | state at admission).
         sepsis_at_24h: P(sepsis from 30 hours on | cell, in hospital at 24 hours without sepsis).
-        death_at_24h: P(death within the following 30 days | cell, early sepsis or not, in hospital at 24 hours).
+        death_at_24h: P(death within the next 30 days | cell, early sepsis or not, in hospital at 24 hours).
         death_in_window: P(death within 31 days | everything drawn here), for the memory of the process.
     """
 
@@ -53,7 +53,7 @@ class Drawn:
 
 
 def tilt_of(risk: np.ndarray, marginal: np.ndarray) -> np.ndarray:
-    """What Bayes' rule multiplies the odds of death in every cell with, when the risk of the admission is given."""
+    """What Bayes' rule multiplies the odds of death in every cell with, given the risk of the admission."""
     return np.asarray(risk / (1 - risk) * (1 - marginal) / marginal)
 
 
@@ -61,6 +61,7 @@ def draw_outcomes(
     joint: Joint,
     risk: np.ndarray,
     marginal: np.ndarray,
+    *,
     dies: np.ndarray,
     timing: Timing,
     uniform: np.ndarray,

@@ -1,4 +1,4 @@
-"""Planned contacts outside stays: controls of chronic disease with blood tests, and chemotherapy as day treatment."""
+"""Contacts outside stays: controls with blood tests, assessments before planned stays, chemotherapy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.simulate.analytes import ANALYTE_INDEX, ANALYTES, HBA1C_FROM_DAYS
 from pipelines.simulate.clock import END_DAYS, on_minute
-from pipelines.simulate.coding import BLOOD_CANCERS, CHRONIC_CODES, SOLID_CANCERS, WORSE_FROM
+from pipelines.simulate.coding import CHRONIC_CODES, WORSE_FROM, cancer_codes
 from pipelines.simulate.disease import DISEASES, MONTH_DAYS, Body
-from pipelines.simulate.laboratory import ANALYTES, HBA1C_FROM_DAYS, BodyState
+from pipelines.simulate.laboratory import BodyState
 from pipelines.simulate.population import Population
+from pipelines.simulate.state import weakness_of
 from pipelines.simulate.stays import Stays
 
 CONTROLS_PER_YEAR = np.array([0.6, 0.7, 1.1, 1.1, 1.2, 0.3, 1.1, 0.9])
@@ -19,7 +21,9 @@ MOST_PER_YEAR = 4.0
 APART_DAYS = 0.5
 """Nothing planned within half a day of a stay: it would be joined to it by the eight-hour rule."""
 BLOOD_TEST_SHARE = 0.75
-ANTINEOPLASTIC = ("L01BC02", "L01CD02", "L01FA01")
+CONTROL, TREATMENT, ASSESSMENT = 0, 1, 2
+ASSESSED_SHARE, ASSESSED_FROM_DAYS, ASSESSED_TO_DAYS = 0.85, 4.0, 21.0
+ASSESSMENT_CODE = "Z01.8"
 GENERAL_CODES = ("I10", "I25.1", "M16.1", "K57.3")
 
 
@@ -46,19 +50,35 @@ class Visits:
 
 
 def visit_clinics(
-    population: Population, body: Body, stays: Stays, death: np.ndarray, rng: np.random.Generator
+    population: Population,
+    body: Body,
+    stays: Stays,
+    *,
+    death: np.ndarray,
+    traits: np.ndarray,
+    rng: np.random.Generator,
 ) -> Visits:
-    """All planned contacts of living residents who are not in hospital."""
-    people, days = _control_days(body, rng)
-    n_controls = len(people)
-    treated, cycle = np.nonzero(np.isfinite(body.chemotherapy))
-    chemo_days = body.chemotherapy[treated, cycle] + rng.uniform(0.0, 0.12, len(treated))
-    person = np.concatenate([people, treated])
-    start = on_minute(np.concatenate([days, chemo_days]))
-    is_day = np.arange(len(person)) >= n_controls
+    """All contacts without a bed of living residents who are not in hospital.
+
+    Args:
+        population: everybody.
+        body: their slow processes.
+        stays: their stays, ordered by person and time.
+        death: day of death, inf = alive, (n_people,).
+        traits: fixed uniform draws of everybody, (n_people, 8).
+        rng: the source of chance.
+    """
+    controls, treatments = _control_days(body, rng), _treatment_days(body, rng)
+    assessed, before = _assessment_days(stays, rng)
+    person = np.concatenate([controls[0], treatments[0], stays.person[assessed]])
+    start = on_minute(np.concatenate([controls[1], treatments[1], before]))
+    kind = np.repeat([CONTROL, TREATMENT, ASSESSMENT], [len(controls[0]), len(treatments[0]), len(assessed)])
+    is_day = kind == TREATMENT
     hours = np.where(is_day, rng.uniform(3.0, 6.0, len(person)), rng.uniform(0.3, 0.8, len(person)))
-    code = _codes(person, start, is_day, body, rng)
-    tested = is_day | (rng.random(len(person)) < BLOOD_TEST_SHARE)
+    code = _codes(person, start, body, traits, rng)
+    code[is_day] = cancer_codes(traits[:, 6], body.is_haematological)[person[is_day]]
+    code[kind == ASSESSMENT] = ASSESSMENT_CODE
+    tested = (kind != CONTROL) | (rng.random(len(person)) < BLOOD_TEST_SHARE)
     keep = (start >= 0) & (start < END_DAYS - 1) & (start + 1.0 < death[person])
     keep &= population.lives_here(person, start) & _is_free(person, start, stays)
     order = np.lexsort((start, person))
@@ -77,13 +97,11 @@ def visit_clinics(
 def visit_state(population: Population, body: Body, person: np.ndarray, days: np.ndarray) -> BodyState:
     """The body at blood tests outside stays: at rest, with what slow processes show."""
     zero = np.zeros(len(person))
-    decades = (population.age(person, days) - 75.0) / 10.0
-    reserve = body.reserve_at(person, days) + 2.0 * body.drift_at(person, days) - 0.12 * decades
     return BodyState(
         age=population.age(person, days),
         is_female=population.is_female[person],
         severity=body.severity(person, days),
-        reserve=1.05 * reserve,
+        reserve=-weakness_of(population, body, person, days),
         neutropenia=body.neutropenia(person, days),
         setpoints=body.setpoints[person],
         ill=zero - 1.2,
@@ -97,8 +115,7 @@ def order_at_control(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Which analytes are ordered outside stays, (k, len(ANALYTES)) bool."""
     share = np.array([analyte.at_control for analyte in ANALYTES])
     ordered = rng.random((len(days), len(ANALYTES))) < share
-    hba1c = [analyte.name for analyte in ANALYTES].index("hba1c")
-    ordered[:, hba1c] &= days >= HBA1C_FROM_DAYS
+    ordered[:, ANALYTE_INDEX["hba1c"]] &= days >= HBA1C_FROM_DAYS
     return np.asarray(ordered)
 
 
@@ -120,25 +137,42 @@ def _control_days(body: Body, rng: np.random.Generator) -> tuple[np.ndarray, np.
     return np.concatenate(people), np.concatenate(days)
 
 
+def _treatment_days(body: Body, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Chemotherapy as day treatment, in the morning."""
+    person, cycle = np.nonzero(np.isfinite(body.chemotherapy))
+    return person, body.chemotherapy[person, cycle] + rng.uniform(0.0, 0.12, len(person))
+
+
+def _assessment_days(stays: Stays, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Assessments before planned stays: row of the stay, and day.
+
+    None lies before an earlier stay, where it would tell that the patient survives to the planned one.
+    """
+    rows = np.flatnonzero(stays.is_planned & (rng.random(len(stays.person)) < ASSESSED_SHARE))
+    wait = rng.uniform(ASSESSED_FROM_DAYS, ASSESSED_TO_DAYS, len(rows))
+    day = np.floor(stays.admitted[rows] - wait) + (9.0 + 5.0 * rng.random(len(rows))) / 24.0
+    earlier = np.maximum(rows - 1, 0)
+    same = (rows > 0) & (stays.person[earlier] == stays.person[rows])
+    clear = ~same | (stays.ended[earlier] + APART_DAYS < day)
+    return rows[clear], day[clear]
+
+
 def _codes(
-    person: np.ndarray, days: np.ndarray, is_day: np.ndarray, body: Body, rng: np.random.Generator
+    person: np.ndarray, days: np.ndarray, body: Body, traits: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The disease that each contact is about: one of those the person has."""
+    """The disease that each control is about: one of those the person has, else something common."""
     severity = body.severity(person, days)
     score = np.where(severity > 0, rng.random(severity.shape) + 0.2 * severity, -1.0)
-    cancer = DISEASES.index("cancer")
-    about = np.where(is_day, cancer, np.argmax(score, axis=1))
-    has_any = is_day | (score.max(axis=1) >= 0)
+    about, has_any = np.argmax(score, axis=1), score.max(axis=1) >= 0
     code = np.array(GENERAL_CODES)[rng.integers(0, len(GENERAL_CODES), len(person))].astype("<U6")
     for index, name in enumerate(DISEASES):
         mask = has_any & (about == index)
         if name == "cancer":
-            pick = (person * 7919) % 12
-            solid, blood = np.array(SOLID_CANCERS)[pick % 4], np.array(BLOOD_CANCERS)[pick % 3]
-            code[mask] = np.where(body.is_haematological[person], blood, solid)[mask]
+            named = cancer_codes(traits[:, 6], body.is_haematological)[person]
         else:
             milder, worse = CHRONIC_CODES[name]
-            code[mask] = np.where(severity[:, index] > WORSE_FROM, worse[0], milder[0])[mask]
+            named = np.where(severity[:, index] > WORSE_FROM, worse[0], milder[0])
+        code[mask] = named[mask]
     return code
 
 

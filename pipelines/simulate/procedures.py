@@ -1,4 +1,4 @@
-"""Procedures in stays and day treatment: operations that belong to the reason, and treatment of the very ill."""
+"""Procedures: operations that belong to the reason of a stay, chemotherapy, treatment of the very ill."""
 
 from __future__ import annotations
 

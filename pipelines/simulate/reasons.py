@@ -1,6 +1,7 @@
-"""Why people are admitted: the acute and planned reasons, with the rates, lengths and risks that go with each.
+"""Why people are admitted: acute and planned reasons, with the rates, lengths and risks of each.
 
-Every number here is our assumption, tuned so that the sums agree with the published figures in docs/simulator.md.
+Every number here is our assumption, tuned so that the sums agree with the published figures that
+docs/simulator.md lists.
 """
 
 from __future__ import annotations

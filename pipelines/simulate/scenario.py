@@ -1,22 +1,21 @@
 """What differs between hospitals and over time: a typed scenario, read from configs/scenarios/*.yaml.
 
-The default hospitals differ in case-mix and in nothing else. Everything else that may differ (how diagnoses are
-coded, what is measured and treated, which laboratory method and unit is used) is a `Change`: at one hospital or
-all of them, from one date until another.
+The default hospitals differ in case-mix and in nothing else. Everything else that may differ (how diagnoses
+are coded, what is measured and treated, which laboratory method and unit is used) is a `Change`: at one
+hospital or all of them, from one date until another.
 """
 
 from __future__ import annotations
 
-import importlib.resources
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ontology.errors import ConfigurationError, Problem
+from ontology.configuration import find_config, read_yaml, validate
+from pipelines.simulate.analytes import ANALYTE_NAMES
 from pipelines.simulate.clock import days_since_start
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -91,7 +90,7 @@ class Method(Part):
     """Another laboratory method for one analyte: reported value = value * factor + offset.
 
     Attributes:
-        analyte: name of the analyte, as in `pipelines.simulate.codes.ANALYTES`.
+        analyte: name of the analyte, one of `analytes.ANALYTES`.
         code: the NLK code that it is reported under.
         unit: the unit that it is reported in.
         factor: on the value.
@@ -153,17 +152,31 @@ class Scenario(Part):
         lacking = [name for name in Coding.model_fields if getattr(self.coding, name) is None]
         if lacking:
             raise ValueError(f"coding lacks {', '.join(lacking)}")
+        methods = [method for change in self.changes for method in change.methods]
+        unknown = sorted({method.analyte for method in methods} - set(ANALYTE_NAMES))
+        if unknown:
+            raise ValueError(f"methods name unknown analytes: {', '.join(unknown)}")
         return self
 
 
 def coding_at(scenario: Scenario, name: str, hospitals: np.ndarray, days: np.ndarray) -> np.ndarray:
     """One coding parameter for each pair of hospital index and day, (n,) float64."""
-    return _at(scenario, "coding", name, getattr(scenario.coding, name), hospitals, days)
+    values = np.full(len(days), getattr(scenario.coding, name), dtype=np.float64)
+    for change in scenario.changes:
+        value = getattr(change.coding, name)
+        if value is not None:
+            values[in_change(scenario, change, hospitals, days)] = value
+    return values
 
 
 def practice_at(scenario: Scenario, name: str, hospitals: np.ndarray, days: np.ndarray) -> np.ndarray:
     """One practice factor for each pair of hospital index and day, (n,) float64; 1 where nothing is said."""
-    return _at(scenario, "practice", name, 1.0, hospitals, days)
+    values = np.ones(len(days), dtype=np.float64)
+    for change in scenario.changes:
+        value = getattr(change.practice, name)
+        if value is not None:
+            values[in_change(scenario, change, hospitals, days)] = value
+    return values
 
 
 def in_change(scenario: Scenario, change: Change, hospitals: np.ndarray, days: np.ndarray) -> np.ndarray:
@@ -177,51 +190,17 @@ def in_change(scenario: Scenario, change: Change, hospitals: np.ndarray, days: n
     return np.asarray(holds)
 
 
-def _at(
-    scenario: Scenario, part: str, name: str, default: float, hospitals: np.ndarray, days: np.ndarray
-) -> np.ndarray:
-    values = np.full(len(days), default, dtype=np.float64)
-    for change in scenario.changes:
-        value = getattr(getattr(change, part), name)
-        if value is not None:
-            values[in_change(scenario, change, hospitals, days)] = value
-    return values
-
-
 def load_scenario(name_or_path: str | Path) -> Scenario:
     """The scenario of that name in configs/scenarios, or of that file.
+
+    A file that says `based_on: NAME` takes every key that it does not give itself from that scenario.
 
     Raises:
         ConfigurationError: no such scenario, not YAML, or keys that are wrong; all of them at once.
     """
-    file = Path(name_or_path)
-    folder = importlib.resources.files("configs") / "scenarios"
-    source = file if file.suffix in {".yaml", ".yml"} else folder / f"{name_or_path}.yaml"
-    if not source.is_file():
-        names = sorted(
-            entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name != "__init__.py"
-        )
-        raise ConfigurationError(
-            Problem(
-                "no such scenario",
-                where=str(name_or_path),
-                allowed=f"one of {', '.join(names)}, or a YAML file",
-                next_step="choose a listed scenario, or check the path",
-            )
-        )
-    try:
-        return Scenario.model_validate(yaml.safe_load(source.read_text("utf-8")))
-    except yaml.YAMLError as error:
-        raise ConfigurationError(
-            Problem("the scenario is not YAML", where=str(source), found=str(error).splitlines()[0])
-        ) from error
-    except ValidationError as error:
-        problems = [
-            Problem(
-                fault["msg"],
-                where=f"{source}: {'.'.join(str(key) for key in fault['loc'])}",
-                next_step="see docs/simulator.md for the keys of a scenario",
-            )
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
-        raise ConfigurationError(problems) from error
+    file = find_config("scenarios", name_or_path)
+    content = read_yaml(file)
+    base = content.pop("based_on", None)
+    if base is not None:
+        content = load_scenario(base).model_dump() | content
+    return validate(Scenario, content, where=file.name)

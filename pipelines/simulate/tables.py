@@ -1,6 +1,7 @@
-"""The extract's tables as the hospital would send them: column names, ids, times and what the extract date cuts off.
+"""The extract's tables as the hospital would send them, with what the date of the extract cuts off.
 
-Contacts, conditions and procedures carry the attribute names of NPR's message (innDatoTid, tilstNr, kodeVerdi ...).
+Contacts, conditions and procedures carry the attribute names of NPR's message (innDatoTid, tilstNr,
+kodeVerdi ...).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pipelines.simulate.drugs import Doses
 from pipelines.simulate.population import Population
 from pipelines.simulate.procedures import MEDICAL, Procedures
 
-FIRST_PATIENT_ID, FIRST_CONTACT_ID = 100_001, 5_000_001
+FIRST_CONTACT_ID = 5_000_001
 LAST_MINUTE = 1439.0 / 1440.0
 
 
@@ -42,7 +43,7 @@ def patients(population: Population, people: np.ndarray, patient_id: np.ndarray)
 def deaths(
     patient_id: np.ndarray, death: np.ndarray, *, died_here: np.ndarray, delay: np.ndarray
 ) -> pl.DataFrame:
-    """patient_id, death_date, death_time (in hospital only), registered_date (from the population register)."""
+    """patient_id, death_date, death_time (in hospital only), registered_date (population register)."""
     rows = death < END_DAYS
     registered = np.floor(death[rows]) + delay[rows]
     return pl.DataFrame(
@@ -88,7 +89,7 @@ def movements(
 
 
 def contact_rows(
-    contacts: Contacts, patient_id: np.ndarray, hospital: np.ndarray, died: np.ndarray, places: np.ndarray
+    contacts: Contacts, patient_id: np.ndarray, hospital: np.ndarray, *, died: np.ndarray, places: np.ndarray
 ) -> pl.DataFrame:
     """contacts.csv, one row a contact.
 
@@ -122,7 +123,7 @@ def contact_rows(
 def conditions(
     codes: Codes, contacts: Contacts, visit_code: np.ndarray, stay_main: np.ndarray, patient_id: np.ndarray
 ) -> pl.DataFrame:
-    """conditions.csv: all codes at the last contact of a stay, the main one at the others; coded at discharge."""
+    """conditions.csv: all codes at the last contact of a stay, the main one at the others."""
     inside = contacts.stay >= 0
     last = np.flatnonzero(inside & contacts.is_last)
     of_stay = np.full(int(contacts.stay.max()) + 1, -1)

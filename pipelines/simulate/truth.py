@@ -8,11 +8,11 @@ import polars as pl
 from pipelines.simulate.clock import to_dates, to_instants
 from pipelines.simulate.course import Course
 from pipelines.simulate.cultures import NAMES_OF_ORGANISMS
-from pipelines.simulate.disease import DISEASES, Body
+from pipelines.simulate.disease import DISEASES
 from pipelines.simulate.joint import ACUITY, TREND
 from pipelines.simulate.outcomes import EARLY, LATE, SHORT
-from pipelines.simulate.population import Population
 from pipelines.simulate.reasons import NAMES
+from pipelines.simulate.world import World
 
 HORIZON_DAYS = 30.0
 
@@ -26,9 +26,9 @@ def risks_table(course: Course, patient_id: np.ndarray, contact_id: np.ndarray) 
         contact_id: of each stay's first contact, as in the extract.
 
     Returns:
-        patient_id, contact_id, prediction_time, task, risk (given the latent state at that time), outcome (what
-        happened, by the latent onset and death). 24-hour tasks have rows for those in hospital then; the sepsis
-        one leaves out those septic already.
+        patient_id, contact_id, prediction_time, task, risk (given the latent state at that time), outcome
+        (what happened, by the latent onset and death). 24-hour tasks have rows for those in hospital then;
+        the sepsis one leaves out those septic already.
     """
     stays = course.stays
     after_day = stays.admitted + 1.0
@@ -72,7 +72,7 @@ def risks_table(course: Course, patient_id: np.ndarray, contact_id: np.ndarray) 
 def stays_table(
     course: Course, patient_id: np.ndarray, contact_id: np.ndarray, main: np.ndarray, organism: np.ndarray
 ) -> pl.DataFrame:
-    """The latent state of every recorded stay: cell, onset, organism, true main code, weakness and defence."""
+    """The latent state of every recorded stay: cell, onset, organism, true main code, weakness, defence."""
     stays = course.stays
     sepsis = np.isfinite(stays.onset)
     names = np.array(NAMES_OF_ORGANISMS)[organism]
@@ -100,22 +100,21 @@ def stays_table(
     )
 
 
-def patients_table(
-    population: Population, body: Body, people: np.ndarray, patient_id: np.ndarray, death: np.ndarray
-) -> pl.DataFrame:
+def patients_table(world: World) -> pl.DataFrame:
     """The latent traits of every patient: frailty, when each disease started and how fast it worsens."""
-    onset = body.onset[people]
+    people, death = world.people, world.death[world.people]
+    onset = world.body.onset[people]
     onset = np.where(onset < 1e5, onset, np.nan)
     starts = {f"{name}_onset_date": to_dates(onset[:, index]) for index, name in enumerate(DISEASES)}
     speeds = {
-        f"{name}_worsening_per_year": body.worsening[people, index] for index, name in enumerate(DISEASES)
+        f"{name}_worsening_per_year": world.body.worsening[people, index]
+        for index, name in enumerate(DISEASES)
     }
-    died = np.where(np.isfinite(death[people]), death[people], np.nan)
     return pl.DataFrame(
         {
-            "patient_id": patient_id,
-            "frailty": population.frailty[people],
-            "death_time": to_instants(died),
+            "patient_id": world.patient_id[people],
+            "frailty": world.population.frailty[people],
+            "death_time": to_instants(np.where(np.isfinite(death), death, np.nan)),
             **starts,
             **speeds,
         }
