@@ -140,7 +140,7 @@ def _row_ranges(
         np.concatenate([[True], subjects[1:] != subjects[:-1]]) if len(subjects) else np.zeros(0, bool)
     )
     first = np.flatnonzero(new_subject)
-    last = np.append(first[1:], len(subjects))
+    last = np.append(first[1:], len(subjects))[: len(first)]
     owners = subjects[first]
     starts, olders, recents, ends = (np.zeros(len(prediction), dtype=np.int64) for _ in range(4))
     row_first = np.searchsorted(row_subjects, owners, side="left")

@@ -29,7 +29,7 @@ class SequenceBatch(NamedTuple):
         value_code: int64 token of each value bin's event.
         code_start, value_start: (S,) int64, where each sum begins.
         hours: (B, T) float64, hours after the prediction time, never above 0; 0 where a position is undated.
-        gap_hours: (B, T) float32, hours since the position before it.
+        gap_hours: (B, T) float32, hours since the time point before it.
         kind: (B, T) int64, one of PADDING, STATIC, OLDER, RECENT, READ_OUT.
         rank: (B, T) int64; a position sees those of no higher rank.
         read_out: (B,) int64, where in T the risk is read.
@@ -65,6 +65,7 @@ class _Layout(NamedTuple):
     """Where everything stands, (B, T), and the position of every single event."""
 
     hours: npt.NDArray[np.float64]
+    gap_hours: npt.NDArray[np.float64]
     kind: Ints
     rank: Ints
     read_out: Ints
@@ -124,12 +125,13 @@ def _lay_out(
     has_static = np.bincount(picked.owner[picked.is_static], minlength=n_rows) > 0
     has_older = np.bincount(picked.owner[is_older], minlength=n_rows) > 0
     owner, known = picked.owner[picked.is_recent], sequences.known[picked.event[picked.is_recent]]
-    step, rank, first = _steps(owner, known, position, n_rows)
+    step, rank, first, gap = _steps(owner, known, position, n_rows)
     front = has_static.astype(np.int64) + has_older
     read_out = front + np.bincount(owner[first], minlength=n_rows)
     shape = (n_rows, int(read_out.max(initial=0)) + 1)
     layout = _Layout(
         hours=np.zeros(shape),
+        gap_hours=np.zeros(shape),
         kind=np.full(shape, PADDING, dtype=np.int64),
         rank=np.full(shape, _AFTER_ALL + 1, dtype=np.int64),
         read_out=read_out,
@@ -146,6 +148,9 @@ def _lay_out(
     ):
         layout.kind[where], layout.rank[where] = kind, order
     layout.hours[owner, column] = (known - sequences.prediction[rows][owner]) / _MICROSECONDS_PER_HOUR
+    layout.gap_hours[owner, column] = gap / _MICROSECONDS_PER_HOUR
+    last = np.maximum(read_out - 1, 0)
+    layout.gap_hours[np.arange(n_rows), read_out] = -layout.hours[np.arange(n_rows), last]
     return layout
 
 
@@ -160,9 +165,6 @@ def _assemble(
     bins = np.where(event >= 0, sequences.value_bin[event], 0) if len(event) else event
     valued = np.flatnonzero(bins > 0)
     starts = np.arange(n_sums)
-    both_dated = (layout.kind[:, 1:] >= RECENT) & (layout.kind[:, :-1] == RECENT)
-    gap = np.zeros_like(layout.hours)
-    gap[:, 1:] = np.where(both_dated, np.diff(layout.hours, axis=1), 0.0)
 
     def tensor(values: npt.NDArray[Any], dtype: type[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, dtype=dtype))
@@ -177,7 +179,7 @@ def _assemble(
         value_weight=tensor(weight[valued], np.float32),
         value_start=tensor(np.searchsorted(place[valued], starts), np.int64),
         hours=tensor(layout.hours, np.float64),
-        gap_hours=tensor(gap, np.float32),
+        gap_hours=tensor(layout.gap_hours, np.float32),
         kind=tensor(layout.kind, np.int64),
         rank=tensor(layout.rank, np.int64),
         read_out=tensor(layout.read_out, np.int64),
@@ -221,21 +223,25 @@ def _sums(sequences: Sequences, layout: _Layout, picked: _Picked) -> _Sums:
 
 def _steps(
     owner: Ints, known: Ints, position: Literal["time_point", "event"], n_rows: int
-) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-    """Each dated event's position in its row, the rank of its time, and whether it opens a position."""
+) -> tuple[Ints, Ints, npt.NDArray[np.bool_], Ints]:
+    """Of each dated event: its position in its row, its time's rank, whether it opens a position, its gap.
+
+    The gap is microseconds since the row's time point before, the same for all events of one time point.
+    """
     new_row = np.ones(len(owner), dtype=bool)
     new_row[1:] = owner[1:] != owner[:-1]
     new_time = new_row.copy()
     new_time[1:] |= known[1:] != known[:-1]
     first = new_time if position == "time_point" else np.ones(len(owner), dtype=bool)
-    start = np.searchsorted(owner, np.arange(n_rows))
-    start = np.minimum(start, max(len(owner) - 1, 0))
+    start = np.minimum(np.searchsorted(owner, np.arange(n_rows)), max(len(owner) - 1, 0))
+    opening = np.maximum.accumulate(np.where(new_time, np.arange(len(owner)), 0)) if len(owner) else owner
+    gap = np.where(new_row, 0, known - np.concatenate([known[:1], known[:-1]]))[opening]
 
     def within_row(opens: npt.NDArray[np.bool_]) -> Ints:
         number = np.cumsum(opens)
         return np.asarray(number - number[start[owner]] if len(owner) else number, dtype=np.int64)
 
-    return within_row(first), within_row(new_time), first
+    return within_row(first), within_row(new_time), first, gap
 
 
 def bucketed(
