@@ -174,16 +174,21 @@ def _alike(one: SourceFile, other: SourceFile) -> bool:
 
 
 def _read_group(table: Table, group: list[SourceFile], first: int, work: Path) -> Iterator[pl.DataFrame]:
-    if group[0].is_parquet:
-        lazy = pl.scan_parquet(group[0].path, row_index_name="_row", row_index_offset=1)
-    else:
-        lazy = _scan_text(table, group, work)
+    lazy = _scan_parquet(table, group[0].path) if group[0].is_parquet else _scan_text(table, group, work)
     if len(group) == 1:
         n_rows = min(MOST_ROWS_A_FRAME, CELLS_A_FRAME // max(1, len(group[0].columns)))
         for frame in lazy.collect_batches(chunk_size=n_rows, maintain_order=True):
             yield _numbered(frame.with_columns(_file_no=pl.lit(first, pl.UInt32)), group, first)
     else:
         yield _numbered(_by_file(lazy.collect(), group, first), group, first)
+
+
+def _scan_parquet(table: Table, path: Path) -> pl.LazyFrame:
+    """The columns with their types, the texts that mean "not known" null as they are in text files."""
+    markers = ["", *table.null_values]
+    texts = [name for name, dtype in pl.read_parquet_schema(path).items() if dtype == pl.String]
+    lazy = pl.scan_parquet(path, row_index_name="_row", row_index_offset=1)
+    return lazy.with_columns(pl.when(~pl.col(name).is_in(markers)).then(name).alias(name) for name in texts)
 
 
 def _scan_text(table: Table, group: list[SourceFile], work: Path) -> pl.LazyFrame:
@@ -196,7 +201,7 @@ def _scan_text(table: Table, group: list[SourceFile], work: Path) -> pl.LazyFram
         skip_rows=0 if table.column_names else 1,
         separator=delimiter_of(table, source),
         schema=dict.fromkeys([*source.columns, _TOO_MANY], pl.String),
-        null_values=list(table.null_values) or None,
+        null_values=["", *table.null_values],
         truncate_ragged_lines=True,
         missing_columns="insert",
         row_index_name="_row",
