@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from experiments.evaluation import EvaluationConfig
+from experiments.evaluation_config import EvaluationConfig
 from experiments.fitting import ModelConfig
 from experiments.splits import SplitConfig
 from ontology.configuration import find_config, read_yaml, validate
