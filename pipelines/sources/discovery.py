@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from ontology.errors import InputError, Problem
 from pipelines.identity import Pseudonyms
 from pipelines.sources.fields import template_columns
@@ -100,8 +102,6 @@ def has_births(table: Table) -> bool:
 
 def with_labels(table: Table, sources: Sequence[SourceFile], pseudonyms: Pseudonyms) -> list[SourceFile]:
     """The files under labels in which ids are replaced by pseudonyms."""
-    import polars as pl
-
     ids = {
         column
         for case in (*(table.subject or ()), *(table.contact or ()))
@@ -110,14 +110,15 @@ def with_labels(table: Table, sources: Sequence[SourceFile], pseudonyms: Pseudon
     labelled = []
     for source in sources:
         match = re.search(table.file_columns, source.label) if table.file_columns else None
+        spans = (
+            [match.span(name) for name, text in match.groupdict().items() if text and name in ids]
+            if match
+            else []
+        )
         label = source.label
-        named = [
-            name for name in (match.groupdict() if match else {}) if name in ids and match and match[name]
-        ]
-        for name in sorted(named, key=lambda group: -match.start(group) if match else 0):
-            assert match is not None  # noqa: S101  (mypy: `named` is empty without a match)
-            pseudonym = pseudonyms.of("subject", pl.Series([match[name]])).item()
-            label = f"{label[: match.start(name)]}{pseudonym}{label[match.end(name) :]}"
+        for start, end in sorted(spans, reverse=True):
+            pseudonym = pseudonyms.of("subject", pl.Series([source.label[start:end]])).item()
+            label = f"{label[:start]}{pseudonym}{label[end:]}"
         labelled.append(replace(source, label=label))
     return labelled
 

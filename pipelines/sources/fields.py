@@ -196,6 +196,18 @@ def _as_number(given: Any) -> Any:
 NumberField = Annotated[Number, BeforeValidator(_as_number)]
 
 
+def _as_time(given: Any) -> Any:
+    if given == "static":
+        return {"static": True}
+    if given == "nominal":
+        return {"anchor": "nominal"}
+    return {"column": given} if isinstance(given, str) else given
+
+
+def _as_anchor(given: Any) -> Any:
+    return given if given == "nominal" else _as_time(given)
+
+
 class Time(Strict):
     """When: exactly one of static, column, anchor, first_of, earliest_of, latest_of.
 
@@ -219,7 +231,7 @@ class Time(Strict):
     formats: tuple[TimeFormat, ...] = ()
     zone: Zone | None = None
     at: Annotated[str, Field(pattern=r"^(start|end|\d\d:\d\d)$")] | None = None
-    anchor: TimeField | Literal["nominal"] | None = None
+    anchor: AnchorField | None = None
     offset: float | str = 0.0
     unit: OffsetUnit = "hours"
     factor: float = 1.0
@@ -260,17 +272,8 @@ class Time(Strict):
         return self.anchor == "nominal" or any(part.needs_nominal_anchor for part in self.parts)
 
 
-def _as_time(given: Any) -> Any:
-    if given == "static":
-        return {"static": True}
-    if given == "nominal":
-        return {"anchor": "nominal"}
-    return {"column": given} if isinstance(given, str) else given
-
-
-def _as_anchor(given: Any) -> Any:
-    return given if given == "nominal" else _as_time(given)
-
-
 TimeField = Annotated[Time, BeforeValidator(_as_time)]
+AnchorField = Annotated[
+    Literal["nominal"] | Time, Field(union_mode="left_to_right"), BeforeValidator(_as_anchor)
+]
 Time.model_rebuild()

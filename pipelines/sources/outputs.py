@@ -10,7 +10,7 @@ from phenotype.trajectory import BIRTH_CODE
 from pipelines.sources.accounting import Ledger
 from pipelines.sources.cells import numbers, text_of, texts
 from pipelines.sources.context import BEFORE_BIRTH, NO_TIME, Context
-from pipelines.sources.fields import PSEUDO_COLUMNS, Number, Time, template_columns
+from pipelines.sources.fields import PSEUDO_COLUMNS, Number, template_columns
 from pipelines.sources.mapping import Event, Output
 from pipelines.sources.preparation import SENT, keep_where
 from pipelines.sources.times import Instants, instants
@@ -18,6 +18,8 @@ from pipelines.sources.times import Instants, instants
 NOT_A_NUMBER = "not a number"
 EMPTY_CODE = "empty code"
 NO_VALUE = "no value"
+SENT_COLUMN = "_column"
+"""Where a melted or split cell stood, whatever the mapping calls it."""
 _OF_ONE_CELL = {"_name", "_cell", "_no"}
 
 
@@ -32,10 +34,16 @@ class Gate:
         self.is_good = pl.repeat(value=True, n=self.rows.height, dtype=pl.Boolean, eager=True)
 
     def reject(self, is_wrong: pl.Series, field: str, reason: str) -> None:
-        """Leave rows out for a reason."""
-        if is_wrong.any():
-            self.ledger.reject(self.rows["_index"].filter(is_wrong), field, reason)
-            self.is_good &= ~is_wrong
+        """Leave rows out for a reason; a melted cell is told by the column that it stood in."""
+        if not is_wrong.any():
+            return
+        wrong = self.rows.filter(is_wrong)
+        if field == "_cell":
+            for (column,), part in wrong.partition_by(SENT_COLUMN, as_dict=True, maintain_order=True).items():
+                self.ledger.reject(part["_index"], str(column), reason)
+        else:
+            self.ledger.reject(wrong["_index"], field, reason)
+        self.is_good &= ~is_wrong
 
     def ignore(self, is_passed_over: pl.Series, rule: str) -> None:
         """Leave rows out by a rule."""
@@ -60,8 +68,9 @@ class Gate:
 
 def taken_rows(output: Output, rows: pl.DataFrame, context: Context, ledger: Ledger) -> pl.DataFrame:
     """The rows that an output takes, with its `_subject` and `_contact`, one row for each melted cell."""
-    rows = keep_where(rows, output.when, ledger)
-    rows = _expanded(output, rows)
+    of_cells = [condition for condition in output.when if set(condition.columns) & _OF_ONE_CELL]
+    rows = keep_where(rows, [condition for condition in output.when if condition not in of_cells], ledger)
+    rows = keep_where(_expanded(output, rows), of_cells, ledger)
     if output.subject:
         rows = context.with_subjects(rows, output.subject, ledger, "subject")
     if output.contact:
@@ -79,7 +88,9 @@ def _expanded(output: Output, rows: pl.DataFrame) -> pl.DataFrame:
         split = output.split
         pieces = rows.with_columns(_cell=text_of(rows, split.column).str.split(split.separator))
         pieces = pieces.with_columns(
-            _no=pl.int_ranges(1, pl.col("_cell").list.len() + 1), _name=pl.lit(split.column)
+            _no=pl.int_ranges(1, pl.col("_cell").list.len() + 1),
+            _name=pl.lit(split.column),
+            _column=pl.lit(split.column),
         )
         pieces = pieces.explode("_cell", "_no").with_columns(pl.col("_cell").str.strip_chars())
         return pieces.filter(pl.col("_cell") != "")
@@ -90,7 +101,7 @@ def _melted(output: Output, rows: pl.DataFrame) -> pl.DataFrame:
     """One row a cell that is not null, with only the columns that the output still reads."""
     melt = output.melt or {}
     dtypes = {rows.schema[column] for column in melt}
-    needed = _columns_read(output) | {"_index", "_row", "_file_no", "_subject", "_contact", "_time", "_known"}
+    needed = _columns_read(output) | {"_index", "_row", "_file_no", "_subject", "_contact"}
     kept = [name for name in rows.columns if name in needed or name.removeprefix(SENT) in needed]
     parts = []
     for number, (column, about) in enumerate(melt.items(), start=1):
@@ -102,6 +113,7 @@ def _melted(output: Output, rows: pl.DataFrame) -> pl.DataFrame:
                 *kept,
                 cell.alias("_cell"),
                 pl.lit(about.name or column).alias("_name"),
+                pl.lit(column).alias(SENT_COLUMN),
                 pl.lit(number, pl.Int64).alias("_no"),
                 pl.lit(about.unit, pl.String).alias("_unit"),
             )
@@ -113,11 +125,6 @@ def _columns_read(output: Output) -> set[str]:
     from pipelines.sources.requirements import columns_read
 
     return {column for _, column in columns_read(output)}
-
-
-def reads_one_cell(time: Time | None) -> bool:
-    """Whether a time is in the melted cell itself, and so is known only after the melt."""
-    return time is not None and bool(set(time.columns) & _OF_ONE_CELL)
 
 
 def build_events(event: Event, rows: pl.DataFrame, context: Context, ledger: Ledger) -> pl.DataFrame:
@@ -214,7 +221,8 @@ def _as_text(rows: pl.DataFrame, column: str) -> pl.Series:
 def _sent_code(event: Event, rows: pl.DataFrame) -> pl.Series:
     """The words of the source that the code was made of: its cells, or the name of the value's column."""
     columns = [name for case in event.code for name in template_columns(case.text)]
-    columns = [SENT + name if SENT + name in rows.columns else name for name in dict.fromkeys(columns)]
+    columns = [SENT_COLUMN if name == "_name" else name for name in dict.fromkeys(columns)]
+    columns = [SENT + name if SENT + name in rows.columns else name for name in columns]
     if not columns:
         name = event.value.column if event.value else event.value_or_text
         words = pl.lit(None if name in PSEUDO_COLUMNS else name, pl.String)

@@ -2,7 +2,7 @@
 
 Whole processes are timed, start to end, with shards and lineage written. The bar was measured on a quiet
 machine: the least disturbed of seven runs counts, and where neighbours keep the machine busy the rows a
-second of processor time, summed over all threads, which is what a single quiet core would do. What was written
+second of processor time, summed over all threads, as a single quiet core would do. What was written
 is checked against pyarrow's reading of the same CSV.
 """
 
@@ -95,10 +95,11 @@ def main() -> None:
     account = json.loads((dataset / "ingest.json").read_text("utf-8"))["files"][0]
     is_right = sent == written and n_lineage == account["rows_read"] == account["rows_used"] == N_ROWS
     speed = N_ROWS / min(walls)
+    word = "right" if is_right else "WRONG"
     speed_of_one_core = N_ROWS / min(cpus)
     figures = (
         f"{speed:,.0f} rows/s (best of {N_RUNS}; median {N_ROWS / sorted(walls)[N_RUNS // 2]:,.0f}), "
-        f"{speed_of_one_core:,.0f} rows a processor second; what was written is {'right' if is_right else 'WRONG'}"
+        f"{speed_of_one_core:,.0f} rows a processor second; what was written is {word}"
     )
     finish(is_shown=is_right and max(speed, speed_of_one_core) >= BAR_ROWS_A_SECOND, figures=figures)
 

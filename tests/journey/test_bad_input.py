@@ -9,9 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ontology.errors import ConfigurationError, InputError, RejectsError
+from experiments.config import RunConfig
+from ontology.errors import ConfigurationError, InputError, RejectsError, TaskError
 from phenotype.checking import check_dataset
 from phenotype.trajectory import open_dataset
+from pipelines.progress import Progress
+from pipelines.run import run_experiment
 from pipelines.sources.extract import ingest, load_mapping
 
 MAPPING = """
@@ -296,3 +299,36 @@ def test_no_message_quotes_a_patient(ward: Ward) -> None:
         ward.ingest()
     assert "31129912345" not in str(caught.value)
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_task_without_a_single_positive_is_told_as_such(tmp_path: Path) -> None:
+    """Sixty patients of the 2019 form, all of them well, and a run that is to learn sepsis from them."""
+    measured = ["HR", "Age", "Gender", "HospAdmTime", "ICULOS", "SepsisLabel"]
+    names = load_mapping("physionet-2019").tables["hours"].events[0].melt or {}
+    header = "|".join([*dict.fromkeys([*names, *measured, "Unit1", "Unit2"])])
+    source = tmp_path / "source"
+    source.mkdir()
+    for patient in range(60):
+        values = {
+            "HR": str(60 + patient),
+            "Age": "60",
+            "Gender": "1",
+            "HospAdmTime": "-1",
+            "SepsisLabel": "0",
+        }
+        hours = [{**values, "ICULOS": str(hour)} for hour in range(1, 13)]
+        rows = ["|".join(hour.get(name, "NaN") for name in header.split("|")) for hour in hours]
+        (source / f"p{patient:06d}.psv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    ingest(load_mapping("physionet-2019"), source, tmp_path / "dataset")
+    config = RunConfig.model_validate(
+        {
+            "name": "no-positive",
+            "dataset": tmp_path / "dataset",
+            "tasks": ["icu_sepsis_hourly"],
+            "features": {"windows": ["full"], "aggregations": ["last"], "min_subjects": 5},
+            "models": {"lightgbm": {"kind": "lightgbm", "n_seeds": 1, "max_trees": 10, "patience": 5}},
+            "splits": {"kind": "random", "fractions": {"train": 0.6, "tuning": 0.2, "held_out": 0.2}},
+        }
+    )
+    with pytest.raises(TaskError, match=r"icu_sepsis_hourly cannot be learnt (.|\n)*0 of them positive"):
+        run_experiment(config, tmp_path / "run", Progress(is_quiet=True))

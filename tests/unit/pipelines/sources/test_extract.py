@@ -65,9 +65,35 @@ def test_a_melt_makes_one_event_of_each_cell_that_is_not_null(tmp_path: Path) ->
     ]
     lineage = pl.read_parquet(dataset.path / "lineage.parquet")
     assert lineage.select("file", "row", "sent_code", "sent_value").rows() == [
-        ("v.csv", 1, "heart_rate", "80"),
-        ("v.csv", 2, "temperature", "37.5"),
+        ("v.csv", 1, "hr", "80"),
+        ("v.csv", 2, "temp", "37.5"),
     ]
+
+
+def test_a_melted_cell_that_is_wrong_is_told_by_its_column_and_conditions_may_be_on_cells(
+    tmp_path: Path,
+) -> None:
+    given = mapping(
+        """
+        vitals:
+          files: v.csv
+          subject: "{id}"
+          events:
+            - time: t
+              when: [{column: _cell, not_equals: 0}]
+              melt: {hr: {name: heart_rate}, temp: temperature}
+              code: "VITAL//{_name}"
+              value: _cell
+        """
+    )
+    dataset = build(tmp_path, given, v__csv="id,t,hr,temp\n1,2020-01-01,80,warm\n1,2020-01-02,x,0\n")
+    assert facts(dataset, "code", "numeric_value") == [("VITAL//heart_rate", 80.0)]
+    assert pl.read_parquet(dataset.path / "rejected.parquet").select("row", "field", "reason").rows() == [
+        (1, "temp", "not a number"),
+        (2, "hr", "not a number"),
+    ]
+    entry = json.loads((dataset.path / "ingest.json").read_text("utf-8"))["files"][0]
+    assert (entry["rows_used"], entry["rows_rejected"]) == (1, {"not a number": 1})
 
 
 def test_a_split_makes_one_event_of_each_part_and_lineage_keeps_what_was_sent(tmp_path: Path) -> None:
