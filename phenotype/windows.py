@@ -130,9 +130,9 @@ def _block_cells(events: GroupedEvents, request: WindowRequest, first: int, last
     segments = Segments(lower.ravel()[filled], upper[pair], block.prediction_time[row[pair]])
     cells = aggregate_segments(block.time, block.value, segments, request.aggregations)
     is_present = ~np.isnan(cells)
-    column = ((group_code[group[pair]] * n_windows + window) * n_aggregations)[:, None] + np.arange(
-        n_aggregations
-    )
+    first_column = (group_code[group[pair]] * n_windows + window) * n_aggregations
+    offset = np.arange(n_aggregations, dtype=np.int32)
+    column: npt.NDArray[np.int32] = np.add.outer(first_column.astype(np.int32), offset)
     n_cells = np.bincount(row[pair], weights=is_present.sum(axis=1), minlength=last - first)
     return CellBlock(first, n_cells.astype(np.int64), column[is_present], cells[is_present])
 
