@@ -101,7 +101,9 @@ def _known_time_alone(out: Path, dataset: Dataset) -> list[tuple[bool, str]]:
         ("beyond", known_time() <= pl.col("prediction_time"), pl.col("prediction_time") + timedelta(hours=1)),
         ("before", known_time() > pl.col("prediction_time"), pl.col("prediction_time")),
     ):
-        may_move = is_candidate & pl.col("time").is_not_null() & (pl.col("code") != "MEDS_BIRTH")
+        may_move = (
+            is_candidate & pl.col("time").is_not_null() & ~pl.col("code").is_in(["MEDS_BIRTH", "MEDS_DEATH"])
+        )
         numbered = events.with_row_index("_row")
         chosen = numbered.filter(may_move).group_by("subject_id").agg(pl.col("_row").max())["_row"]
         changed = numbered.with_columns(
