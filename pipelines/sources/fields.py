@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
@@ -52,6 +53,15 @@ def _checked_zone(zone: str) -> str:
     return zone
 
 
+def _checked_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        message = "no such encoding; utf-8, latin-1 and cp1252 are common ones"
+        raise ValueError(message) from None
+    return name
+
+
 def _checked_format(text: str) -> str:
     if "%" not in text:
         message = "a time format names its parts by %, as in %d.%m.%Y %H:%M"
@@ -62,6 +72,7 @@ def _checked_format(text: str) -> str:
 Template = Annotated[str, AfterValidator(_checked_template)]
 Pattern = Annotated[str, AfterValidator(_checked_pattern)]
 Zone = Annotated[str, AfterValidator(_checked_zone)]
+Encoding = Annotated[str, AfterValidator(_checked_encoding)]
 TimeFormat = Annotated[str, AfterValidator(_checked_format)]
 Scalar = Annotated[
     str,

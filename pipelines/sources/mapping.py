@@ -13,6 +13,7 @@ from ontology.errors import ConfigurationError
 from pipelines.sources.fields import (
     CleanStep,
     Condition,
+    Encoding,
     NumberField,
     Pattern,
     Scalar,
@@ -253,7 +254,7 @@ class Table(Strict):
     file_columns: Pattern | None = None
     column_names: tuple[str, ...] | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     null_values: tuple[Scalar, ...] = ()
     columns: dict[str, Column] = Field(default_factory=dict)
     duplicates: Literal["reject", "keep"] = "reject"

@@ -31,7 +31,7 @@ class SourceFile:
     Attributes:
         path: where it is.
         label: what accounting and lineage call it: the path under the input, ids in its name replaced.
-        place: how errors call it: the path, or its number where the name holds an id.
+        place: how errors call it: the path, its digits hidden where the name holds an id.
         columns: its header, or the columns of the parquet file.
         named: columns taken from the file's name.
     """
@@ -83,7 +83,7 @@ def describe_file(
     relative = path.relative_to(input_path).as_posix() if input_path.is_dir() else path.name
     match = re.search(table.file_columns, relative) if table.file_columns else None
     named = {name: text for name, text in match.groupdict().items() if text is not None} if match else {}
-    place = f"file {number} by name of {table.files[0]}" if named else relative
+    place = f"{re.sub('[0-9]', '#', relative)} (file {number} by name)" if named else relative
     source = SourceFile(path, relative, place, (), named)
     if table.file_columns and match is None and not source.is_parquet:
         wanted = Problem(
@@ -174,13 +174,18 @@ def _alike(one: SourceFile, other: SourceFile) -> bool:
 
 
 def _read_group(table: Table, group: list[SourceFile], first: int, work: Path) -> Iterator[pl.DataFrame]:
-    lazy = _scan_parquet(table, group[0].path) if group[0].is_parquet else _scan_text(table, group, work)
-    if len(group) == 1:
-        n_rows = min(MOST_ROWS_A_FRAME, CELLS_A_FRAME // max(1, len(group[0].columns)))
-        for frame in lazy.collect_batches(chunk_size=n_rows, maintain_order=True):
-            yield _numbered(frame.with_columns(_file_no=pl.lit(first, pl.UInt32)), group, first)
+    if len(group) > 1:
+        paths = [_as_utf8(table, member.path, work) for member in group]
+        frame = _scan_text(table, group[0], paths).collect()
+        yield _numbered(_by_file(frame, paths, first), group, first)
+        return
+    if group[0].is_parquet:
+        lazy = _scan_parquet(table, group[0].path)
     else:
-        yield _numbered(_by_file(lazy.collect(), group, first), group, first)
+        lazy = _scan_text(table, group[0], [_as_utf8(table, group[0].path, work)])
+    n_rows = min(MOST_ROWS_A_FRAME, CELLS_A_FRAME // max(1, len(group[0].columns)))
+    for frame in lazy.collect_batches(chunk_size=n_rows, maintain_order=True):
+        yield _numbered(frame.with_columns(_file_no=pl.lit(first, pl.UInt32)), group, first)
 
 
 def _scan_parquet(table: Table, path: Path) -> pl.LazyFrame:
@@ -191,16 +196,14 @@ def _scan_parquet(table: Table, path: Path) -> pl.LazyFrame:
     return lazy.with_columns(pl.when(~pl.col(name).is_in(markers)).then(name).alias(name) for name in texts)
 
 
-def _scan_text(table: Table, group: list[SourceFile], work: Path) -> pl.LazyFrame:
+def _scan_text(table: Table, like: SourceFile, paths: list[Path]) -> pl.LazyFrame:
     """Every column as text, with one column more that tells rows with too many fields."""
-    source = group[0]
-    paths = [_as_utf8(table, member.path, work) for member in group]
     return pl.scan_csv(
-        paths if len(paths) > 1 else paths[0],
+        paths,
         has_header=False,
         skip_rows=0 if table.column_names else 1,
-        separator=delimiter_of(table, source),
-        schema=dict.fromkeys([*source.columns, _TOO_MANY], pl.String),
+        separator=delimiter_of(table, like),
+        schema=dict.fromkeys([*like.columns, _TOO_MANY], pl.String),
         null_values=["", *table.null_values],
         truncate_ragged_lines=True,
         missing_columns="insert",
@@ -225,10 +228,10 @@ def _as_utf8(table: Table, path: Path, work: Path) -> Path:
     return copy
 
 
-def _by_file(frame: pl.DataFrame, group: list[SourceFile], first: int) -> pl.DataFrame:
+def _by_file(frame: pl.DataFrame, paths: list[Path], first: int) -> pl.DataFrame:
     """Row numbers that begin anew in each file, and the file's number in place of its path."""
     numbers = pl.DataFrame(
-        {"_path": [str(member.path) for member in group], "_file_no": range(first, first + len(group))},
+        {"_path": [str(path) for path in paths], "_file_no": range(first, first + len(paths))},
         schema={"_path": pl.String, "_file_no": pl.UInt32},
     )
     joined = frame.join(numbers, on="_path", how="left", maintain_order="left").drop("_path")

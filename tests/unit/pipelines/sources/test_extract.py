@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
@@ -277,6 +278,45 @@ def test_ids_in_file_names_are_replaced_in_the_lineage(tmp_path: Path) -> None:
     assert sorted(lineage["row"]) == [1, 1, 2]
     for file in dataset.path.rglob("*"):
         assert file.is_dir() or b"p0815" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
+def test_many_files_are_read_at_once_and_each_counts_its_own_rows(
+    tmp_path: Path, encoding: str, ending: str
+) -> None:
+    given = mapping(
+        rf"""
+        one:
+          files: "w/*.tsv"
+          encoding: {encoding}
+          file_columns: 'w/(?P<ward>\w)\.tsv'
+          subject: "{{id}}"
+          events: [{{time: t, code: "{{ward}}//{{name}}"}}]
+        """
+    )
+    folder = tmp_path / "out-source" / "w"
+    folder.mkdir(parents=True)
+    for ward, n_rows in (("A", 2), ("B", 3)):
+        rows = "".join(f"{n}\t2020-01-01\tblå{n}\n" for n in range(n_rows))
+        content = f"id\tt\tname\n{rows}".encode(encoding)
+        (folder / f"{ward}{ending}").write_bytes(
+            gzip.compress(content) if ending.endswith(".gz") else content
+        )
+    dataset = build(tmp_path, given)
+    assert [code for (code,) in facts(dataset, "code")] == [
+        "A//blå0",
+        "A//blå1",
+        "B//blå0",
+        "B//blå1",
+        "B//blå2",
+    ]
+    lineage = (
+        pl.read_parquet(dataset.path / "lineage.parquet").select("file", "row").sort("file", "row").rows()
+    )
+    assert lineage == [
+        (f"w/{ward}{ending}", row) for ward, row in [("A", 1), ("A", 2), ("B", 1), ("B", 2), ("B", 3)]
+    ]
 
 
 PLAIN = """
