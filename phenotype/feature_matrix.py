@@ -110,9 +110,9 @@ class FeatureMatrix:
             min_subjects: the fewest subjects with a stored cell in one of these rows.
         """
         mask = np.asarray(row_mask, dtype=bool)
-        subject = self.rows["subject_id"].rank("dense").to_numpy().astype(np.int64) - 1
+        subject = self.rows["subject_id"].rank("dense").to_numpy().astype(np.int32) - 1
         n_subjects = int(subject.max(initial=-1)) + 1
-        chosen = np.flatnonzero(mask)
+        chosen = np.flatnonzero(mask).astype(np.int32)
         shape = (n_subjects, len(mask))
         of_subject = sparse.csr_array(
             (np.ones(len(chosen), dtype=bool), (subject[chosen], chosen)), shape=shape
