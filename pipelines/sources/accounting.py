@@ -63,10 +63,6 @@ class Ledger:
         unmarked = positions[marks[positions] == 0]
         marks[unmarked] = self._names.index(name)
 
-    def is_open(self) -> pl.Series:
-        """Rows that nothing has passed over or rejected so far."""
-        return pl.Series((self._reason == 0) & (self._rule == 0))
-
     def faults(self) -> pl.DataFrame:
         """Rejected fields: _index, field, reason, each once, in row order."""
         schema = {"_index": pl.UInt32, "field": pl.String, "reason": pl.String}
