@@ -162,14 +162,14 @@ def run(
 def score(
     *,
     bundle: Annotated[Path, typer.Option(help="A model's folder: RUN/bundle/TASK/MODEL.")],
-    dataset: Annotated[Path, typer.Option(help="The dataset to apply it to.")],
+    data: Annotated[Path, typer.Option(help="The dataset to apply it to.")],
     out: Annotated[Path, typer.Option("--out", help="The Parquet file of risks to write.")],
     quiet: Quiet = False,
 ) -> None:
     """Apply a bundle to a dataset: one calibrated risk for every prediction row of its task."""
     from pipelines.score import score_dataset
 
-    n_rows = score_dataset(bundle, dataset, out)
+    n_rows = score_dataset(bundle, data, out)
     Progress(quiet).say(f"{n_rows} risks in {out}")
 
 

@@ -1,13 +1,9 @@
-"""What may not matter does not: facts known later, the order of rows, the number of shards; known_time alone
-does.
+"""What may not matter does not: later facts, the order of rows, the number of shards; known_time does.
 
 For 500 random patients of the simulated hospital, every event known after the prediction time is shifted,
-edited or
-deleted: features and the predictions of a saved forest and a saved network stay equal bit for bit. Moving
-    known_time
-alone across the prediction time changes the features of every patient. Shuffled input rows and 1, 2 or 7
-shards give
-equal digests of events, labels, features and predictions.
+edited or deleted: features and the predictions of a saved forest and a saved network stay equal bit for bit.
+Moving known_time alone across the prediction time changes the features of every patient. Shuffled input rows
+and 1, 2 or 7 shards give equal digests of events, labels, features and predictions.
 """
 
 from __future__ import annotations
@@ -88,8 +84,8 @@ def _later_facts(out: Path, dataset: Dataset) -> tuple[bool, str]:
     edited = _write(changed, dataset, out / "later-facts")
     is_equal = _answers(dataset, rows, out) == _answers(edited, rows, out)
     return is_equal, (
-        f"{n_changed:,} later events of {rows.height} patients shifted, edited or deleted: features and predictions "
-        + ("bit-equal" if is_equal else "CHANGED")
+        f"{n_changed:,} later events of {rows.height} patients shifted, edited or deleted: features and "
+        "predictions " + ("bit-equal" if is_equal else "CHANGED")
     )
 
 

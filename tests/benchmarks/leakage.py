@@ -2,10 +2,8 @@
 
 The contrasts are those that a reproduction of Bopche et al. 2024 should report (JAMIA Open, doi
 10.1093/jamiaopen/ooae074): all patients or the cohort with a blood culture ever taken; strict index time or
-the whole
-day known at its beginning; later years and other patients, or random rows; codes when they were set, or from
-admission
-on. It is shown when every contrast has figures for every task; their size is what they are.
+the whole day known at its beginning; later years and other patients, or random rows; codes when they were
+set, or from admission on. It is shown when every contrast has figures for every task, whatever their size.
 """
 
 from __future__ import annotations

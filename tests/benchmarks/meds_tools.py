@@ -1,8 +1,7 @@
 """A tool of the MEDS ecosystem, in an environment of its own, reads a Pesta dataset unchanged.
 
-ACES (es-aces) extracts a small cohort from the simulated hospital: acute and planned inpatient admissions
-and whether
-the patient died within 30 days. Its counts are compared with a plain count of the same rule.
+ACES (es-aces) extracts a small cohort from the simulated hospital: inpatient admissions, and whether the
+patient died within 30 days. Its counts are compared with a plain count of the same rule.
 """
 
 from __future__ import annotations
@@ -82,12 +81,7 @@ def _aces(python: Path, out: Path, shard: Path) -> pl.DataFrame:
 
 
 def _count(dataset: Path) -> tuple[int, int]:
-    """Admissions whose 30 days hold another event of the patient, and deaths within them.
-
-    ACES keeps a row only where the window's end lies in the record: after the patient's last event there is
-    nothing to
-    bound it.
-    """
+    """Admissions, and those followed by a death within 30 days."""
     events = open_dataset(dataset).events().collect()
     admissions = events.filter(pl.col("code") == "CONTACT//inpatient").select("subject_id", "time").unique()
     deaths = events.filter(pl.col("code") == DEATH_CODE).select("subject_id", death_time="time")

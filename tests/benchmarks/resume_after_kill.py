@@ -27,9 +27,8 @@ def main() -> None:
         pesta("ingest", "simulated-hospital", hospital / "extract", "--out", dataset, "--quiet")
     undisturbed = pesta("run", "demo", "--out", left_alone, "--set", f"dataset={dataset}", "--quiet")
     moments = random.Random(SEED)
-    kills = []
-    for _ in range(N_KILLS):
-        kills.append(_run_and_kill(dataset, killed, moments.uniform(0.05, 0.35) * undisturbed.wall_seconds))
+    waits = [moments.uniform(0.05, 0.35) * undisturbed.wall_seconds for _ in range(N_KILLS)]
+    kills = [_run_and_kill(dataset, killed, seconds) for seconds in waits]
     pesta("run", "demo", "--out", killed, "--set", f"dataset={dataset}", "--quiet")
     expected, found = _predictions(left_alone), _predictions(killed)
     is_equal = expected == found and bool(expected)
