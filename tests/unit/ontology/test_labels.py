@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,7 @@ from ontology.labels import (
 )
 
 LABELS = Path(__file__).parents[3] / "configs" / "labels"
+CODE_LISTS = Path(__file__).parents[4] / "shared" / "kodeverk"
 
 CHALLENGE_2012 = (
     "Age Gender Height ICUType Weight Albumin ALP ALT AST Bilirubin BUN Cholesterol Creatinine DiasABP "
@@ -57,6 +60,10 @@ def test_every_parameter_of_the_challenges_is_listed(system: str, names: str) ->
         ("CONTACT//icu", "Admission to intensive care", "Contacts"),
         ("MEDS_DEATH", "Death", "Outcomes"),
         ("AGE", "Age", "Demographics"),
+        ("NLK//NPU02593", "B-Leukocytter", "Laboratory"),
+        ("ATC//C03CA01", "Furosemid", "Drugs"),
+        ("ICD10-NO//J18.9", "Uspesifisert pneumoni", "Diagnoses"),
+        ("NCMP//GXAV01", "Respiratorbehandling", "Procedures"),
         ("VITAL//oxygen_flow", "Supplemental oxygen", "Orders and treatments"),
         ("LAB//50912//mg/dL", "50912 · mg/dL", "Laboratory"),
         ("UNHEARD//of_thing", "Of thing", "Other"),
@@ -116,3 +123,27 @@ def test_the_digest_is_the_same_in_a_fresh_process() -> None:
 def test_an_unlisted_code_below_a_listed_one_borrows_its_entry() -> None:
     assert entry_of("ICU_ADMISSION//Medical ICU") == entry_of("ICU_ADMISSION")
     assert label_of("ICU_ADMISSION//Medical ICU") == "Admission to intensive care (Medical ICU)"
+
+
+def test_no_code_has_two_entries() -> None:
+    seen: dict[str, str] = {}
+    for file in sorted(LABELS.glob("*.yaml")):
+        for code in read_label_file(file.read_text("utf-8"), file.name).codes:
+            assert code not in seen, f"{code} stands in {seen[code]} and in {file.name}"
+            seen[code] = file.name
+
+
+@pytest.mark.skipif(not CODE_LISTS.exists(), reason=f"no folder {CODE_LISTS}")
+def test_norwegian_codes_stand_in_the_norwegian_lists() -> None:
+    """Laboratory names begin as the list's own; every diagnosis code is listed, as itself or a code above."""
+    listed = yaml.safe_load((LABELS / "simulated.yaml").read_text("utf-8"))["codes"]
+    with (CODE_LISTS / "nlk" / "norsk_laboratoriekodeverk_7280.77.csv").open(encoding="utf-8-sig") as file:
+        names = {row["kode"]: row["norsk_bruksnavn"] for row in csv.DictReader(file)}
+    diagnoses = json.loads((CODE_LISTS / "navikt-diagnosekoder" / "ICD10_2025.json").read_text("utf-8"))
+    known = {entry["code"] for entry in diagnoses}
+    for code, entry in listed.items():
+        system, _, value = code.partition("//")
+        if system == "NLK":
+            assert names[value].startswith(entry["label"].partition(" (")[0]), code
+        if system == "ICD10-NO":
+            assert any(one.startswith(value.replace(".", "")) for one in known), code
