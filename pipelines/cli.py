@@ -178,12 +178,17 @@ def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="A finished run.")],
     *,
     subjects: Subjects = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="A PDF beside each page; needs the pdf extra.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the report of a finished run again, with pages for further subjects."""
     from pipelines.run import report_again
 
     path = report_again(run_folder, tuple(subjects or ()))
+    if pdf:
+        from pipelines.render.pdf import write_pdfs
+
+        write_pdfs(sorted(path.parent.glob("*.html")))
     Progress(quiet).say(f"report: {path}")
 
 
