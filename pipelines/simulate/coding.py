@@ -23,9 +23,10 @@ CHRONIC_CODES: dict[str, tuple[tuple[str, ...], ...]] = {
     "immunosuppression": (("M05.9",), ("D84.9",)),
     "liver": (("K74.6",), ("K70.3",)),
 }
-"""Disease -> the codes of its milder and its worse form; a second code stands in the same group (asterisk)."""
+"""Disease -> the codes of its milder and its worse form; a second code joins the first one's group."""
 WORSE_FROM = 1.5
-SOLID_CANCERS, BLOOD_CANCERS = ("C18.9", "C50.9", "C61", "C34.9"), ("C83.3", "C90.0", "C91.1")
+CANCERS_OF_WOMEN, CANCERS_OF_MEN = ("C50.9", "C18.9", "C34.9", "C50.9"), ("C61", "C18.9", "C34.9", "C61")
+BLOOD_CANCERS = ("C83.3", "C90.0", "C91.1")
 BACKGROUND = (
     ("I10", 0.35),
     ("I48.9", 0.16),
@@ -86,6 +87,7 @@ class Cases:
         is_grown: whether that grew in a blood culture.
         traits: fixed uniform draws of each stay's person, (n_stays, 8): who has which background condition.
         is_haematological: whether the person's cancer, if any, is of the blood.
+        is_female: whether the person is a woman.
     """
 
     course: Course
@@ -94,6 +96,7 @@ class Cases:
     is_grown: np.ndarray
     traits: np.ndarray
     is_haematological: np.ndarray
+    is_female: np.ndarray
 
 
 def code_stays(cases: Cases, rates: CodingRates, rng: np.random.Generator) -> Codes:
@@ -127,9 +130,11 @@ def _falsely_coded(
 ) -> np.ndarray:
     """Infections without sepsis coded as sepsis, so many that the positive predictive value is met."""
     candidates = IS_INFECTION[course.stays.reason] & ~septic
-    expected = (septic * rates.sepsis_sensitivity * (1 / rates.sepsis_ppv - 1)).sum()
     weight = candidates * (1.0 + np.maximum(course.stays.level, 0.0))
-    share = weight * expected / max(weight.sum(), 1.0)
+    expected = septic * rates.sepsis_sensitivity * (1.0 / rates.sepsis_ppv - 1.0)
+    _, habit = np.unique(np.stack([rates.sepsis_sensitivity, rates.sepsis_ppv]), axis=1, return_inverse=True)
+    wanted, there = np.bincount(habit, expected), np.bincount(habit, weight)
+    share = weight * (wanted / np.maximum(there, 1.0))[habit]
     return np.asarray(rng.random(len(septic)) < share)
 
 
@@ -161,7 +166,7 @@ def _add_chronic(book: _Book, cases: Cases, rates: CodingRates, rng: np.random.G
         if len(worse) > 1:
             book.add(coded & is_worse, np.full(n_stays, worse[1]), is_new_group=False)
     has_cancer = course.severity[:, DISEASES.index("cancer")] > 0
-    code = cancer_codes(cases.traits[:, 6], cases.is_haematological)
+    code = cancer_codes(cases.traits[:, 6], cases.is_haematological, cases.is_female)
     book.add(has_cancer & (rng.random(n_stays) < rates.other_condition_share) & (code != main), code)
     for number, (background, share) in enumerate(BACKGROUND):
         has = cases.traits[:, number] < share * np.clip((course.age - 40.0) / 35.0, 0.1, 1.5)
@@ -169,9 +174,10 @@ def _add_chronic(book: _Book, cases: Cases, rates: CodingRates, rng: np.random.G
         book.add(mentioned, np.full(n_stays, background))
 
 
-def cancer_codes(uniform: np.ndarray, is_haematological: np.ndarray) -> np.ndarray:
-    """The code of each person's cancer, by a fixed uniform draw and its kind."""
-    solid = np.array(SOLID_CANCERS)[(uniform * len(SOLID_CANCERS)).astype(int)]
+def cancer_codes(uniform: np.ndarray, is_haematological: np.ndarray, is_female: np.ndarray) -> np.ndarray:
+    """The code of each person's cancer, by a fixed uniform draw, its kind and sex."""
+    index = (uniform * len(CANCERS_OF_MEN)).astype(int)
+    solid = np.where(is_female, np.array(CANCERS_OF_WOMEN)[index], np.array(CANCERS_OF_MEN)[index])
     blood = np.array(BLOOD_CANCERS)[(uniform * len(BLOOD_CANCERS)).astype(int)]
     return np.asarray(np.where(is_haematological, blood, solid))
 

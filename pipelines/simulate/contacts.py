@@ -1,4 +1,4 @@
-"""Stays as the hospital reports them: one or several department contacts in NPR's terms, and clinic visits."""
+"""Stays as the hospital reports them: one or several department contacts in NPR's terms, and visits."""
 
 from __future__ import annotations
 

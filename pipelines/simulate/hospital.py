@@ -125,6 +125,7 @@ class _Recorder:
             is_grown=grown,
             traits=self.world.traits[person],
             is_haematological=self.world.body.is_haematological[person],
+            is_female=self.world.population.is_female[person],
         )
 
     def _vital_signs(self) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The joint probability of what happens in a stay, by enumeration: reason, acuity, trend, sepsis class, death.
+"""The joint probability of what happens in a stay: reason, acuity, trend, sepsis, death; by enumeration.
 
 Shapes: K admissions, R reasons, A acuity levels, B trends. The latent state at admission (`Patients`) decides
 the probability of every cell; sepsis is early (within 24 hours), late (30 hours or later) or none; a stay

@@ -73,7 +73,7 @@ def stay_states(course: Course, is_female: np.ndarray, rows: np.ndarray, days: n
     stays = course.stays
     since = np.maximum(days - stays.admitted[rows], 0.0)
     response = course.response[rows]
-    infection = IS_INFECTION[stays.reason[rows]] * (0.65 + 0.18 * stays.level[rows]) * np.exp(-since / 3.5)
+    infection = IS_INFECTION[stays.reason[rows]] * (1.05 + 0.22 * stays.level[rows]) * np.exp(-since / 3.5)
     return BodyState(
         age=course.age[rows],
         is_female=is_female[rows],
@@ -115,16 +115,16 @@ def measure(state: BodyState, rng: np.random.Generator) -> np.ndarray:
     point, chronic = state.setpoints, dict(zip(DISEASES, state.severity.T, strict=True))
     ill = np.maximum(state.ill, -1.2) + 1.2
     values = dict(zip(ANALYTE_INDEX, noise.T, strict=True))
-    weak, inflamed, septic = -state.reserve, state.infected + 1.1 * state.slow, state.sepsis
+    weak, inflamed, septic = -state.reserve, state.infected + 1.5 * state.slow, state.sepsis
     marrow = 1.0 - 0.85 * state.neutropenia
     kidney = (
         0.10 * point[:, 4] + 0.33 * chronic["ckd"] + 0.05 * ill + 0.28 * septic + 0.004 * (state.age - 70)
     )
-    white = (6.6 + 1.2 * point[:, 5] + 0.7 * ill + 3.4 * inflamed) * marrow
+    white = (6.6 + 1.2 * point[:, 5] + 0.7 * ill + 2.6 * inflamed) * marrow
     share = np.clip(0.60 + 0.05 * ill + 0.08 * inflamed + 0.03 * values["neutrophils"], 0.3, 0.95)
     made = {
         "crp": np.exp(
-            1.0 + 0.42 * weak + 0.40 * ill + 1.75 * np.tanh(inflamed) + 0.5 * inflamed + 0.45 * values["crp"]
+            0.9 + 0.40 * weak + 0.35 * ill + 2.8 * np.tanh(inflamed) + 0.3 * inflamed + 0.45 * values["crp"]
         ),
         "leukocytes": white * np.exp(0.12 * values["leukocytes"]),
         "neutrophils": white * np.exp(0.12 * values["leukocytes"]) * share,
@@ -176,7 +176,7 @@ def measure(state: BodyState, rng: np.random.Generator) -> np.ndarray:
         "inr": 1.05 + 0.16 * chronic["liver"] + 0.12 * septic + 0.06 * np.abs(values["inr"]),
         "lactate": 1.15 * np.exp(0.13 * ill + 0.55 * septic + 0.22 * values["lactate"]),
         "procalcitonin": 0.06
-        * np.exp(1.0 * inflamed + 1.7 * state.slow + 0.22 * ill + 0.45 * values["procalcitonin"]),
+        * np.exp(0.7 * inflamed + 1.5 * state.slow + 0.22 * ill + 0.45 * values["procalcitonin"]),
         "troponin_t": 11
         * np.exp(0.35 * chronic["heart_failure"] + 0.30 * ill + 0.4 * septic + 0.55 * values["troponin_t"]),
         "nt_probnp": 140

@@ -75,8 +75,9 @@ def visit_clinics(
     kind = np.repeat([CONTROL, TREATMENT, ASSESSMENT], [len(controls[0]), len(treatments[0]), len(assessed)])
     is_day = kind == TREATMENT
     hours = np.where(is_day, rng.uniform(3.0, 6.0, len(person)), rng.uniform(0.3, 0.8, len(person)))
-    code = _codes(person, start, body, traits, rng)
-    code[is_day] = cancer_codes(traits[:, 6], body.is_haematological)[person[is_day]]
+    cancers = cancer_codes(traits[:, 6], body.is_haematological, population.is_female)
+    code = _codes(person, body.severity(person, start), cancers, rng)
+    code[is_day] = cancers[person[is_day]]
     code[kind == ASSESSMENT] = ASSESSMENT_CODE
     tested = (kind != CONTROL) | (rng.random(len(person)) < BLOOD_TEST_SHARE)
     keep = (start >= 0) & (start < END_DAYS - 1) & (start + 1.0 < death[person])
@@ -158,20 +159,19 @@ def _assessment_days(stays: Stays, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def _codes(
-    person: np.ndarray, days: np.ndarray, body: Body, traits: np.ndarray, rng: np.random.Generator
+    person: np.ndarray, severity: np.ndarray, cancers: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """The disease that each control is about: one of those the person has, else something common."""
-    severity = body.severity(person, days)
     score = np.where(severity > 0, rng.random(severity.shape) + 0.2 * severity, -1.0)
     about, has_any = np.argmax(score, axis=1), score.max(axis=1) >= 0
     code = np.array(GENERAL_CODES)[rng.integers(0, len(GENERAL_CODES), len(person))].astype("<U6")
     for index, name in enumerate(DISEASES):
-        mask = has_any & (about == index)
         if name == "cancer":
-            named = cancer_codes(traits[:, 6], body.is_haematological)[person]
+            named = cancers[person]
         else:
             milder, worse = CHRONIC_CODES[name]
             named = np.where(severity[:, index] > WORSE_FROM, worse[0], milder[0])
+        mask = has_any & (about == index)
         code[mask] = named[mask]
     return code
 

@@ -264,7 +264,7 @@ REASONS = (
         late=-6.05,
         death=-6.25,
         is_planned=True,
-        procedures=("JUF32", "JUD02", "KED22"),
+        procedures=("JUF32", "JUD02"),
     ),
 )
 STATE_NAMES = (*DISEASES, "weakness", "neutropenia", "kidney_failure", "female", "decades")

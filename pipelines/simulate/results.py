@@ -77,13 +77,12 @@ def _report(
     """Code, unit and value of every result, in the method in use where and when it was drawn."""
     code = np.array([item.code for item in ANALYTES])[analyte].astype("<U16")
     unit = np.array([item.unit for item in ANALYTES])[analyte].astype("<U16")
-    value = value.copy()
+    reported = value.copy()
     for change in scenario.changes:
         for method in change.methods:
-            mask = (analyte == ANALYTE_NAMES.index(method.analyte)) & in_change(
-                scenario, change, hospital, days
-            )
+            number = ANALYTE_NAMES.index(method.analyte)
+            mask = (analyte == number) & in_change(scenario, change, hospital, days)
             code[mask], unit[mask] = method.code, method.unit
-            reported = value[mask] * method.factor + method.offset
-            value[mask] = np.round(reported, 2 if method.factor < 1 else 1)
-    return code, unit, value
+            decimals = max(ANALYTES[number].decimals - int(np.floor(np.log10(method.factor))), 0)
+            reported[mask] = np.round(value[mask] * method.factor + method.offset, decimals)
+    return code, unit, reported
