@@ -16,6 +16,7 @@ from phenotype.trajectory import BIRTH_CODE
 AGE_CODE = "AGE"
 MAX_EVIDENCE = 8
 UNIT_WORDS: Mapping[str, str] = {
+    "1": "",
     "1/min": "/min",
     "Cel": "°C",
     "mm[Hg]": "mmHg",
@@ -26,7 +27,9 @@ UNIT_WORDS: Mapping[str, str] = {
     "10E12/L": "10¹²/L",
     "x 10E12/L": "10¹²/L",
     "umol/L": "µmol/L",
+    "ug": "µg",
     "ug/L": "µg/L",
+    "ug/kg/min": "µg/kg/min",
 }
 """How units that are written for machines read. **Source:** UCUM 2.2; the Norwegian laboratory code list."""
 

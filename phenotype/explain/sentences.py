@@ -13,6 +13,9 @@ from phenotype.trajectory import BIRTH_CODE
 
 TREND_WINDOW = dt.timedelta(hours=24)
 TREND_MIN_SPAN = dt.timedelta(minutes=30)
+OLD = dt.timedelta(days=7)
+"""A value older than this is told with its age, and without the trend that it once had."""
+SEX = "SEX//"
 
 
 def describe(code: str, record: Record) -> str:
@@ -21,13 +24,19 @@ def describe(code: str, record: Record) -> str:
         return f"Age {record.age_years} years"
     events = record.of_code(code)
     if not events.height:
-        return f"Not on record: {label_of(code)}"
+        return _other_sex(code, record) or f"Not on record: {label_of(code)}"
     last = events.row(-1, named=True)
     if last["numeric_value"] is not None and domain_of(code) not in {"Drugs", "Procedures"}:
         return _describe_value(code, events, record)
     if last["time"] is None:
         return label_of(code) + (f": {last['text_value']}" if last["text_value"] else "")
     return _describe_occurrences(code, events, record)
+
+
+def _other_sex(code: str, record: Record) -> str:
+    """The sex that is on record where another one is asked for; empty otherwise."""
+    others = record.events.filter(pl.col("code").str.starts_with(SEX))["code"]
+    return label_of(others[0]) if code.startswith(SEX) and len(others) else ""
 
 
 def _describe_value(code: str, events: pl.DataFrame, record: Record) -> str:
@@ -37,7 +46,9 @@ def _describe_value(code: str, events: pl.DataFrame, record: Record) -> str:
     words = [f"{label_of(code)} {value_words(code, last['numeric_value'], unit_of(last))}"]
     if last["time"] is not None:
         words[0] += f" {instant_words(last['time'], record.prediction_time, record.anchor)}"
-        words += _trend(values) + _against_band(code, last["numeric_value"])
+        age = record.prediction_time - last["time"]
+        course = [f"{span_words(age)} before the prediction"] if age > OLD else _trend(values)
+        words += course + _against_band(code, last["numeric_value"])
     return ", ".join(words)
 
 
@@ -103,5 +114,6 @@ def _describe_occurrences(code: str, events: pl.DataFrame, record: Record) -> st
     text = f": {last['text_value']}" if last["text_value"] else ""
     when = instant_words(last["time"], record.prediction_time, record.anchor)
     if events.height > 1:
-        return f"{name}{text}, {times_words(events.height)}, last {when}"
+        how_often = f"{'coded ' if domain_of(code) == 'Diagnoses' else ''}{times_words(events.height)}"
+        return f"{name}{text}, {how_often}, last {when}"
     return f"{name}{text}, {when}" if text else f"{name} {when}"

@@ -88,6 +88,18 @@ def day_number(time: dt.datetime, anchor: dt.datetime) -> int:
     return (time.date() - anchor.date()).days + 1
 
 
+def short_id_words(subject_id: int) -> str:
+    """A pseudonym as a heading can bear it: its last four digits, or all of it where it is short."""
+    digits = str(subject_id)
+    return digits if len(digits) <= 6 else f"…{digits[-4:]}"
+
+
+def about_100_words(risk: float) -> str:
+    """A risk as the beginning of a sentence: About 8 of 100, Fewer than 1 of 100."""
+    count = of_100_words(risk)
+    return f"{'About ' + count if count.isdigit() else count[0].upper() + count[1:]} of 100"
+
+
 def of_100_words(risk: float) -> str:
     """A risk as a count of 100 patients: fewer than 1, 1 to 99, more than 99."""
     if risk < 0.005:

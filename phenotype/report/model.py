@@ -22,6 +22,8 @@ MEASURES: Mapping[str, str] = {
 }
 """Measures of the table, in order; one that no model has is left out."""
 
+LOWER_IS_BETTER = frozenset({"Brier score"})
+
 
 class Figure(Frozen):
     """A measure with its interval; value is null where it cannot be had."""
@@ -32,15 +34,20 @@ class Figure(Frozen):
 
     @property
     def words(self) -> str:
-        """The value with three decimals."""
-        return decimal_words(self.value)
+        """The value with three decimals, or five where all that would be shown is zeros."""
+        return decimal_words(self.value, self._decimals)
+
+    @property
+    def _decimals(self) -> int:
+        told = [abs(end) for end in (self.value, self.low, self.high) if end]
+        return 5 if told and min(told) < 0.0005 else 3
 
     @property
     def interval(self) -> str:
         """The 95% interval, empty where there is none."""
         if self.low is None or self.high is None:
             return ""
-        return f"{decimal_words(self.low)} to {decimal_words(self.high)}"
+        return f"{decimal_words(self.low, self._decimals)} to {decimal_words(self.high, self._decimals)}"
 
 
 class ModelRow(Frozen):
@@ -66,6 +73,14 @@ class Difference(Frozen):
         """Whether the interval leaves zero out."""
         low, high = self.figure.low, self.figure.high
         return low is not None and high is not None and (low > 0 or high < 0)
+
+    @property
+    def reads_as(self) -> str:
+        """Which model is better, or that the difference could be chance."""
+        if not self.shows_difference or self.figure.value is None:
+            return "could be chance"
+        is_first = (self.figure.value > 0) != (self.measure in LOWER_IS_BETTER)
+        return f"{self.model if is_first else self.other} better"
 
 
 class AlertRow(Frozen):
@@ -209,7 +224,7 @@ def _alert(model: str, point: Mapping[str, Any]) -> AlertRow:
         events="–"
         if n_events is None
         else f"{shown_count(point['n_events_alerted'])} of {shown_count(n_events)}",
-        lead_time="–" if not lead or lead.get("median") is None else f"{lead['median']:.0f} h",
+        lead_time="–" if hides or not lead or lead.get("median") is None else f"{lead['median']:.0f} h",
     )
 
 
@@ -264,9 +279,9 @@ def _warnings(task: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[str, 
     return tuple(dict.fromkeys([*common, *found]))
 
 
-def decimal_words(value: float | None) -> str:
-    """A figure with three decimals and a true minus sign."""
-    return "–" if value is None else f"{value:.3f}".replace("-", MINUS)
+def decimal_words(value: float | None, decimals: int = 3) -> str:
+    """A figure with some decimals and a true minus sign."""
+    return "–" if value is None else f"{value:.{decimals}f}".replace("-", MINUS)
 
 
 def share_words(value: float | None) -> str:

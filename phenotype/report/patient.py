@@ -209,8 +209,12 @@ def patient_page(case: PatientCase, context: TaskContext) -> PatientPage:
 
 def _place(facts: Mapping[str, Any]) -> str:
     """Unit and hospital, as far as they are known."""
-    named = [("unit", facts.get("unit_id")), ("", facts.get("hospital_id"))]
-    return ", ".join(f"{kind} {name}".strip() for kind, name in named if name)
+    unit, hospital = facts.get("unit_id"), facts.get("hospital_id")
+    is_named = " " in str(hospital)
+    return ", ".join(
+        [f"unit {unit}"] * bool(unit)
+        + [str(hospital) if is_named else f"hospital {hospital}"] * bool(hospital)
+    )
 
 
 def _shown(reasons: Reasons | None) -> tuple[tuple[Reason, ...], tuple[Reason, ...], tuple[Reason, ...]]:

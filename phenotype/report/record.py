@@ -37,10 +37,17 @@ class BandRecord(Frozen):
     n_subjects: int
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether so few had the outcome that neither share nor interval is shown."""
+        return is_small(round(self.observed * self.n_subjects))
+
+    @property
     def words(self) -> str:
         """How many had the outcome, with its interval; a count from 1 to 4 is not shown."""
-        if is_small(round(self.observed * self.n_subjects)):
+        if self.is_hidden:
             return f"fewer than {MIN_CELL} had the outcome"
+        if self.observed == 0:
+            return f"none had the outcome (95% interval up to {percent_words(self.high)})"
         interval = f"{percent_words(self.low)} to {percent_words(self.high)}"
         return f"{percent_words(self.observed)} had the outcome (95% interval {interval})"
 

@@ -15,7 +15,12 @@ from phenotype.task_parts import Frozen
 RECENT = dt.timedelta(days=7)
 N_BINS = 240
 MAX_SERIES = 9
+MAX_OF_DOMAIN = 5
 MIN_POINTS = 2
+MIN_COURSE = 4
+"""How often something must have been measured for its drawing to show a course."""
+WIDER = (dt.timedelta(days=30), dt.timedelta(days=365))
+"""The stretches that values are drawn over where the last days hold too few of them."""
 NOT_IN_LANES = frozenset({"Contacts", "Demographics", "Outcomes", "Scores"})
 CARE_LEVELS: Mapping[str, str] = {
     "icu": "intensive care",
@@ -68,6 +73,7 @@ class Series(Frozen):
         code: the code.
         label: its plain name.
         unit: of the values.
+        start: where the stretch begins that is drawn; it ends at the prediction.
         times: when measured, ascending.
         values: as recorded.
         low: lower end of the usual band, if known.
@@ -79,6 +85,7 @@ class Series(Frozen):
     code: str
     label: str
     unit: str
+    start: dt.datetime
     times: tuple[dt.datetime, ...]
     values: tuple[float, ...]
     low: float | None
@@ -93,14 +100,12 @@ class Trajectory(Frozen):
     Attributes:
         history: the whole history, or null where the recent days are all there is.
         recent: the last days.
-        series: values over the stretch from series_start to the prediction.
-        series_start: where the series begin.
+        series: values, by domain; the series of one domain share a stretch.
     """
 
     history: Timeline | None
     recent: Timeline
     series: tuple[Series, ...]
-    series_start: dt.datetime
 
 
 def trajectory_of(record: Record, contacts: pl.DataFrame, important: Sequence[str]) -> Trajectory:
@@ -123,15 +128,13 @@ def trajectory_of(record: Record, contacts: pl.DataFrame, important: Sequence[st
     if first < week:
         stirred = [*events.filter(pl.col("time") >= week)["time"].head(1), *_begun_or_open(begun, week)]
         recent_start = min([*stirred, end - dt.timedelta(days=1)])
-    series_start, series = recent_start, _series(events, recent_start, important)
-    if len(series) < MIN_POINTS and first < recent_start:
-        series_start, series = first, _series(events, first, important)
+    starts = [recent_start, *(max(first, end - span) for span in WIDER), first]
+    series = _series(events, sorted(set(starts), reverse=True), important)
     has_history = first < recent_start
     return Trajectory(
         history=_timeline(events, begun, first, end) if has_history else None,
         recent=_timeline(events, begun, recent_start, end),
         series=series,
-        series_start=series_start,
     )
 
 
@@ -196,17 +199,46 @@ def _mark(events: pl.DataFrame) -> Mark:
     return Mark(time=events["time"][0], n_events=events.height, words=", ".join(labels[:3]) + more)
 
 
-def _series(events: pl.DataFrame, start: dt.datetime, important: Sequence[str]) -> tuple[Series, ...]:
-    """The series worth drawing: the important ones first, then the most often measured."""
-    shown = events.filter((pl.col("time") >= start) & pl.col("numeric_value").is_finite())
-    counts = shown.group_by("code").agg(pl.len().alias("n"), pl.col("time").n_unique().alias("n_times"))
+def _series(
+    events: pl.DataFrame, starts: Sequence[dt.datetime], important: Sequence[str]
+) -> tuple[Series, ...]:
+    """The series worth drawing: the important ones first, then the most often measured; told by domain."""
+    shown = events.filter(pl.col("numeric_value").is_finite())
+    counts = shown.group_by("code").agg(
+        n=pl.len(), n_recent=(pl.col("time") >= starts[0]).sum(), n_times=pl.col("time").n_unique()
+    )
     rank = {code: place for place, code in enumerate(important)}
-    drawn = [
-        (rank.get(row["code"], len(rank)), -row["n"], row["code"])
+    ordered = sorted(
+        (row["n_recent"] == 0, rank.get(row["code"], len(rank)), -row["n_recent"], -row["n"], row["code"])
         for row in counts.to_dicts()
         if row["n_times"] >= MIN_POINTS and _is_measured(row["code"])
-    ]
-    return tuple(_one_series(shown, code) for _, _, code in sorted(drawn)[:MAX_SERIES])
+    )
+    drawn = _mixed([code for *_, code in ordered])
+    series: list[Series] = []
+    for domain in DOMAINS:
+        codes = [code for code in drawn if domain_of(code) == domain]
+        start = _telling_start(shown, codes, starts)
+        series += [_one_series(shown, code, start) for code in codes]
+    return tuple(series)
+
+
+def _mixed(codes: list[str]) -> list[str]:
+    """The first MAX_SERIES of the codes; no domain takes more than its share while others have any left."""
+    place = {
+        code: [domain_of(other) for other in codes[:n]].count(domain_of(code)) for n, code in enumerate(codes)
+    }
+    chosen = sorted(codes, key=lambda code: place[code] >= MAX_OF_DOMAIN)[:MAX_SERIES]
+    return [code for code in codes if code in chosen]
+
+
+def _telling_start(events: pl.DataFrame, codes: list[str], starts: Sequence[dt.datetime]) -> dt.datetime:
+    """The latest start from which half of the codes show a course, else the earliest one."""
+    times = events.filter(pl.col("code").is_in(codes)).select("code", "time").unique()
+    for start in starts:
+        counts = times.filter(pl.col("time") >= start).group_by("code").len()
+        if 2 * counts.filter(pl.col("len") >= MIN_COURSE).height >= len(codes):
+            return start
+    return starts[-1]
 
 
 def _is_measured(code: str) -> bool:
@@ -217,13 +249,19 @@ def _is_measured(code: str) -> bool:
     )
 
 
-def _one_series(events: pl.DataFrame, code: str) -> Series:
-    rows = events.filter(pl.col("code") == code)
+def _one_series(events: pl.DataFrame, code: str, start: dt.datetime) -> Series:
+    """One code's values since the start; its last ones where fewer than MIN_POINTS are so recent."""
+    known = events.filter(pl.col("code") == code)
+    rows = known.filter(pl.col("time") >= start)
+    if rows["time"].n_unique() < MIN_POINTS:
+        rows = known.tail(MIN_COURSE)
+        start = rows["time"][0]
     last, entry = rows.row(-1, named=True), entry_of(code)
     return Series(
         code=code,
         label=label_of(code),
         unit=unit_of(last),
+        start=start,
         times=tuple(rows["time"].to_list()),
         values=tuple(rows["numeric_value"].cast(pl.Float64).to_list()),
         low=entry.low if entry else None,

@@ -76,7 +76,11 @@ def draw_subgroups(subgroups: Sequence[Subgroup], kinds: Mapping[str, str]) -> M
     base = alt.Chart(alt.InlineData(values=rows))
     scale = alt.Scale(zero=False, nice=True)
     bars = base.mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("low:Q", title="AUROC", scale=scale), x2="high:Q", y=y, yOffset=offset, color=colour
+        x=alt.X("low:Q", title="AUROC", scale=scale, axis=alt.Axis(tickCount=8, format=".2f")),
+        x2="high:Q",
+        y=y,
+        yOffset=offset,
+        color=colour,
     )
     dots = base.mark_point(filled=True, size=42, opacity=1).encode(
         x=alt.X("auroc:Q", scale=scale), y=y, yOffset=offset, color=colour

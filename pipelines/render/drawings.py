@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from phenotype.explain.record import unit_words
 from phenotype.explain.sentences import band_words
 from phenotype.explain.wording import day_number, number_words, percent_words
 from phenotype.report.patient import UsualRange
@@ -109,7 +110,8 @@ def _axis(
         x = at(time)
         parts.append(line(x, 24, x, bottom, stroke="#e9edf0"))
         if x < RIGHT - 26 or time == timeline.end:
-            parts.append(label(x, bottom + 16, words, text_anchor="middle" if x > LEFT + 16 else "start"))
+            side = "start" if x <= LEFT + 16 else "end" if x > RIGHT - 26 else "middle"
+            parts.append(label(x, bottom + 16, words, text_anchor=side))
     return parts
 
 
@@ -146,10 +148,10 @@ def _hour_words(time: dt.datetime, anchor: dt.datetime | None) -> str:
     return f"day {day_number(time, anchor)}" if anchor else f"{time.day} {time:%b}"
 
 
-def draw_series(series: Series, start: dt.datetime, end: dt.datetime, anchor: dt.datetime | None) -> Markup:
+def draw_series(series: Series, end: dt.datetime, anchor: dt.datetime | None) -> Markup:
     """One code's values with the usual band behind them and the last value marked."""
     left, right, top, bottom = 4.0, SERIES_WIDTH - 66, 30.0, SERIES_HEIGHT - 14
-    at = _scale(start, end, left, right)
+    at = _scale(series.start, end, left, right)
     low, high = _extent(series)
 
     def height(value: float) -> float:
@@ -179,7 +181,7 @@ def draw_series(series: Series, start: dt.datetime, end: dt.datetime, anchor: dt
         label(right + 8, y + 4, number_words(series.values[-1]), fill=INK, font_size=13, font_weight=600),
         label(right + 8, y + 17, series.unit, font_size=9.5),
         line(right, top, right, bottom, stroke=FOR, stroke_width=1, stroke_dasharray="2 2"),
-        label(left, SERIES_HEIGHT - 2, _start_words(start, anchor), font_size=9.5, fill=MUTED),
+        label(left, SERIES_HEIGHT - 2, _start_words(series.start, anchor), font_size=9.5, fill=MUTED),
         class_="series",
     )
 
@@ -190,11 +192,10 @@ def _start_words(start: dt.datetime, anchor: dt.datetime | None) -> str:
 
 def series_words(series: Series) -> str:
     """What a series shows, in a sentence for those who cannot see it."""
-    smallest, largest = min(series.values), max(series.values)
-    words = (
-        f"{series.label}: {len(series.values)} values between {number_words(smallest)} and "
-        f"{number_words(largest)} {series.unit}".strip()
-    )
+    smallest, largest = number_words(min(series.values)), number_words(max(series.values))
+    unit = unit_words(series.unit)
+    span = f"all {largest}{unit}" if smallest == largest else f"between {smallest} and {largest}{unit}"
+    words = f"{series.label}: {len(series.values)} values, {span}"
     usual = ""
     if series.low is not None or series.high is not None:
         usual = f"; usual {band_words(series.low, series.high)}"

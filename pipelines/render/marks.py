@@ -69,7 +69,7 @@ def range_bar(risk: float, usual: UsualRange, band: BandRecord | None) -> Markup
         f"{percent_words(usual.p5)} and {percent_words(usual.p95)}"
     )
     observed = []
-    if band is not None:
+    if band is not None and not band.is_hidden:
         observed = [line(at(band.low), 17, at(band.high), 17, stroke=FOR, stroke_width=1.5)]
     return drawing(
         width,
@@ -137,6 +137,17 @@ def share_bar(share: float, words: str) -> Markup:
         element("rect", x=0, y=0, width=width, height=8, fill=BAND, rx=1),
         element("rect", x=0, y=0, width=max(width * share, 1), height=8, fill=ACCENT, rx=1),
         class_="share",
+    )
+
+
+def size_bar(size: float, largest: float, *, is_care: bool) -> Markup:
+    """A size as a bar from the left; hollow where it is something the hospital did."""
+    width = 220.0
+    reach = max((width - 2) * size / largest if largest > 0 else 0.0, 1.0)
+    colours = {"fill": PAPER, "stroke": ACCENT} if is_care else {"fill": ACCENT, "stroke": "none"}
+    words = f"{size:.2f} log odds"
+    return drawing(
+        width, 10, words, element("rect", x=0.5, y=1, width=reach, height=8, rx=1, **colours), class_="size"
     )
 
 

@@ -13,12 +13,14 @@ from markupsafe import Markup
 from ontology.labels import label_of
 from phenotype.explain.sentences import band_words, value_words
 from phenotype.explain.wording import (
+    about_100_words,
     count_words,
     instant_words,
     long_instant_words,
     number_words,
     of_100_words,
     percent_words,
+    short_id_words,
 )
 from phenotype.report.model import decimal_words
 
@@ -58,6 +60,8 @@ def _environment() -> Environment:
         "number": number_words,
         "decimal": decimal_words,
         "of_100": of_100_words,
+        "about_100": about_100_words,
+        "short_id": short_id_words,
         "label": label_of,
     }
     environment.globals |= {

@@ -34,10 +34,7 @@ def patient_html(page: PatientPage, text_file: str) -> str:
         range_bar=range_bar(page.risk, page.usual, page.band) if page.usual else None,
         history=draw_timeline(history, page.anchor, "Whole history") if history else None,
         recent=draw_timeline(trajectory.recent, page.anchor, "Last days"),
-        series=[
-            draw_series(series, trajectory.series_start, page.prediction_time, page.anchor)
-            for series in trajectory.series
-        ],
+        series=[draw_series(series, page.prediction_time, page.anchor) for series in trajectory.series],
         risks=draw_risks(page.risks, page.usual, page.anchor) if page.risks else None,
         bar=_bars(page),
         domain_bar=_domain_bars(page),

@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
 from experiments.config import ReasonsConfig
 from experiments.reasons import rows_to_explain
+from phenotype.report.apart import Seen, Stratum, censored_words, seen_of, strata_of
 from phenotype.report.cohort import Cohort, flow_of, groups_of
+from phenotype.report.importance import Importance, code_sizes
 from phenotype.report.model import Comparison, comparison_of, figure_of, total_words
 from phenotype.report.patient import ModelWords, PatientCase, PatientPage, TaskContext, patient_page
 from phenotype.report.suppression import is_small
@@ -22,9 +25,10 @@ from phenotype.report.words import TaskWords, model_title
 from phenotype.tasks import parse_task
 from phenotype.trajectory import Dataset
 from pipelines.render.charts import draw_curves, draw_subgroups, model_styles
-from pipelines.render.marks import share_bar, swatch
+from pipelines.render.marks import share_bar, size_bar, swatch
 from pipelines.render.pages import render_page
 from pipelines.render.patient_html import patient_html
+from pipelines.render.population import population_importance
 from pipelines.render.run_reader import KEYS, RunRecord
 from pipelines.render.text import patient_text
 
@@ -37,6 +41,14 @@ class PatientLink:
 
     file: str
     page: PatientPage
+
+
+@dataclass(frozen=True)
+class CardLink:
+    """A model's card, or the reporting table, beside the report."""
+
+    title: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,11 @@ class TaskSection:
     charts: Mapping[str, Any]
     patients: tuple[PatientLink, ...]
     n_not_found: int
+    seen: Seen | None
+    strata: tuple[Stratum, ...]
+    censored: str
+    importance: Importance | None
+    cards: tuple[CardLink, ...]
 
 
 def render_report(
@@ -92,6 +109,7 @@ def render_report(
         provenance=_provenance(run),
         today=_finished(run),
         share_bar=share_bar,
+        size_bar=size_bar,
     )
     (written / "index.html").write_text(index, "utf-8")
     place = run.folder / "report"
@@ -120,6 +138,11 @@ def _section(run: RunRecord, task: str, shown: ReasonsConfig, folder: Path) -> T
         charts=_charts(comparison),
         patients=links,
         n_not_found=n_not_found,
+        seen=seen_of(record),
+        strata=strata_of(record.get("strata", [])),
+        censored=censored_words(record.get("n_censored")),
+        importance=population_importance(run, task, lead, shown.subjects),
+        cards=_cards(run, task),
     )
 
 
@@ -137,7 +160,7 @@ def _context(run: RunRecord, task: str, model: str) -> TaskContext:
         predictions=run.held_out(task, model),
         usual={"": cohort.everybody, **cohort.units} if cohort else {},
         base_rate=None if is_small(n_positive) or not record["n_rows"] else n_positive / record["n_rows"],
-        importance=_importance(run.explained(task, model)),
+        importance=tuple(code_sizes(run.explained(task, model))["node"].to_list()),
         anchor=run.anchor,
     )
 
@@ -160,12 +183,15 @@ def _finished(run: RunRecord) -> str:
     return f"{written.day} {written:%B %Y}"
 
 
-def _importance(explanations: pl.DataFrame) -> tuple[str, ...]:
-    """Codes by their mean size of contribution over all explained predictions, largest first."""
-    domains = explanations.filter(pl.col("parent") == "")["node"].unique().to_list()
-    codes = explanations.filter(pl.col("parent").is_in(domains))
-    sizes = codes.group_by("node").agg(pl.col("phi").abs().sum().alias("size"))
-    return tuple(sizes.sort("size", "node", descending=[True, False])["node"].to_list())
+def _cards(run: RunRecord, task: str) -> tuple[CardLink, ...]:
+    """The cards that lie beside the report: one a model, then the reporting table."""
+    models = run.metrics["tasks"][task]["models"]
+    named = [(model_title(name, str(model["kind"])), name) for name, model in models.items()]
+    return tuple(
+        CardLink(title=title, file=f"../cards/{quote(task)}/{quote(name)}.md")
+        for title, name in [*named, ("TRIPOD+AI table", "TRIPOD-AI")]
+        if (run.folder / "cards" / task / f"{name}.md").is_file()
+    )
 
 
 def _patients(

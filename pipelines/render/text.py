@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from phenotype.explain.reasons import Reason
-from phenotype.explain.wording import long_instant_words, of_100_words, percent_words
+from phenotype.explain.wording import MINUS, about_100_words, long_instant_words, percent_words
 from phenotype.report.patient import PatientPage
 from pipelines.render.drawings import series_words
 
@@ -21,13 +21,11 @@ def patient_text(page: PatientPage) -> str:
         "For research, not a diagnosis.",
         "",
         plain(f"{page.task.title}. {page.task.question}"),
-        plain(f"{who}. Prediction made at {when}."),
+        plain(f"{who}. Prediction of {when}."),
         "",
         "## Risk",
         "",
-        plain(
-            f"About {of_100_words(page.risk)} of 100 patients with a record like this {page.task.they_do}."
-        ),
+        plain(f"{about_100_words(page.risk)} patients with a record like this {page.task.they_do}."),
         *_record(page),
         *[f"- {plain(title)}: {percent_words(risk)}" for title, risk in page.other_models],
         "",
@@ -61,7 +59,9 @@ def _record(page: PatientPage) -> list[str]:
 
 
 def _reasons(heading: str, reasons: Iterable[Reason]) -> list[str]:
-    return _listed(heading, [f"{reason.sentence} ({reason.phi:+.2f})" for reason in reasons])
+    return _listed(
+        heading, [f"{reason.sentence} ({f'{reason.phi:+.2f}'.replace('-', MINUS)})" for reason in reasons]
+    )
 
 
 def _listed(heading: str, lines: Iterable[str]) -> list[str]:

@@ -47,6 +47,11 @@ def lactate(hours_ago: float, value: float) -> dict[str, object]:
         ([lactate(30, 9.0), lactate(2, 1.2)], "Lactate 1.2 mmol/L at 12:30"),
         ([lactate(4, 1.2), lactate(2, 1.2)], "Lactate 1.2 mmol/L at 12:30, as 2 h before"),
         ([lactate(20, 0.5)], "Lactate 0.5 mmol/L at 18:30 on 11 March, below the usual 0.7 to 1.8"),
+        (
+            [lactate(24 * 20 + 5, 1.1), lactate(24 * 20, 4.2)],
+            "Lactate 4.2 mmol/L at 14:30 on 21 February, 20 days before the prediction, "
+            "above the usual 0.7 to 1.8",
+        ),
         ([], "Not on record: Lactate"),
     ],
 )
@@ -101,6 +106,16 @@ def test_times_without_a_calendar_are_counted_in_days() -> None:
     assert describe(LACTATE, record(lactate(0.5, 1.0), anchor=anchor)).endswith("at 14:00 on day 2")
 
 
+def test_the_sex_that_is_not_on_record_is_told_as_the_one_that_is() -> None:
+    assert describe("SEX//female", record({"code": "SEX//male"})) == "Male sex"
+    assert describe("SEX//female", record(lactate(1, 1.0))) == "Not on record: Female sex"
+
+
+def test_a_unit_of_one_is_not_written() -> None:
+    event = {"code": "NLK//NPU01685", "time": NOW, "numeric_value": 1.1, "unit": "1"}
+    assert describe("NLK//NPU01685", record(event)) == "P-INR 1.1 at 14:30"
+
+
 def test_whole_years_are_lived_years() -> None:
     born = {"code": "MEDS_BIRTH", "time": dt.datetime(1950, 3, 13)}
     assert describe("AGE", record(born)) == "Age 73 years"
@@ -109,7 +124,7 @@ def test_whole_years_are_lived_years() -> None:
 def test_repeated_diagnoses_are_counted() -> None:
     times = [dt.datetime(2019, 1, 1), dt.datetime(2020, 2, 3), dt.datetime(2022, 7, 9)]
     events = [{"code": "ICD10-XX//I50", "time": time} for time in times]
-    assert describe("ICD10-XX//I50", record(*events)) == "Diagnosis I50, 3 times, last on 9 July 2022"
+    assert describe("ICD10-XX//I50", record(*events)) == "Diagnosis I50, coded 3 times, last on 9 July 2022"
 
 
 @settings(max_examples=300, deadline=None)
