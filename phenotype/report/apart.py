@@ -13,12 +13,12 @@ from phenotype.task_parts import Frozen
 
 MEASURE = "auroc"
 STRATUM_WORDS: Mapping[str, str] = {
-    "hospital_onset": "The outcome began in hospital",
-    "present_on_admission": "The outcome was there at admission",
-    "onset_unknown": "A diagnosis code alone tells of the outcome, so nobody knows when it began",
-    "positive_at_start": "The outcome was there at the first prediction",
+    "hospital_onset": "the outcome began in hospital",
+    "present_on_admission": "the outcome began so soon after admission that it counts as brought along",
+    "onset_unknown": "only a diagnosis code tells of the outcome, so it is not known when it began",
+    "positive_at_start": "the outcome was there at the first prediction",
 }
-"""What each stratum of `phenotype.outcomes` is called; another is shown by its own name."""
+"""What each stratum of `phenotype.outcomes` says of a stay; another is shown by its own name."""
 
 
 class SeenRow(Frozen):

@@ -165,6 +165,7 @@ def draw_series(series: Series, end: dt.datetime, anchor: dt.datetime | None) ->
         thick = max(floor - ceiling, 1.0)
         band = [element("rect", x=left, y=ceiling, width=right - left, height=thick, fill=BAND)]
     x, y = points[-1]
+    beside = min(y, SERIES_HEIGHT - 20)
     return drawing(
         SERIES_WIDTH,
         SERIES_HEIGHT,
@@ -178,8 +179,10 @@ def draw_series(series: Series, end: dt.datetime, anchor: dt.datetime | None) ->
             for px, py in (points[:-1] if len(points) <= 60 else [])
         ),
         element("circle", cx=x, cy=y, r=3, fill=FOR),
-        label(right + 8, y + 4, number_words(series.values[-1]), fill=INK, font_size=13, font_weight=600),
-        label(right + 8, y + 17, series.unit, font_size=9.5),
+        label(
+            right + 8, beside + 4, number_words(series.values[-1]), fill=INK, font_size=13, font_weight=600
+        ),
+        label(right + 8, beside + 17, series.unit, font_size=9.5),
         line(right, top, right, bottom, stroke=FOR, stroke_width=1, stroke_dasharray="2 2"),
         label(left, SERIES_HEIGHT - 2, _start_words(series.start, anchor), font_size=9.5, fill=MUTED),
         class_="series",

@@ -53,7 +53,18 @@ def make_run(folder: Path) -> tuple[Path, Dataset]:
     for task in record["tasks"].values():
         task["lead_model"] = "lightgbm"
         task["models"]["lightgbm"]["subgroups"][0]["group"] = NASTY
+    first = record["tasks"]["icu_death_48h"]
+    first["n_censored"] = 12
+    first["strata"] = [
+        {"stratum": "hospital_onset", "n_rows": 31, "n_subjects": 21, "n_labelled": 31},
+        {"stratum": NASTY, "n_rows": 3, "n_subjects": 3, "n_labelled": 3},
+    ]
+    first["without_seen_patients"] = {"models": first["models"], "differences": [], "warnings": []}
     (run / "metrics.json").write_text(json.dumps(record))
+    cards = run / "cards" / "icu_death_48h"
+    cards.mkdir(parents=True)
+    for name in ("lightgbm", "TRIPOD-AI"):
+        (cards / f"{name}.md").write_text("# A card\n")
     config = {"name": "fixture", "title": "Two questions at a small hospital"}
     (run / "run.yaml").write_text(yaml.safe_dump(config))
     manifest = {

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from ontology.errors import InputError
+from phenotype.explain.wording import short_id_words
 from phenotype.trajectory import Dataset
 from pipelines.render.report import render_report
 
@@ -159,6 +160,36 @@ def test_nothing_later_than_the_prediction_stands_outside_the_fold_out(report: P
         clocks = re.findall(r"12 March 2024, (\d\d:\d\d)", before)
         assert clocks
         assert max(clocks) <= "08:20"
+
+
+def test_the_index_links_the_cards_that_there_are(report: Path) -> None:
+    links = {a["href"] for tag, a in outline(report / "index.html").attributes if tag == "a"}
+    assert {link for link in links if link and link.startswith("..")} == {
+        "../cards/icu_death_48h/lightgbm.md",
+        "../cards/icu_death_48h/TRIPOD-AI.md",
+    }
+
+
+def test_what_is_reported_apart_stands_in_the_index_of_the_task_that_has_it(report: Path) -> None:
+    said = " ".join("".join(outline(report / "index.html").text).split())
+    assert said.count("With and without patients seen in training") == 1
+    assert said.count("Reported apart") == 1
+    assert "the outcome began in hospital 31 21 31" in " ".join(
+        " ".join(outline(report / "index.html").text).split()
+    )
+    assert "12 predictions are left out as censored" in said
+
+
+def test_the_cohorts_reasons_name_their_model_and_the_size_of_the_sample(report: Path) -> None:
+    """40 held-out patients with one prediction each; the sample of 200 was to hold all of them."""
+    said = " ".join("".join(outline(report / "index.html").text).split())
+    assert said.count("What the model uses most") == 2
+    assert "a random sample of 40 held-out predictions of 40 patients" in said
+
+
+def test_a_long_pseudonym_is_short_in_the_heading_and_whole_below_it() -> None:
+    assert short_id_words(5511017514579083608) == "…3608"
+    assert short_id_words(1007) == "1007"
 
 
 def test_a_patient_asked_for_who_is_not_held_out_is_told_of(report: Path) -> None:
