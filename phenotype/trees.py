@@ -55,7 +55,7 @@ class LightGBMConfig(BaseModel):
     kind: Literal["lightgbm"] = "lightgbm"
     features: FeatureSpec | None = None
     n_seeds: int = Field(default=3, ge=1)
-    learning_rate: float = Field(default=0.03, gt=0)
+    learning_rate: float = Field(default=0.05, gt=0)
     n_leaves: int = Field(default=15, ge=2)
     min_leaf_rows: int = Field(default=30, ge=1)
     feature_share: float = Field(default=0.3, gt=0, le=1)
@@ -63,7 +63,7 @@ class LightGBMConfig(BaseModel):
     l2: float = Field(default=5.0, ge=0)
     random_splits: bool = True
     max_trees: int = Field(default=3000, ge=1)
-    patience: int = Field(default=150, ge=1)
+    patience: int = Field(default=100, ge=1)
     stop_on: Literal["log_loss", "auroc", "auprc"] = "log_loss"
     max_rows: int = Field(default=300_000, ge=1000)
 
