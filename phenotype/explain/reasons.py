@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import polars as pl
 
 from ontology.labels import domain_of, is_care, label_of
 from phenotype.explain.record import AGE_CODE, Evidence, Record, evidence_of
-from phenotype.explain.sentences import describe
+from phenotype.explain.sentences import SEX, describe
 from phenotype.task_parts import Frozen
 from phenotype.trajectory import BIRTH_CODE
 
 COMPLETENESS = 1e-3
 """Largest part of a prediction, in log odds, that may stay unexplained without the page saying so."""
+
+AGGREGATION_WORDS: Mapping[str, str] = {
+    "count": "how often",
+    "sum": "sum",
+    "mean": "mean",
+    "min": "lowest",
+    "max": "highest",
+    "first": "first value",
+    "last": "last value",
+    "sd": "spread",
+    "slope": "slope",
+    "change": "change",
+    "time_since": "time since the last one",
+    "full": "whole history",
+}
+"""What the parts of a feature's name (code · aggregation · window, `phenotype.features`) read as."""
 
 
 class Part(Frozen):
@@ -65,7 +81,12 @@ class Reason(Frozen):
     @property
     def sentence(self) -> str:
         """The whole sentence with its verdict."""
-        return f"{self.text}: speaks {self.direction}."
+        return f"{self.text}: {'speaks' if self.is_sure else 'may speak'} {self.direction}."
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the direction is known: an estimate's interval leaves zero out."""
+        return self.is_exact or self.low > 0 or self.high < 0
 
 
 class DomainSum(Frozen):
@@ -119,7 +140,7 @@ def reasons_of(explanation: pl.DataFrame, record: Record) -> Reasons:
     domains = children.get("", [])
     contributed = sum(_float(row["phi"]) for row in domains)
     total = base + contributed if root is None else _total(root, base, contributed)
-    codes = [
+    told = [
         _reason(row, children.get(str(row["node"]), []), record)
         for domain in domains
         for row in children.get(str(domain["node"]), [])
@@ -131,7 +152,7 @@ def reasons_of(explanation: pl.DataFrame, record: Record) -> Reasons:
         unexplained=total - base - contributed,
         is_exact=all(row["is_exact"] for row in rows),
         domains=tuple(sorted(sums, key=lambda part: (-abs(part.phi), part.domain))),
-        codes=tuple(sorted(codes, key=lambda reason: (-abs(reason.phi), reason.code))),
+        codes=tuple(sorted(_one_sex(told), key=lambda reason: (-abs(reason.phi), reason.code))),
     )
 
 
@@ -145,7 +166,7 @@ def _reason(row: dict[str, object], features: Sequence[dict[str, object]], recor
     code = _own_name(row)
     events = record.of_code(code)
     phi = _float(row["phi"])
-    parts = [Part(name=_own_name(feature), phi=_float(feature["phi"])) for feature in features]
+    parts = [Part(name=_feature_words(feature), phi=_float(feature["phi"])) for feature in features]
     return Reason(
         code=code,
         label=label_of(code),
@@ -163,11 +184,39 @@ def _reason(row: dict[str, object], features: Sequence[dict[str, object]], recor
     )
 
 
+def _one_sex(reasons: Sequence[Reason]) -> list[Reason]:
+    """The reasons, with what each sex's code contributed told as one: that of the sex on record."""
+    sexes = [reason for reason in reasons if reason.code.startswith(SEX)]
+    if len(sexes) < 2:
+        return list(reasons)
+    told = next((reason for reason in sexes if reason.is_known), sexes[0])
+    together = {
+        "phi": sum(reason.phi for reason in sexes),
+        "low": sum(reason.low for reason in sexes),
+        "high": sum(reason.high for reason in sexes),
+        "is_exact": all(reason.is_exact for reason in sexes),
+        "parts": tuple(part for reason in sexes for part in reason.parts),
+    }
+    return [*(reason for reason in reasons if reason not in sexes), told.model_copy(update=together)]
+
+
 def _own_name(row: dict[str, object]) -> str:
     """A node's name without the name of the node above it."""
     node, parent = str(row["node"]), str(row["parent"] or "")
     own = node.removeprefix(parent).strip("/ ") if parent else node
     return own.replace("//", ", ") if own and own != node else node
+
+
+def _feature_words(row: dict[str, object]) -> str:
+    """A feature's name in words, without its code: last value, last 24 hours."""
+    own = str(row["node"]).removeprefix(str(row["parent"] or ""))
+    words = [part.strip("/ ") for part in own.split("·")]
+    return ", ".join(AGGREGATION_WORDS.get(word) or _window_words(word) for word in words if word) or own
+
+
+def _window_words(window: str) -> str:
+    number, unit = window[:-1], {"h": "hours", "d": "days"}.get(window[-1:])
+    return f"last {number} {unit}" if unit and number.isdigit() else window
 
 
 def _float(value: object) -> float:

@@ -128,7 +128,7 @@ def trajectory_of(record: Record, contacts: pl.DataFrame, important: Sequence[st
     if first < week:
         stirred = [*events.filter(pl.col("time") >= week)["time"].head(1), *_begun_or_open(begun, week)]
         recent_start = min([*stirred, end - dt.timedelta(days=1)])
-    starts = [recent_start, *(max(first, end - span) for span in WIDER), first]
+    starts = [recent_start, *(max(first, end - span) for span in WIDER)]
     series = _series(events, sorted(set(starts), reverse=True), important)
     has_history = first < recent_start
     return Trajectory(
@@ -232,13 +232,18 @@ def _mixed(codes: list[str]) -> list[str]:
 
 
 def _telling_start(events: pl.DataFrame, codes: list[str], starts: Sequence[dt.datetime]) -> dt.datetime:
-    """The latest start from which half of the codes show a course, else the earliest one."""
+    """The latest start from which half of the codes show a course, else that from which most do."""
     times = events.filter(pl.col("code").is_in(codes)).select("code", "time").unique()
-    for start in starts:
-        counts = times.filter(pl.col("time") >= start).group_by("code").len()
-        if 2 * counts.filter(pl.col("len") >= MIN_COURSE).height >= len(codes):
-            return start
-    return starts[-1]
+    shown = [
+        times.filter(pl.col("time") >= start)
+        .group_by("code")
+        .len()
+        .filter(pl.col("len") >= MIN_COURSE)
+        .height
+        for start in starts
+    ]
+    enough = min((len(codes) + 1) // 2, max(shown))
+    return next(start for start, n_codes in zip(starts, shown, strict=True) if n_codes >= enough)
 
 
 def _is_measured(code: str) -> bool:

@@ -48,9 +48,8 @@ def lactate(hours_ago: float, value: float) -> dict[str, object]:
         ([lactate(4, 1.2), lactate(2, 1.2)], "Lactate 1.2 mmol/L at 12:30, as 2 h before"),
         ([lactate(20, 0.5)], "Lactate 0.5 mmol/L at 18:30 on 11 March, below the usual 0.7 to 1.8"),
         (
-            [lactate(24 * 20 + 5, 1.1), lactate(24 * 20, 4.2)],
-            "Lactate 4.2 mmol/L at 14:30 on 21 February, 20 days before the prediction, "
-            "above the usual 0.7 to 1.8",
+            [lactate(24 * 20 + 5, 4.2), lactate(24 * 20, 1.2)],
+            "Lactate 1.2 mmol/L at 14:30 on 21 February, 20 days before the prediction",
         ),
         ([], "Not on record: Lactate"),
     ],
@@ -181,8 +180,8 @@ EXPLAINED = [
     ("base", None, -2.0),
     ("Laboratory", "", 0.9),
     (LACTATE, "Laboratory", 0.9),
-    (f"{LACTATE}//last//6h", LACTATE, 0.7),
-    (f"{LACTATE}//count//24h", LACTATE, 0.2),
+    (f"{LACTATE} · last · 6h", LACTATE, 0.7),
+    (f"{LACTATE} · count · 365d", LACTATE, 0.2),
     ("Drugs", "", -0.4),
     ("ATC//J01CF05", "Drugs", -0.4),
 ]
@@ -194,9 +193,34 @@ def test_reasons_add_up_and_are_ordered_by_size() -> None:
     assert [reason.direction for reason in reasons.codes] == ["for", "against"]
     assert reasons.total == pytest.approx(-1.5)
     assert reasons.is_complete
-    assert [part.name for part in reasons.codes[0].parts] == ["last, 6h", "count, 24h"]
+    assert [part.name for part in reasons.codes[0].parts] == [
+        "last value, last 6 hours",
+        "how often, last 365 days",
+    ]
     assert reasons.codes[1].is_care
     assert reasons.codes[0].sentence.endswith(": speaks for.")
+
+
+def test_both_sexes_codes_are_one_reason() -> None:
+    """A model may use that a patient is not a woman and that he is a man: 0.1 and 0.2."""
+    nodes = [
+        ("", None, 0.3),
+        ("base", None, -2.0),
+        ("Demographics", "", 0.3),
+        ("SEX//female", "Demographics", 0.1),
+        ("SEX//male", "Demographics", 0.2),
+    ]
+    (reason,) = reasons_of(tree(nodes), record({"code": "SEX//male"})).codes
+    assert reason.sentence == "Male sex: speaks for."
+    assert reason.phi == pytest.approx(0.3)
+
+
+def test_an_estimate_whose_interval_holds_zero_only_may_speak() -> None:
+    sampled = tree(EXPLAINED).with_columns(
+        is_exact=pl.lit(value=False), low=pl.col("phi") - 0.5, high=pl.col("phi") + 0.5
+    )
+    codes = reasons_of(sampled, record(lactate(1, 4.2))).codes
+    assert [reason.sentence.rsplit(": ")[-1] for reason in codes] == ["speaks for.", "may speak against."]
 
 
 def test_a_root_that_holds_the_base_as_well_is_understood() -> None:

@@ -125,6 +125,27 @@ def test_an_answer_at_the_very_prediction_time_counts() -> None:
     assert {series.label: series.values for series in at_the_time.trajectory.series}["Lactate"] == (3.0, 5.0)
 
 
+def test_values_are_drawn_over_a_stretch_that_shows_a_course() -> None:
+    """Two lactates in the last day and three in the weeks before it: a month; heart rates: the last days."""
+    days = [-20, -14, -9]
+    lactates = [event("PHYSIONET2012//Lactate", 24.0 * day, 1.0) for day in days]
+    recent = [event("PHYSIONET2012//Lactate", hour, 3.0) for hour in (-8, -2)]
+    rates = [event(HR, -hour, 80 + hour) for hour in range(1, 7)]
+    series = {one.label: one for one in page([*lactates, *recent, *rates]).trajectory.series}
+    assert len(series["Lactate"].values) == 5
+    assert series["Lactate"].start <= NOW - dt.timedelta(days=20)
+    assert len(series["Heart rate"].values) == 6
+    assert series["Heart rate"].start >= NOW - dt.timedelta(days=7)
+
+
+def test_what_was_never_measured_often_is_drawn_with_what_there_is() -> None:
+    days = [-800, -700]
+    old = [event("PHYSIONET2012//Lactate", 24.0 * day, 1.0) for day in days]
+    (drawn,) = page([*old, event(HR, -2, 80)]).trajectory.series
+    assert drawn.values == (1.0, 1.0)
+    assert drawn.start == NOW - dt.timedelta(days=800)
+
+
 def test_a_contact_that_goes_on_is_open_and_its_end_unknown() -> None:
     band = page(PAST).trajectory.recent.bands[0]
     assert band.end is None
