@@ -28,7 +28,6 @@ class Course:
     Attributes:
         stays: the stays.
         severity: of chronic diseases at admission, (n_stays, len(DISEASES)).
-        reserve: physiological reserve at admission, with what earlier stays took.
         age: years at admission.
         response: how strongly fever, CRP and leukocytes answer an infection; low where blunted.
         force: how strong the signature of sepsis is in this stay.
@@ -37,7 +36,6 @@ class Course:
 
     stays: Stays
     severity: np.ndarray
-    reserve: np.ndarray
     age: np.ndarray
     response: np.ndarray
     force: np.ndarray
@@ -75,11 +73,6 @@ class Course:
         return np.asarray(np.where(died & (ended > first), ramp, 0.0))
 
 
-def infection_of(stays: Stays, is_infection: np.ndarray) -> np.ndarray:
-    """How much infection without sepsis shows: 1 in stays whose reason is an infection."""
-    return np.asarray(is_infection[stays.reason].astype(np.float64))
-
-
 def follow(stays: Stays, population: Population, body: Body, rng: np.random.Generator) -> Course:
     """The course of all stays."""
     n_stays = len(stays.person)
@@ -91,7 +84,6 @@ def follow(stays: Stays, population: Population, body: Body, rng: np.random.Gene
     return Course(
         stays=stays,
         severity=severity,
-        reserve=-stays.weakness,
         age=age,
         response=response,
         force=rng.gamma(6.0, 1.0 / 6.0, n_stays) + 0.25,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.simulate.analytes import ANALYTE_INDEX, ANALYTES, HBA1C_FROM_DAYS
+from pipelines.simulate.blood import BodyState
 from pipelines.simulate.clock import END_DAYS, on_minute
 from pipelines.simulate.coding import CHRONIC_CODES, WORSE_FROM, cancer_codes
 from pipelines.simulate.disease import DISEASES, MONTH_DAYS, Body
-from pipelines.simulate.laboratory import BodyState
 from pipelines.simulate.population import Population
 from pipelines.simulate.state import weakness_of
 from pipelines.simulate.stays import Stays
@@ -102,7 +102,7 @@ def visit_state(population: Population, body: Body, person: np.ndarray, days: np
         age=population.age(person, days),
         is_female=population.is_female[person],
         severity=body.severity(person, days),
-        reserve=-weakness_of(population, body, person, days),
+        weakness=weakness_of(population, body, person, days),
         neutropenia=body.neutropenia(person, days),
         setpoints=body.setpoints[person],
         ill=zero - 1.2,

@@ -88,7 +88,7 @@ def _intensive(course: Course, contacts: Contacts, rng: np.random.Generator) -> 
 def _others(course: Course, contacts: Contacts, rng: np.random.Generator) -> list[Part]:
     stays = course.stays
     bleeding = stays.reason == NAMES.index("gastrointestinal_bleeding")
-    anaemic = (course.reserve < -1.2) & ~stays.is_planned
+    anaemic = (stays.weakness > 1.2) & ~stays.is_planned
     transfused = rng.random(len(stays.person)) < 0.45 * bleeding + 0.08 * anaemic
     lungs = stays.reason == NAMES.index("copd_exacerbation")
     masked = lungs & (stays.level > 0) & (rng.random(len(stays.person)) < 0.4)

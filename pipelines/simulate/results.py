@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 
 from pipelines.simulate.analytes import ANALYTE_INDEX, ANALYTE_NAMES, ANALYTES, HBA1C_FROM_DAYS
+from pipelines.simulate.blood import measure
 from pipelines.simulate.clock import END_DAYS, to_instants
-from pipelines.simulate.laboratory import answer_days, draw_times, measure, order_analytes, stay_states
+from pipelines.simulate.laboratory import answer_days, draw_times, order_analytes, stay_states
 from pipelines.simulate.outpatient import order_at_control, visit_state
 from pipelines.simulate.reasons import NAMES
 from pipelines.simulate.scenario import Scenario, in_change, practice_at
