@@ -218,7 +218,7 @@ def _series(
     for domain in DOMAINS:
         codes = [code for code in drawn if domain_of(code) == domain]
         start = _telling_start(shown, codes, starts)
-        series += [_one_series(shown, code, start) for code in codes]
+        series += [_one_series(shown, code, start, starts[0]) for code in codes]
     return tuple(series)
 
 
@@ -254,13 +254,18 @@ def _is_measured(code: str) -> bool:
     )
 
 
-def _one_series(events: pl.DataFrame, code: str, start: dt.datetime) -> Series:
-    """One code's values since the start; its last ones where fewer than MIN_POINTS are so recent."""
+def _one_series(events: pl.DataFrame, code: str, start: dt.datetime, recent: dt.datetime) -> Series:
+    """One code's values since the start; its last ones where fewer than MIN_POINTS are so recent.
+
+    Where all values since the start are of the last days, the stretch is the last days too.
+    """
     known = events.filter(pl.col("code") == code)
     rows = known.filter(pl.col("time") >= start)
     if rows["time"].n_unique() < MIN_POINTS:
         rows = known.tail(MIN_COURSE)
         start = rows["time"][0]
+    elif rows["time"][0] >= recent:
+        start = recent
     last, entry = rows.row(-1, named=True), entry_of(code)
     return Series(
         code=code,
