@@ -73,7 +73,9 @@ def test_labels_and_predictions_pass_their_schemas(finished: Path, task: str) ->
 
 
 def test_every_model_has_predictions_for_the_same_held_out_rows(finished: Path) -> None:
-    frames = [pl.read_parquet(file) for file in (finished / "predictions" / TASKS[0]).glob("*/held_out.parquet")]
+    frames = [
+        pl.read_parquet(file) for file in (finished / "predictions" / TASKS[0]).glob("*/held_out.parquet")
+    ]
     keys = ["subject_id", "prediction_time", "boolean_value"]
     assert len(frames) == 4
     assert len({frame_digest(frame.select(keys)) for frame in frames}) == 1
@@ -128,7 +130,12 @@ def test_the_subjects_of_a_run_are_not_in_mlflow(finished: Path) -> None:
     held_out = pl.read_parquet(finished / "predictions" / TASKS[0] / "logistic" / "held_out.parquet")
     subjects = [str(subject).encode() for subject in held_out["subject_id"].unique().to_list()]
     stores = [*finished.parent.glob("mlflow*"), *finished.parent.glob("mlruns*")]
-    files = [file for store in stores for file in ([store] if store.is_file() else store.rglob("*")) if file.is_file()]
+    files = [
+        file
+        for store in stores
+        for file in ([store] if store.is_file() else store.rglob("*"))
+        if file.is_file()
+    ]
     assert files
     for file in files:
         content = file.read_bytes()
