@@ -140,7 +140,7 @@ def _find_labels(dataset: Dataset, task: Task, folder: RunFolder) -> None:
 
 
 def _all_rows(tasks: Sequence[Task], folder: RunFolder) -> pl.DataFrame:
-    """Every prediction row of every task that may get a label, once; boolean_value is what folds stratify by."""
+    """Every prediction row of every task that may get a label, once; folds stratify by boolean_value."""
     frames = []
     for task in tasks:
         outcomes = pl.read_parquet(folder.outcomes(task.name))

@@ -1,4 +1,4 @@
-"""The main job on a small simulated hospital: every file is there and passes the schema class that it promises."""
+"""The main job on a small simulated hospital: every file is there and passes its schema class."""
 
 from __future__ import annotations
 
