@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from experiments.config import load_run_config
@@ -30,8 +31,16 @@ def run_demo(out: Path, *, n_patients: int, seed: int, progress: Progress) -> Pa
             simulate(n_patients, seed, hospital)
     if not (dataset / "ingest.json").exists():
         with progress.step("ingesting the extract"):
-            ingest(load_mapping("simulated-hospital"), hospital / "extract", dataset)
+            key = _open_key(out / "dataset.key", seed)
+            ingest(load_mapping("simulated-hospital"), hospital / "extract", dataset, key_path=key)
     config = load_run_config("demo", [f"dataset={dataset}", f"seed={seed}"])
     report = run_experiment(config, out / "run", progress)
     progress.say(f"\nDone in {progress.elapsed_seconds:.0f} s. The report: {report.resolve()}")
     return report
+
+
+def _open_key(file: Path, seed: int) -> Path:
+    """A key that follows from the seed: simulated patients have no secret, and a demo can be made again."""
+    file.write_text(hashlib.sha256(f"simulated hospital {seed}".encode()).hexdigest() + "\n", "ascii")
+    file.chmod(0o600)
+    return file

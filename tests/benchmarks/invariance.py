@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from harness import arguments, finish, pesta
+from harness import arguments, finish, open_key, pesta
 
 from phenotype.bundle import load_bundle
 from phenotype.cases import ROWS, Cases
@@ -39,7 +39,16 @@ def main() -> None:
     hospital, dataset = out / "hospital", out / "dataset"
     if not (dataset / "ingest.json").exists():
         pesta("simulate", "--patients", "1500", "--seed", "9", "--out", hospital, "--quiet")
-        pesta("ingest", "simulated-hospital", hospital / "extract", "--out", dataset, "--quiet")
+        pesta(
+            "ingest",
+            "simulated-hospital",
+            hospital / "extract",
+            "--out",
+            dataset,
+            "--key",
+            open_key(dataset),
+            "--quiet",
+        )
     settings = [f"dataset={dataset}", f"tasks=[{TASK}]", "tracking.enabled=false"]
     pesta(
         "run",

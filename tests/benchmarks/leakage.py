@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import yaml
-from harness import arguments, finish, pesta
+from harness import arguments, finish, open_key, pesta
 
 from experiments.leakage import selected_cohort, with_leak
 from phenotype.tasks import load_task
@@ -27,7 +27,16 @@ def main() -> None:
     dataset = out / "dataset"
     if not (dataset / "ingest.json").exists():
         pesta("simulate", "--patients", "6000", "--seed", "11", "--out", out / "hospital", "--quiet")
-        pesta("ingest", "simulated-hospital", out / "hospital" / "extract", "--out", dataset, "--quiet")
+        pesta(
+            "ingest",
+            "simulated-hospital",
+            out / "hospital" / "extract",
+            "--out",
+            dataset,
+            "--key",
+            open_key(dataset),
+            "--quiet",
+        )
     for leak in ("whole_day", "discharge_codes_at_admission"):
         if not (out / leak).exists():
             with_leak(open_dataset(dataset), leak, out / leak)

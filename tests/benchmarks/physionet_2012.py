@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 
 import polars as pl
-from harness import arguments, finish, open_data, pesta
+from harness import arguments, finish, open_data, open_key, pesta
 from sklearn.model_selection import StratifiedKFold
 
-from pipelines.identity import read_key, subject_pseudonyms
+from pipelines.identity import Pseudonyms, load_or_make_key
 
 AUROC_BAR, AUPRC_BAR = 0.865, 0.540
 
@@ -24,7 +24,7 @@ def main() -> None:
     data = open_data("challenge-2012")
     dataset, folds = out / "dataset", out / "folds.parquet"
     if not (dataset / "ingest.json").exists():
-        pesta("ingest", "physionet-2012", data, "--out", dataset, "--quiet")
+        pesta("ingest", "physionet-2012", data, "--out", dataset, "--key", open_key(dataset), "--quiet")
     _folds(data, dataset).write_parquet(folds)
     run = out / "run"
     pesta(
@@ -57,7 +57,7 @@ def _folds(data: Path, dataset: Path) -> pl.DataFrame:
     """subject_id, split, fold of the published folds; tuning patients are drawn from training by the run."""
     outcomes = pl.read_parquet(data / "outcomes.parquet")
     ids = outcomes["RecordID"].cast(pl.String)
-    subjects = subject_pseudonyms(ids, read_key(dataset.with_name("dataset.key")), "physionet-2012")
+    subjects = Pseudonyms(load_or_make_key(open_key(dataset), dataset), "physionet-2012").of("subject", ids)
     died = outcomes["In-hospital_death"].to_numpy()
     parts = []
     splitter = StratifiedKFold(5, shuffle=True, random_state=0)

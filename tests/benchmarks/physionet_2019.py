@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from harness import arguments, finish, open_data, pesta
+from harness import arguments, finish, open_data, open_key, pesta
 
 AUROC_BAR, UTILITY_BAR = 0.80, 0.40
 
@@ -16,7 +16,8 @@ def main() -> None:
     out = arguments(__doc__ or "").out
     dataset, run = out / "dataset", out / "run"
     if not (dataset / "ingest.json").exists():
-        pesta("ingest", "physionet-2019", open_data("challenge-2019"), "--out", dataset, "--quiet")
+        data = open_data("challenge-2019")
+        pesta("ingest", "physionet-2019", data, "--out", dataset, "--key", open_key(dataset), "--quiet")
     pesta("run", "benchmark_physionet_2019", "--out", run, "--set", f"dataset={dataset}")
     models = json.loads((run / "metrics.json").read_text())["tasks"]["icu_sepsis_hourly"]["models"]
     mean = models["lightgbm"]["mean"]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import polars as pl
-from harness import arguments, finish, pesta
+from harness import arguments, finish, open_key, pesta
 
 from phenotype.trajectory import frame_digest
 
@@ -24,7 +24,16 @@ def main() -> None:
     hospital, dataset = out / "hospital", out / "dataset"
     if not dataset.exists():
         pesta("simulate", "--patients", "1000", "--seed", "7", "--out", hospital, "--quiet")
-        pesta("ingest", "simulated-hospital", hospital / "extract", "--out", dataset, "--quiet")
+        pesta(
+            "ingest",
+            "simulated-hospital",
+            hospital / "extract",
+            "--out",
+            dataset,
+            "--key",
+            open_key(dataset),
+            "--quiet",
+        )
     undisturbed = pesta("run", "demo", "--out", left_alone, "--set", f"dataset={dataset}", "--quiet")
     moments = random.Random(SEED)
     waits = [moments.uniform(0.05, 0.35) * undisturbed.wall_seconds for _ in range(N_KILLS)]
