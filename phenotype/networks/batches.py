@@ -14,13 +14,17 @@ from phenotype.sequences import Ints, Sequences
 PADDING, STATIC, OLDER, RECENT, READ_OUT = range(5)
 _MICROSECONDS_PER_HOUR = 3.6e9
 _AFTER_ALL = 1 << 30
+SUMMARY_HOURS = (24.0, 720.0)
+"""Look-behind windows that are summarised for the read-out beside the whole history."""
+N_SUMMARIES = 1 + 2 * (1 + len(SUMMARY_HOURS))
 
 
 class SequenceBatch(NamedTuple):
-    """What the network reads; B rows with T positions and S = B * (T + 3) sums of embeddings.
+    """What the network reads; B rows with T positions and S = B * (T + N_SUMMARIES) sums of embeddings.
 
-    Sums 0 to B * T - 1 are the positions. Then come, of each row's whole history, the mean of each code's
-    events (B sums), each code's latest events (B) and log(1 + how often) each code occurs (B).
+    Sums 0 to B * T - 1 are the positions. Then come summaries of each row, added up over codes, B sums each:
+    the code's latest events; and, of the whole history and of each window of SUMMARY_HOURS, the mean of the
+    code's events and log(1 + how often) it occurs.
 
     Attributes:
         code, value_bin: int64 tokens and bins that are summed, in the order of the sums.
@@ -113,7 +117,7 @@ def make_batch(
         event < sequences.older_start[rows][owner],
         event >= sequences.recent_start[rows][owner],
     )
-    return _assemble(sequences, _lay_out(sequences, rows, position, picked), picked, age)
+    return _assemble(sequences, rows, _lay_out(sequences, rows, position, picked), picked, age)
 
 
 def _lay_out(
@@ -155,11 +159,11 @@ def _lay_out(
 
 
 def _assemble(
-    sequences: Sequences, layout: _Layout, picked: _Picked, age: npt.NDArray[np.float32]
+    sequences: Sequences, rows: Ints, layout: _Layout, picked: _Picked, age: npt.NDArray[np.float32]
 ) -> SequenceBatch:
     n_rows, width = layout.kind.shape
-    sums = _sums(sequences, layout, picked)
-    n_sums = n_rows * (width + 3)
+    sums = _sums(sequences, rows, layout, picked)
+    n_sums = n_rows * (width + N_SUMMARIES)
     order = np.argsort(sums.place, kind="stable")
     place, token, weight, event = (part[order] for part in sums)
     bins = np.where(event >= 0, sequences.value_bin[event], 0) if len(event) else event
@@ -187,38 +191,51 @@ def _assemble(
     )
 
 
-def _sums(sequences: Sequences, layout: _Layout, picked: _Picked) -> _Sums:
-    """Positions, the log counts of what is older, and the three summaries of the whole history."""
+def _sums(sequences: Sequences, rows: Ints, layout: _Layout, picked: _Picked) -> _Sums:
+    """Positions, the log counts of what is older, and the summaries of the history."""
     n_rows, width = layout.kind.shape
     owner, event = picked.owner, picked.event
     token = sequences.token[event].astype(np.int64)
     n_tokens = int(token.max(initial=0)) + 1
-    keys, group, counts = np.unique(owner * n_tokens + token, return_inverse=True, return_counts=True)
+    is_older = ~picked.is_static & ~picked.is_recent
+    older_owner, older_token, older_counts = _count(owner[is_older], token[is_older], n_tokens)
+    older_column = (layout.kind[:, 0] == STATIC).astype(np.int64)
+    single = np.flatnonzero(~is_older)
+    place = (owner * width + layout.column)[single]
+    older_place = older_owner * width + older_column[older_owner]
+    parts = [
+        _Sums(place, token[single], np.ones(len(single)), event[single]),
+        _Sums(older_place, older_token, np.log1p(older_counts), np.full(len(older_counts), -1)),
+    ]
+    keys, group = np.unique(owner * n_tokens + token, return_inverse=True)
     latest = np.full(len(keys), np.iinfo(np.int64).min)
     np.maximum.at(latest, group, sequences.known[event])
-    is_last = sequences.known[event] == latest[group]
-    n_last = np.bincount(group[is_last], minlength=len(keys))
-    is_older = ~picked.is_static & ~picked.is_recent
-    older_keys, older_counts = np.unique((owner * n_tokens + token)[is_older], return_counts=True)
-    older_owner = older_keys // n_tokens
-    older_column = (layout.kind[:, 0] == STATIC).astype(np.int64)
-    beyond = n_rows * width
-    single, last = np.flatnonzero(~is_older), np.flatnonzero(is_last)
-    parts = [
-        _Sums((owner * width + layout.column)[single], token[single], np.ones(len(single)), event[single]),
-        _Sums(
-            older_owner * width + older_column[older_owner],
-            older_keys % n_tokens,
-            np.log1p(older_counts),
-            np.full(len(older_keys), -1),
-        ),
-        _Sums(beyond + owner, token, 1 / counts[group], event),
-        _Sums(beyond + n_rows + owner[last], token[last], 1 / n_last[group[last]], event[last]),
-        _Sums(
-            beyond + 2 * n_rows + keys // n_tokens, keys % n_tokens, np.log1p(counts), np.full(len(keys), -1)
-        ),
-    ]
+    begin = n_rows * width
+    last = np.flatnonzero(sequences.known[event] == latest[group])
+    parts.append(_mean(begin, owner, token, event, group, last))
+    prediction = sequences.prediction[rows][owner]
+    since = prediction - np.where(picked.is_static, prediction, sequences.known[event])
+    hours_ago = np.where(picked.is_static, np.inf, since / _MICROSECONDS_PER_HOUR)
+    for number, window in enumerate((np.inf, *SUMMARY_HOURS)):
+        within = np.flatnonzero(hours_ago <= window)
+        start = begin + (1 + 2 * number) * n_rows
+        parts.append(_mean(start, owner, token, event, group, within))
+        in_owner, in_token, counts = _count(owner[within], token[within], n_tokens)
+        nothing = np.full(len(counts), -1)
+        parts.append(_Sums(start + n_rows + in_owner, in_token, np.log1p(counts), nothing))
     return _Sums(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _mean(begin: int, owner: Ints, token: Ints, event: Ints, group: Ints, chosen: Ints) -> _Sums:  # noqa: PLR0917
+    """Of each row, the sum over codes of the mean of the chosen events; `group` numbers row and code."""
+    counts = np.bincount(group[chosen], minlength=1)
+    return _Sums(begin + owner[chosen], token[chosen], 1 / counts[group[chosen]], event[chosen])
+
+
+def _count(owner: Ints, token: Ints, n_tokens: int) -> tuple[Ints, Ints, Ints]:
+    """How often each token stands in each row: row, token, count."""
+    keys, counts = np.unique(owner * n_tokens + token, return_counts=True)
+    return keys // n_tokens, keys % n_tokens, counts
 
 
 def _steps(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from phenotype.cases import Cases
 from phenotype.link import sigmoid
-from phenotype.networks.batches import SequenceBatch, bucketed, make_batch
+from phenotype.networks.batches import N_SUMMARIES, SequenceBatch, bucketed, make_batch
 from phenotype.networks.config import TransformerConfig
 from phenotype.networks.layers import (
     N_AGE_FEATURES,
@@ -55,7 +55,7 @@ class CausalTransformer(nn.Module):
         self.sees_ties = config.position == "event"
         self.register_buffer("concept_ids", torch.from_numpy(concept_ids), persistent=False)
         self.events = EventEmbedding(config.width, int(concept_ids.max(initial=0)), len(concept_ids), n_bins)
-        self.summary = nn.Linear(3 * config.width, config.width)
+        self.summary = nn.Linear(N_SUMMARIES * config.width, config.width)
         self.kind = nn.Embedding(_N_KINDS, config.width)
         self.since = nn.Linear(N_TIME_FEATURES, config.width)
         self.age = nn.Linear(N_AGE_FEATURES, config.width)
@@ -76,7 +76,7 @@ class CausalTransformer(nn.Module):
         B, T = batch.kind.shape
         each = torch.arange(B, device=batch.kind.device)
         sums = self.events(batch, self.concept_ids)
-        summary = self.summary(sums[B * T :].view(3, B, -1).transpose(0, 1).flatten(1))
+        summary = self.summary(sums[B * T :].view(N_SUMMARIES, B, -1).transpose(0, 1).flatten(1))
         x = sums[: B * T].view(B, T, -1) + self.kind(batch.kind) + self.since(time_features(batch))
         x = x + self.age(age_features(batch.age))[:, None]
         x = x.index_put((each, batch.read_out), summary, accumulate=True)

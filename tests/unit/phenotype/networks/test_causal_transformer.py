@@ -121,7 +121,8 @@ def test_simultaneous_events_have_no_order(tmp_path: Path, position: Position) -
     sequences = model.sequences(cases)
     shuffled = _shuffle_ties(sequences)
     assert (shuffled.token != sequences.token).any()
-    np.testing.assert_allclose(model.logits(shuffled), model.logits(sequences), rtol=1e-6, atol=1e-6)
+    risks, again = (1 / (1 + np.exp(-model.logits(read))) for read in (sequences, shuffled))
+    np.testing.assert_allclose(again, risks, atol=1e-6, rtol=0)
 
 
 def _shuffle_ties(sequences: Sequences) -> Sequences:
@@ -253,7 +254,7 @@ def test_it_learns_64_patients_by_heart(tmp_path: Path) -> None:
     batch = make_batch(model.sequences(cases), np.arange(64), "time_point")
     optimizer = torch.optim.AdamW(model.network.parameters(), lr=1e-2)
     loss = torch.tensor(1.0)
-    for _ in range(60):
+    for _ in range(200):
         loss = torch.nn.functional.binary_cross_entropy_with_logits(model.network(batch), labels)
         optimizer.zero_grad()
         loss.backward()
