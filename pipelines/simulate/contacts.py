@@ -10,10 +10,9 @@ from pipelines.simulate.clock import on_minute
 from pipelines.simulate.course import Course
 from pipelines.simulate.outpatient import Visits
 from pipelines.simulate.reasons import REASONS
+from pipelines.simulate.transfers import draw_transfers
 
 INTENSIVE_UNIT = "INT"
-INTENSIVE_SHARE, TRANSFER_SHARE, LONGEST_GAP_HOURS = 0.55, 0.14, 4.0
-"""Transfers happen within hours, always inside the eight hours that join contacts to one stay."""
 
 
 @dataclass(frozen=True)
@@ -87,35 +86,19 @@ def _departments(
     course: Course, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Split stays at transfers: row of the stay, start, end, unit, number in the stay, number of parts."""
-    stays = course.stays
-    n_stays, length = len(stays.person), stays.ended - stays.admitted
-    septic_hard = np.isfinite(stays.onset) & (course.force > 1.3)
-    severe = (stays.acuity >= 4) | septic_hard
-    intensive = severe & (length > 2.0) & (rng.random(n_stays) < INTENSIVE_SHARE)
-    moved = ~intensive & (length > 1.5) & (rng.random(n_stays) < TRANSFER_SHARE)
-    n_parts = np.where(intensive, 3, np.where(moved, 2, 1))
-    late = np.isfinite(stays.onset) & (stays.onset > stays.admitted + 1.0)
-    to_intensive = np.where(
-        late, np.clip(stays.onset - stays.admitted + 0.1, 1.05, None), 0.12 + 0.3 * rng.random(n_stays)
-    )
-    first_cut = np.where(
-        intensive, np.minimum(to_intensive, length - 0.7), length * rng.uniform(0.3, 0.7, n_stays)
-    )
-    second_cut = first_cut + (length - first_cut) * rng.uniform(0.25, 0.6, n_stays)
-    stay = np.repeat(np.arange(n_stays), n_parts)
+    stays, transfers = course.stays, draw_transfers(course, rng)
+    n_parts, length = transfers.n_parts, stays.ended - stays.admitted
+    stay = np.repeat(np.arange(len(length)), n_parts)
     number = np.arange(len(stay)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
-    gap = np.minimum(rng.exponential(0.4, len(stay)), LONGEST_GAP_HOURS) / 24.0
-    begin = np.choose(number, [np.zeros(len(stay)), first_cut[stay], second_cut[stay]])
-    finish = np.choose(number, [first_cut[stay], second_cut[stay], length[stay]])
-    finish = np.where(number == n_parts[stay] - 1, length[stay], finish)
-    begin = np.where(number > 0, np.minimum(begin + gap, finish - 0.02), begin)
+    ends = np.column_stack([transfers.cuts, length])
+    finish = np.where(number == n_parts[stay] - 1, length[stay], ends[stay, number])
+    before = np.maximum(number - 1, 0)
+    begin = np.minimum(ends[stay, before] + transfers.gaps[stay, before], finish - 0.02)
+    begin = np.where(number == 0, 0.0, begin)
     home = np.array([reason.unit for reason in REASONS])[stays.reason[stay]]
-    other = np.where(home == "MED", "KIR", "MED")
-    unit = np.where(
-        intensive[stay] & (number == 1), INTENSIVE_UNIT, np.where(moved[stay] & (number == 1), other, home)
-    )
-    start = on_minute(stays.admitted[stay] + begin)
-    return stay, start, on_minute(stays.admitted[stay] + finish), unit, number, n_parts[stay]
+    elsewhere = np.where(transfers.is_intensive[stay], INTENSIVE_UNIT, np.where(home == "MED", "KIR", "MED"))
+    start, end = on_minute(stays.admitted[stay] + begin), on_minute(stays.admitted[stay] + finish)
+    return stay, start, end, np.where(number == 1, elsewhere, home), number, n_parts[stay]
 
 
 def _referrals(person: np.ndarray, start: np.ndarray, stay: np.ndarray, level: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Before 24 hours the course depends on nothing but the cell of the stay (reason, acuity, trend), the state at
 admission and early sepsis, all of which the true risks at 24 hours are conditioned on. What announces later
-sepsis or death shows after 24 hours only. That is what makes these risks the best that any model can do.
+sepsis or death shows after 24 hours only, in values as in what is done (transfers, procedures, drugs,
+cultures). That is what makes these risks the best that any model can do.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ _CUMULATIVE = np.cumsum([_BY_REASON.get(name, _GENERAL) for name in NAMES], axis
 TAKEN_IN_SEPSIS, TAKEN_IN_INFECTION, TAKEN_OTHERWISE = 0.86, 0.48, 0.05
 GROWTH_IN_SEPSIS = 0.45
 CONTAMINATED_SHARE = 0.025
+TWO_SETS_SHARE, SETS_APART_DAYS = 0.8, 0.005
 EXTRA_PER_DAY = 0.020
 NO_GROWTH_AFTER_DAYS = 5.0
 """A culture is called negative after five days; growth is answered when it shows, mostly within two."""
@@ -98,17 +99,15 @@ def take_cultures(
     onset_time = np.where(early_onset, door_time, since_onset + rng.uniform(-0.02, 0.20, n_stays))
     first_day = np.where(stays.onset > stays.admitted + 1.0, 1.01, 0.01)
     onset_time = np.maximum(onset_time, first_day)
-    extra_time = rng.uniform(0.3, 1.0, n_stays) * length
+    extra_time = 1.02 + rng.random(n_stays) * (length - 1.02)
     extra = _chance(np.clip(EXTRA_PER_DAY * length, 0.001, 0.5), factor, rng) & (length > 1.5)
-    occasions = [
-        (at_onset, onset_time),
-        (at_door & ~(at_onset & early_onset), door_time),
-        (extra, extra_time),
-    ]
-    rows = np.concatenate([np.flatnonzero(mask & (after < length)) for mask, after in occasions])
-    after = np.concatenate([after[mask & (after < length)] for mask, after in occasions])
-    two_sets = rng.random(len(rows)) < 0.8
-    rows, after = np.concatenate([rows, rows[two_sets]]), np.concatenate([after, after[two_sets] + 0.005])
+    two_sets = rng.random((3, n_stays)) < TWO_SETS_SHARE
+    masks = np.stack([at_onset, at_door & ~(at_onset & early_onset), extra])
+    times = np.stack([onset_time, door_time, extra_time])
+    masks &= times < length
+    twice = masks & two_sets
+    rows = np.concatenate([np.nonzero(masks)[1], np.nonzero(twice)[1]])
+    after = np.concatenate([times[masks], times[twice] + SETS_APART_DAYS])
     return _incubate(course, rows, after, organism=organism, blood_grows=blood_grows, rng=rng)
 
 

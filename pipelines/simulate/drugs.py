@@ -9,6 +9,7 @@ import numpy as np
 from pipelines.simulate.clock import END_DAYS, on_minute
 from pipelines.simulate.course import Course
 from pipelines.simulate.disease import DISEASES
+from pipelines.simulate.outcomes import SHORT
 from pipelines.simulate.reasons import IS_INFECTION, NAMES
 
 
@@ -164,6 +165,8 @@ def _for_the_rest(course: Course, rng: np.random.Generator) -> list[Part]:
             rng.random(n_stays) < 0.85
         )
         parts.append(_course_of(course, uses, start, drug, 0.01))
-    parts.append(_course_of(course, (length > 1.2) & (rng.random(n_stays) < 0.55), start, DALTEPARIN, 4.0))
+    parts.append(
+        _course_of(course, (stays.stay_class != SHORT) & (rng.random(n_stays) < 0.55), start, DALTEPARIN, 4.0)
+    )
     parts.append(_course_of(course, rng.random(n_stays) < 0.6, start, PARACETAMOL, 3.0))
     return parts

@@ -1,4 +1,7 @@
-"""Procedures: operations that belong to the reason of a stay, chemotherapy, treatment of the very ill."""
+"""Procedures: operations that belong to the reason of a stay, chemotherapy, treatment of the very ill.
+
+When they are done in the first 24 hours does not depend on how long the stay will be.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +33,8 @@ class Procedures:
 
 def do_procedures(course: Course, contacts: Contacts, rng: np.random.Generator) -> Procedures:
     """All procedures, ordered by contact, time and code."""
-    parts = [
-        *_operations(course, contacts, rng),
-        *_intensive(course, contacts, rng),
-        *_others(course, contacts, rng),
-    ]
+    parts = [*_operations(course, contacts, rng), *_others(course, contacts, rng)]
+    parts += _intensive(course, contacts, rng)
     visits = np.flatnonzero((contacts.visit >= 0) & (contacts.level == 2))
     parts.append((visits, contacts.start[visits] + 0.04, np.full(len(visits), CHEMOTHERAPY)))
     contact, day, code = (np.concatenate([part[index] for part in parts]) for index in range(3))
@@ -53,9 +53,9 @@ def _operations(course: Course, contacts: Contacts, rng: np.random.Generator) ->
     stays, parts = course.stays, []
     length = stays.ended - stays.admitted
     wait = np.where(
-        stays.is_planned, rng.uniform(0.05, 0.25, len(length)), rng.uniform(0.3, 1.1, len(length))
+        stays.is_planned, rng.uniform(0.05, 0.25, len(length)), rng.uniform(0.3, 1.0, len(length))
     )
-    wait = np.minimum(wait, 0.6 * length)
+    wait = np.where(length < 1.0, 0.6 * length * wait, wait)
     done, uniform = rng.random(len(length)) < OPERATED_SHARE, rng.random(len(length))
     for index, reason in enumerate(REASONS):
         if reason.procedures:
@@ -95,6 +95,7 @@ def _others(course: Course, contacts: Contacts, rng: np.random.Generator) -> lis
     parts = []
     for mask, code in ((transfused, TRANSFUSION), (masked, MASK_VENTILATION)):
         rows = np.flatnonzero(mask)
-        after = np.minimum(rng.uniform(0.05, 0.9, len(rows)), 0.8 * (stays.ended - stays.admitted)[rows])
+        after, length = rng.uniform(0.05, 0.9, len(rows)), (stays.ended - stays.admitted)[rows]
+        after = np.where(length < 1.0, 0.8 * length * after, after)
         parts.append(_in_stay(contacts, rows, stays.admitted[rows] + after, np.full(len(rows), code)))
     return parts

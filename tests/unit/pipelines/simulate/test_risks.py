@@ -9,16 +9,24 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipelines.simulate.contacts import report_contacts
 from pipelines.simulate.course import Course, follow
+from pipelines.simulate.cultures import take_cultures
 from pipelines.simulate.disease import draw_body
+from pipelines.simulate.drugs import give_drugs
 from pipelines.simulate.joint import Joint
 from pipelines.simulate.lives import live
 from pipelines.simulate.outcomes import EARLY, LATE, Timing, draw_outcomes
+from pipelines.simulate.outpatient import Visits
 from pipelines.simulate.population import Population, draw_population
+from pipelines.simulate.procedures import ACUTE_DIALYSIS, CENTRAL_LINE, VENTILATOR, do_procedures
 from pipelines.simulate.scenario import load_scenario
 from pipelines.simulate.stays import Stays
 
 TASKS = ("stay_death_30d_24h", "stay_death_30d_admission", "stay_sepsis_24h", "stay_sepsis_admission")
+
+INTENSIVE_TREATMENT = (ACUTE_DIALYSIS, CENTRAL_LINE, VENTILATOR)
+"""Drawn for each contact with intensive care, so the same contact gets another draw when there are others."""
 
 
 def random_joint(seed: int, n_rows: int) -> Joint:
@@ -165,6 +173,49 @@ def test_nothing_announces_the_outcome_before_24_hours(many: tuple[Stays, Course
     # and after it, both do
     assert (course.signature(late, stays.onset[late] + 0.25) > 0.2).all()
     assert (course.illness(dying, stays.ended[dying]) > without.illness(dying, stays.ended[dying])).all()
+
+
+def first_day(
+    stays: Stays, row: np.ndarray, day: np.ndarray, what: np.ndarray
+) -> list[tuple[int, float, str]]:
+    """What was done in the first 24 hours of stays."""
+    early = day < stays.admitted[row] + 1.0
+    return sorted(zip(row[early].tolist(), day[early].tolist(), what[early].tolist(), strict=True))
+
+
+def test_nothing_that_is_done_before_24_hours_tells_what_comes_later(
+    many: tuple[Stays, Course, Population],
+) -> None:
+    stays, course, _ = many
+    goes_on = (stays.stay_class != 1) & (stays.ended > stays.admitted + 1.0)
+    longer = replace(
+        stays,
+        ended=np.where(goes_on, stays.ended + 3.0, stays.ended),
+        onset=np.where(stays.stay_class == LATE, np.nan, stays.onset),
+        died_here=stays.died_here & ~goes_on,
+    )
+    ones, none = np.ones(len(stays.person)), np.zeros(0, dtype=int)
+    visits = Visits(none, ones[:0], ones[:0], none > 0, none.astype(str), none.astype(str), none > 0)
+    organism = np.zeros(len(ones), dtype=int)
+    done: list[list[list[tuple[int, float, str]]]] = []
+    for variant in (course, replace(course, stays=longer)):
+        contacts = report_contacts(variant, visits, np.random.default_rng(1))
+        doses = give_drugs(variant, ones, np.random.default_rng(2))
+        cultures = take_cultures(variant, organism, ones, np.random.default_rng(3))
+        procedures = do_procedures(variant, contacts, np.random.default_rng(4))
+        operations = ~np.isin(procedures.code, INTENSIVE_TREATMENT)
+        place = contacts.stay[procedures.contact[operations]]
+        done.append(
+            [
+                first_day(stays, contacts.stay, contacts.start, contacts.unit),
+                first_day(stays, doses.stay, doses.day, doses.atc),
+                first_day(stays, cultures.stay, cultures.collected, cultures.stay.astype(str)),
+                first_day(stays, place, procedures.day[operations], procedures.code[operations]),
+            ]
+        )
+    for usual, other in zip(*done, strict=True):
+        assert len(usual) > 300
+        assert usual == other
 
 
 def test_late_sepsis_starts_after_30_hours_and_before_the_end_of_the_stay(
