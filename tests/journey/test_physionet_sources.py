@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -68,6 +69,42 @@ def test_2012_raw_files_and_parquet_rows_of_the_same_patients_are_identical(tmp_
     one, _ = build("physionet-2012", raw, tmp_path / "one", 3)
     other, _ = build("physionet-2012", converted, tmp_path / "other", 1)
     assert_identical(one, other)
+
+
+PSV_HEADER = (
+    "HR|O2Sat|Temp|SBP|MAP|DBP|Resp|EtCO2|BaseExcess|HCO3|FiO2|pH|PaCO2|SaO2|AST|BUN|Alkalinephos|Calcium|"
+    "Chloride|Creatinine|Bilirubin_direct|Glucose|Lactate|Magnesium|Phosphate|Potassium|Bilirubin_total|"
+    "TroponinI|Hct|Hgb|PTT|WBC|Fibrinogen|Platelets|Age|Gender|Unit1|Unit2|HospAdmTime|ICULOS|SepsisLabel"
+)
+
+
+def test_2019_nothing_known_at_an_hour_tells_whether_it_is_the_last(tmp_path: Path) -> None:
+    """Two patients with the same first three hours, one of whom has two hours more: alike until then."""
+    raw = tmp_path / "raw" / "training" / "training_setA"
+    raw.mkdir(parents=True)
+    absent = "|".join(["NaN"] * 33)
+    rows = [f"{80 + hour}|{absent}|61|1|1|0|-7.5|{hour}|{int(hour > 1)}" for hour in range(1, 6)]
+    for patient, n_hours in (("p000001", 3), ("p000002", 5)):
+        (raw / f"{patient}.psv").write_text("\n".join([PSV_HEADER, *rows[:n_hours], ""]))
+    dataset, account = build("physionet-2019", tmp_path / "raw", tmp_path / "out", 1)
+    assert account.n_read == 8
+    short, long = dataset.contacts().sort("end_time")["subject_id"].to_list()
+    known = pl.coalesce("known_time", "time")
+    third_hour = datetime(2019, 1, 1, 3)
+    seen = {
+        subject: dataset.events()
+        .filter(pl.col("subject_id") == subject, known.is_null() | (known <= third_hour))
+        .drop("subject_id", "contact_id", "lineage_id")
+        .collect()
+        .sort(pl.all())
+        for subject in (short, long)
+    }
+    assert "CONTACT//icu" in seen[short]["code"].to_list()
+    assert seen[short].equals(seen[long])
+    ends = dataset.events().filter(pl.col("code") == "CONTACT_END//icu").collect().sort("time")
+    assert [(end - start).total_seconds() for start, end in ends.select("time", "known_time").rows()] == [
+        3600.0
+    ] * 2
 
 
 @pytest.mark.slow
