@@ -143,6 +143,24 @@ def test_mimic_iv_hospital_and_intensive_care(tmp_path: Path) -> None:
         (eleven, "MIMIC4//LAB//50800", None, "ART.", None, at("2180-01-02 11:20")),
         (eleven, "MIMIC4//LAB//50813", pytest.approx(4.1), None, "mmol/L", at("2180-01-02 11:20")),
         (at("2180-01-02 13:00"), "MIMIC4//CHART//220045", 97.0, None, "bpm", at("2180-01-02 13:30")),
+        # Answers without a time are never known with the sample: 2 hours for a result, 120 for a culture.
+        (
+            at("2180-01-02 15:00"),
+            "MIMIC4//LAB//50813",
+            pytest.approx(3.1),
+            None,
+            "mmol/L",
+            at("2180-01-02 17:00"),
+        ),
+        (at("2180-01-03 08:00"), "BLOOD_CULTURE//collected", None, None, None, None),
+        (
+            at("2180-01-03 08:00"),
+            "BLOOD_CULTURE//growth",
+            None,
+            "ESCHERICHIA COLI",
+            None,
+            at("2180-01-08 08:00"),
+        ),
         (discharge, "ICD10CM//A41.9", None, None, None, None),
         (discharge, "ICD9CM//428.0", None, None, None, None),
     ]
