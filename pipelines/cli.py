@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -194,6 +195,8 @@ def report(
 
 def main() -> None:
     """Run the command line; problems go to standard error with the exit status of their kind."""
+    # OpenMP workers that spin while they wait cost several times the work on a machine that others use too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     is_verbose = "--verbose" in sys.argv
     try:
         app(standalone_mode=True)
