@@ -23,6 +23,8 @@ from pipelines.sources.fields import (
     Zone,
 )
 
+Header = Literal["as_written", "lower"]
+
 
 def _as_names(given: object) -> object:
     """One name, a list of names, or {name here: name there}."""
@@ -233,6 +235,7 @@ class Table(Strict):
         file_columns: a regular expression over a file's path under the input, whose named groups become
             columns that the file itself lacks: one file a patient with the id in its name.
         column_names: the columns of files without a header.
+        header: lower where the names of a file's columns are taken in lower case, however they are written.
         delimiter: taken from the ending where it is not given (csv and txt: comma, tsv: tab, psv: bar).
         encoding: utf-8 where it is not given; latin-1, cp1252...
         null_values: texts that mean "not known" in every column; an empty cell always does.
@@ -253,6 +256,7 @@ class Table(Strict):
     optional: bool = False
     file_columns: Pattern | None = None
     column_names: tuple[str, ...] | None = None
+    header: Header = "as_written"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: Encoding = "utf-8"
     null_values: tuple[Scalar, ...] = ()
@@ -286,6 +290,7 @@ class Mapping(Strict):
         id_space: which sources share patient ids; the name where it is not given.
         time_zone: the zone of every time column that names none.
         nominal_anchor: the instant that stands for "admission" where a source has only relative times.
+        header: of every table that does not say it itself.
         max_reject_share: the run stops above this share of rejected rows.
         subjects: the table that lists the subjects, where there is one.
         observe: where subjects without a window get one from: contacts (else events), events, or nowhere.
@@ -301,10 +306,25 @@ class Mapping(Strict):
     id_space: str | None = None
     time_zone: Zone | None = None
     nominal_anchor: datetime | None = None
+    header: Header = "as_written"
     max_reject_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     subjects: SubjectList | None = None
     observe: Literal["contacts", "events", "none"] = "contacts"
     tables: Annotated[dict[str, Table], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_header_of_tables(cls, given: object) -> object:
+        if not isinstance(given, dict) or given.get("header") != "lower":
+            return given
+        tables = given.get("tables")
+        if not isinstance(tables, dict):
+            return given
+        told = {
+            name: {"header": "lower", **table} if isinstance(table, dict) else table
+            for name, table in tables.items()
+        }
+        return {**given, "tables": told}
 
 
 def load_mapping(name_or_path: str | Path) -> Mapping:

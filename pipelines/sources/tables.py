@@ -91,18 +91,34 @@ def describe_file(
         )
         return source, [wanted]
     try:
-        columns = _columns(table, source)
+        written = _columns(table, source)
     except _READ_ERRORS:
         return source, [diagnose(table, source) or Problem("the file cannot be read", place)]
-    if columns is None:
+    if written is None:
         return source, [
             Problem("the file is empty: it has not even a header", place, "0 bytes", next_step=_RESTORE)
         ]
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
-    problems = (
-        [Problem("a column name stands twice in the header", place, ", ".join(repeated))] if repeated else []
-    )
+    columns = tuple(_column_name(table, name) for name in written)
+    problems = _repeated_columns(written, columns, place)
     return SourceFile(path, relative, place, columns, named), problems
+
+
+def _column_name(table: Table, written: str) -> str:
+    """What the mapping calls a column of a file."""
+    return written.lower() if table.header == "lower" and not table.column_names else written
+
+
+def _repeated_columns(written: Sequence[str], columns: Sequence[str], place: str) -> list[Problem]:
+    repeated = [name for name, column in zip(written, columns, strict=True) if columns.count(column) > 1]
+    if not repeated:
+        return []
+    if len(set(repeated)) == len(repeated):
+        advice = (
+            "rename one of them in the file, or leave out `header: lower` and write them as the file does"
+        )
+        what = "columns that are the same in lower case"
+        return [Problem(what, place, ", ".join(repeated), next_step=advice)]
+    return [Problem("a column name stands twice in the header", place, ", ".join(sorted(set(repeated))))]
 
 
 _RESTORE = "fetch the file again from where it came"
@@ -191,9 +207,11 @@ def _read_group(table: Table, group: list[SourceFile], first: int, work: Path) -
 def _scan_parquet(table: Table, path: Path) -> pl.LazyFrame:
     """The columns with their types, the texts that mean "not known" null as they are in text files."""
     markers = ["", *table.null_values]
-    texts = [name for name, dtype in pl.read_parquet_schema(path).items() if dtype == pl.String]
+    schema = pl.read_parquet_schema(path)
+    texts = [name for name, dtype in schema.items() if dtype == pl.String]
     lazy = pl.scan_parquet(path, row_index_name="_row", row_index_offset=1)
-    return lazy.with_columns(pl.when(~pl.col(name).is_in(markers)).then(name).alias(name) for name in texts)
+    lazy = lazy.with_columns(pl.when(~pl.col(name).is_in(markers)).then(name).alias(name) for name in texts)
+    return lazy.rename({name: _column_name(table, name) for name in schema})
 
 
 def _scan_text(table: Table, like: SourceFile, paths: list[Path]) -> pl.LazyFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +19,9 @@ from pipelines.sources.mapping import load_mapping
 TABLES = Path(__file__).parent / "source_tables"
 
 
-def build(mapping: str, out: Path, source: Path | None = None) -> Dataset:
+def build(mapping: str, out: Path, source: Path | None = None, key: Path | None = None) -> Dataset:
     """The dataset of the made-up tables of a mapping, or of those of another folder."""
-    account = ingest(load_mapping(mapping), source or TABLES / mapping, out, n_shards=1)
+    account = ingest(load_mapping(mapping), source or TABLES / mapping, out, n_shards=1, key_path=key)
     assert account.is_closed
     assert account.n_rejected == 0
     assert check_dataset(out) == []
@@ -119,6 +120,24 @@ def test_mimic_iii_measurements_are_known_when_stored(tmp_path: Path) -> None:
     ignored = {file["table"]: file["rows_ignored"] for file in account["files"] if file["rows_ignored"]}
     assert ignored["chartevents"] == {"charted in error": 1}
     assert ignored["inputevents_mv"] == {"order rewritten": 1}
+
+
+def test_mimic_iii_as_published_with_names_in_capitals_is_the_same_dataset(tmp_path: Path) -> None:
+    """1.4 is published as gzipped CSV with column names in capitals, its demo in lower case."""
+    (tmp_path / "published").mkdir()
+    for file in (TABLES / "mimic-iii").glob("*.csv"):
+        header, rows = file.read_text().split("\n", 1)
+        text = f"{header.upper()}\n{rows}".encode()
+        (tmp_path / "published" / f"{file.name}.gz").write_bytes(gzip.compress(text))
+    both = {
+        name: build("mimic-iii", tmp_path / name / "dataset", source, key=tmp_path / "project.key")
+        for name, source in (("published", tmp_path / "published"), ("demo", None))
+    }
+    events = [dataset.events().collect() for dataset in both.values()]
+    assert events[0].height > 40
+    assert events[0].equals(events[1])
+    assert both["published"].contacts().equals(both["demo"].contacts())
+    assert both["published"].codings().equals(both["demo"].codings())
 
 
 def test_mimic_iv_hospital_and_intensive_care(tmp_path: Path) -> None:
