@@ -11,12 +11,12 @@ import polars as pl
 
 TOKENS = pl.Schema(
     {
-        "token": pl.String,
-        "n_subjects": pl.Int64,
-        "concepts": pl.List(pl.String),
-        "median": pl.Float64,
-        "scale": pl.Float64,
-        "edges": pl.List(pl.Float64),
+        "token": pl.String(),
+        "n_subjects": pl.Int64(),
+        "concepts": pl.List(pl.String()),
+        "median": pl.Float64(),
+        "scale": pl.Float64(),
+        "edges": pl.List(pl.Float64()),
     }
 )
 _CUTS = {
