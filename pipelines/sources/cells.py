@@ -131,7 +131,8 @@ def numbers(frame: pl.DataFrame, number: Number) -> pl.Series:
         number: what the mapping says.
     """
     if number.column is None:
-        return pl.repeat(number.constant, frame.height, dtype=pl.Float64, eager=True)
+        constant = pl.repeat(number.constant, frame.height, dtype=pl.Float64, eager=True)
+        return _converted(constant, number)
     cells = frame[number.column]
     if cells.dtype != pl.String:
         values = cells.cast(pl.Float64, strict=False)
@@ -143,7 +144,13 @@ def numbers(frame: pl.DataFrame, number: Number) -> pl.Series:
             text_of(frame, number.column).replace_strict(number.map, default=None, return_dtype=pl.Float64)
         )
         values = mapped.to_series().fill_null(values)
-    return values * number.factor if number.factor != 1.0 else values
+    return _converted(values, number)
+
+
+def _converted(values: pl.Series, number: Number) -> pl.Series:
+    """In the unit of the mapping: times factor, then plus."""
+    values = values * number.factor if number.factor != 1.0 else values
+    return values + number.plus if number.plus else values
 
 
 def _second_try(cells: pl.Series, values: pl.Series, *, decimal_comma: bool) -> pl.Series:

@@ -180,6 +180,7 @@ class Number(Strict):
         constant: the number itself.
         map: numbers for texts, tried before the text is read as a number ("> 89": 90).
         factor: what the number is multiplied by.
+        plus: what is added in the end: times factor, then plus, as from Fahrenheit to Celsius.
         decimal_comma: whether "3,5" is a number.
     """
 
@@ -187,6 +188,7 @@ class Number(Strict):
     constant: float | None = None
     map: dict[Scalar, float] | None = None
     factor: float = 1.0
+    plus: float = 0.0
     decimal_comma: bool = False
 
     @model_validator(mode="after")

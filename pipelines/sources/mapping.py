@@ -123,7 +123,8 @@ class Event(Output):
         value: the number; a text that is none is a reject.
         text: the text value.
         value_or_text: a column read as a number where it is one, else as text.
-        unit: the unit as sent.
+        unit: the unit of the value.
+        sent_unit: for the lineage, where the value was sent in another unit and is converted.
         description: what codes.parquet says about the code.
         alternates: other codes that the source sent for the same fact, kept in the lineage.
         keep_empty: whether an event whose value and text are all null is still an event.
@@ -137,6 +138,7 @@ class Event(Output):
     text: Text | None = None
     value_or_text: str | None = None
     unit: Text | None = None
+    sent_unit: Text | None = None
     description: Text | None = None
     alternates: Text | None = None
     keep_empty: bool = False

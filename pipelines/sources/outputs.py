@@ -166,7 +166,7 @@ def build_events(event: Event, rows: pl.DataFrame, context: Context, ledger: Led
             "description": texts(rows, event.description),
             "sent_code": _sent_code(event, rows),
             "sent_value": sent_value,
-            "sent_unit": unit,
+            "sent_unit": texts(rows, event.sent_unit) if event.sent_unit else unit,
             "sent_alternates": texts(rows, event.alternates),
         }
     )

@@ -194,16 +194,26 @@ def test_mimic_iv_emergency_department_alone(tmp_path: Path) -> None:
         (arrival, "MIMIC4//ED//arrival//AMBULANCE", None, None, None, None),
         (arrival, "MIMIC4//ED//chiefcomplaint", None, "Fever", None, None),
         (arrival, "MIMIC4//ED//pain", None, "critical", None, None),
-        (arrival, "MIMIC4//ED//temperature", pytest.approx(101.3), None, "[degF]", None),
         (arrival, "VITAL//diastolic_bp", 50.0, None, "mmHg", None),
         (arrival, "VITAL//heart_rate", 120.0, None, "1/min", None),
         (arrival, "VITAL//spo2", 91.0, None, "%", None),
         (arrival, "VITAL//systolic_bp", 88.0, None, "mmHg", None),
+        (arrival, "VITAL//temperature", pytest.approx(38.5), None, "Cel", None),
         (at("2180-01-02 06:30"), "MIMIC4//HOME_DRUG//aspirin", None, None, None, None),
         (at("2180-01-02 06:30"), "MIMIC4//HOME_DRUG_CLASS//00000283", None, None, None, None),
         (at("2180-01-02 06:30"), "MIMIC4//HOME_DRUG_CLASS//00000301", None, None, None, None),
+        (at("2180-01-02 07:00"), "VITAL//temperature", pytest.approx(37.0), None, "Cel", None),
+        (at("2180-01-02 08:00"), "VITAL//temperature", 36.5, None, "Cel", None),  # typed in Celsius
         (at("2180-01-02 10:30"), "ICD10CM//R65.21", None, None, None, None),
         (at("2180-01-02 10:30"), "MIMIC4//ED//disposition//ADMITTED", None, None, None, None),
+    ]
+    lineage = (
+        pl.read_parquet(alone.path / "lineage.parquet").filter(sent_code="temperature").sort("sent_value")
+    )
+    assert lineage.select("sent_value", "sent_unit").rows() == [
+        ("101.3", "[degF]"),
+        ("36.5", "Cel"),
+        ("98.6", "[degF]"),
     ]
 
 

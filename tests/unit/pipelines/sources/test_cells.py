@@ -34,6 +34,23 @@ def test_a_whole_number_reads_alike_in_text_integer_and_float() -> None:
     assert made_text("{x}", x=[92.33, -1.0]) == ["92.33", "-1"]
 
 
+def test_a_number_is_multiplied_and_then_added_to() -> None:
+    celsius = {"column": "x", "factor": 5 / 9, "plus": -160 / 9}
+    # Freezing, boiling, and where the two scales meet; "98.6" is the textbook's 37.
+    assert made_number(celsius, ["32", "212", "-40", "98.6", None]) == [
+        pytest.approx(0.0, abs=1e-12),
+        pytest.approx(100.0),
+        pytest.approx(-40.0),
+        pytest.approx(37.0),
+        None,
+    ]
+    assert made_number(celsius, [212, None]) == [pytest.approx(100.0), None]
+    assert made_number({"column": "x", "map": {"hot": 212}, "factor": 5 / 9, "plus": -160 / 9}, ["hot"]) == [
+        pytest.approx(100.0)
+    ]
+    assert made_number({"column": "x", "plus": 2.5}, ["1"]) == [3.5]
+
+
 def test_a_template_is_null_where_a_column_is() -> None:
     assert made_text("{a}-{b}/{a}", a=["x", None], b=["y", "y"]) == ["x-y/x", None]
 
