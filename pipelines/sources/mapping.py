@@ -117,7 +117,7 @@ class Event(Output):
     """One fact a row (or a cell, when melted).
 
     Attributes:
-        time: when it happened; "static" for facts without a time.
+        time: when it happened; "static" for facts without a time, of no contact unless the event names one.
         known_time: when it could be known, where that is later.
         code: SYSTEM//code, as a template.
         value: the number; a text that is none is a reject.

@@ -141,6 +141,8 @@ def build_events(event: Event, rows: pl.DataFrame, context: Context, ledger: Led
         description, sent_code, sent_value, sent_unit and sent_alternates.
     """
     rows = taken_rows(event, rows, context, ledger)
+    if event.time.static and event.contact is None:
+        rows = rows.with_columns(_contact=pl.lit(None, pl.Int64))  # a fact of the patient, not of a contact
     gate = Gate(rows, ledger)
     time = gate.time(instants(rows, event.time, context.clock), "time")
     if not event.time.static:
