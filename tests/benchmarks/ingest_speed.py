@@ -1,15 +1,16 @@
 """`pesta ingest` of a plain CSV of 1.0 million rows: at least six times MEDS-extract's 65,000 rows a second.
 
-Whole processes are timed, start to end, with shards and lineage written. The bar was measured on a quiet
-machine: the least disturbed of seven runs counts, and where neighbours keep the machine busy the rows a
-second of processor time, summed over all threads, as a single quiet core would do. What was written
-is checked against pyarrow's reading of the same CSV.
+Whole processes are timed, start to end, with shards and lineage written, and judged by the clock on the wall
+alone: the median of five runs. Rows a second of processor time, summed over all threads, are told beside it,
+as what the machine's neighbours change least. What was written is checked against pyarrow's reading of the
+same CSV.
 """
 
 from __future__ import annotations
 
 import json
 import resource
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ N_ROWS = 1_000_000
 N_SUBJECTS = 10_000
 N_CODES = 2_000
 BAR_ROWS_A_SECOND = 6 * 65_000
-N_RUNS = 7
+N_RUNS = 5
 FIRST_SECOND = 1_420_070_400  # 2015-01-01
 MAPPING = """
 name: plain-table
@@ -94,14 +95,14 @@ def main() -> None:
     n_lineage = pl.scan_parquet(dataset / "lineage.parquet").select(pl.len()).collect().item()
     account = json.loads((dataset / "ingest.json").read_text("utf-8"))["files"][0]
     is_right = sent == written and n_lineage == account["rows_read"] == account["rows_used"] == N_ROWS
-    speed = N_ROWS / min(walls)
+    speed = N_ROWS / statistics.median(walls)
     word = "right" if is_right else "WRONG"
-    speed_of_one_core = N_ROWS / min(cpus)
     figures = (
-        f"{speed:,.0f} rows/s (best of {N_RUNS}; median {N_ROWS / sorted(walls)[N_RUNS // 2]:,.0f}), "
-        f"{speed_of_one_core:,.0f} rows a processor second; what was written is {word}"
+        f"{speed:,.0f} rows/s by the wall clock (median of {N_RUNS}; best {N_ROWS / min(walls):,.0f}; "
+        f"at least {BAR_ROWS_A_SECOND:,}), {N_ROWS / statistics.median(cpus):,.0f} rows a processor second; "
+        f"what was written is {word}"
     )
-    finish(is_shown=is_right and max(speed, speed_of_one_core) >= BAR_ROWS_A_SECOND, figures=figures)
+    finish(is_shown=is_right and speed >= BAR_ROWS_A_SECOND, figures=figures)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Facts without a time are the patient's: they are of no contact, so one told in every contact is one fact."""
+"""Facts without a time are the patient's and of no contact, so one told in every contact is one fact."""
 
 from __future__ import annotations
 
