@@ -24,7 +24,9 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from experiments.training_data import Labelled, Labels, RowData, choose_rows
+from ontology.errors import Problem, TaskError
 from phenotype.cases import Cases
+from phenotype.fitting_rows import check_labels
 from phenotype.networks.causal_transformer import CausalTransformer, TransformerModel, make_network
 from phenotype.networks.config import TransformerConfig
 from phenotype.sequences import readable_events
@@ -57,8 +59,14 @@ def fit_transformer(  # noqa: PLR0917 every fit takes these in this order
         seed: of the weights, the order of rows, dropout and event dropout.
         folder: for checkpoints, one after each epoch. A training that was killed is taken up there if its
             data, settings and seed are the same, and ends with the weights that it would have had.
+
+    Raises:
+        TaskError: one-sided training labels, no code that is frequent enough, or a training that diverged.
     """
+    check_labels(train_labels, tuning_labels)
     vocabulary = fit_vocabulary(readable_events(train, config), config.min_subjects, config.n_bins)
+    if not vocabulary.tokens.height:
+        raise _nothing_to_read(config)
     data = RowData(
         choose_rows(train, train_labels, vocabulary, config, seed),
         choose_rows(tuning, tuning_labels, vocabulary, config, seed),
@@ -75,6 +83,8 @@ def fit_transformer(  # noqa: PLR0917 every fit takes these in this order
             trainer.fit(module, data, ckpt_path=place / LAST if found else None, weights_only=True)
         else:
             module.load_state_dict(found["state_dict"])
+    if not math.isfinite(module.best_loss.item()):
+        raise _diverged(config)
     return TransformerModel(config, vocabulary, module.best.cpu().eval())
 
 
@@ -169,7 +179,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Writes, flushes to disk, then renames."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        written = target.with_name(f".{target.name}.{os.getpid()}.writing")
+        written = target.with_name(f".{target.name}.writing")
         with written.open("wb") as file:
             torch.save(checkpoint, file)
             file.flush()
@@ -225,6 +235,30 @@ def make_trainer(config: TransformerConfig, folder: Path) -> lightning.Trainer:
         logger=False,
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
+    )
+
+
+def _nothing_to_read(config: TransformerConfig) -> TaskError:
+    return TaskError(
+        Problem(
+            "the network has nothing to read: no code is frequent enough",
+            where="min_subjects",
+            found=f"no code among {config.min_subjects} training patients",
+            allowed="at least one code that so many training patients have",
+            next_step="lower min_subjects, or use more patients",
+        )
+    )
+
+
+def _diverged(config: TransformerConfig) -> TaskError:
+    return TaskError(
+        Problem(
+            "the network's training diverged: its tuning loss was never a number",
+            where="learning_rate",
+            found=str(config.learning_rate),
+            allowed="a rate at which the loss stays finite",
+            next_step="lower learning_rate",
+        )
     )
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from phenotype.cases import Cases
 from phenotype.link import sigmoid
-from phenotype.networks.batches import N_SUMMARIES, SequenceBatch, bucketed, make_batch
+from phenotype.networks.batches import SequenceBatch, bucketed, make_batch
 from phenotype.networks.config import TransformerConfig
 from phenotype.networks.layers import (
     N_AGE_FEATURES,
@@ -30,6 +30,7 @@ from phenotype.networks.layers import (
     rotary_angles,
     time_features,
 )
+from phenotype.networks.sums import N_SUMMARIES
 from phenotype.predictor import BundleParts
 from phenotype.sequences import Ints, Sequences, make_sequences
 from phenotype.threads import torch_threads
@@ -96,7 +97,7 @@ class TransformerModel:
     Attributes:
         config: as trained.
         vocabulary: fitted on the training patients.
-        network: in evaluation mode, on the CPU.
+        network: in evaluation mode; it predicts on a GPU where there is one.
     """
 
     config: TransformerConfig
@@ -139,14 +140,17 @@ class TransformerModel:
         self, groups: Sequence[Ints], batches: Iterable[SequenceBatch], n: int
     ) -> npt.NDArray[np.float64]:
         logits = np.zeros(n)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = self.network.to(device)
         with torch_threads(), torch.inference_mode():
             for rows, batch in zip(groups, batches, strict=True):
-                logits[rows] = self.network(batch).double().numpy()
+                moved = SequenceBatch(*(tensor.to(device) for tensor in batch))
+                logits[rows] = network(moved).double().cpu().numpy()
         return logits
 
     def parts(self) -> BundleParts:
         """The configuration, the weights, the vocabulary as a table."""
-        tensors = {name: tensor.detach().numpy() for name, tensor in self.network.state_dict().items()}
+        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.state_dict().items()}
         return BundleParts(
             self.config.model_dump(mode="json"), tensors, tables={"vocabulary": self.vocabulary.tokens}
         )

@@ -15,7 +15,8 @@ class TransformerConfig(BaseModel):
             then (short sequences: intensive care), or one event (simultaneous events see each other, in no
             order).
         max_positions: how many of the last positions a network reads one by one; whatever is older is read
-            as one position of log counts by code.
+            as one position of log counts by code. Summaries of the last day, the last month and the whole
+            history always stand at the read-out.
         min_subjects: training patients that a code needs for a token of its own; a rarer one is read as its
             nearest ancestor that has as many, and left out where there is none.
         n_bins: quantile bins of a code's values.

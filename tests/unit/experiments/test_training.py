@@ -20,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from experiments.training import LAST, EpochLines, fit_transformer
 from experiments.training_data import BatchesOfOneEpoch, choose_rows
+from ontology.errors import TaskError
 from phenotype.cases import ROWS, Cases
 from phenotype.networks.causal_transformer import TransformerModel
 from phenotype.networks.config import TransformerConfig
@@ -236,6 +237,25 @@ def test_event_dropout_keeps_half_of_the_events_it_touches(
     kept = sum(int((dataset[n][0].kind == 3).sum()) for n in range(100))
     all_events = int((rows.sequences.end - rows.sequences.recent_start).sum())
     assert kept / all_events == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"min_subjects": 10_000}, "no code is frequent enough"),
+        ({"learning_rate": 1e36, "gradient_clip": 1e36}, "training diverged"),
+    ],
+)
+def test_what_cannot_be_trained_is_told(
+    patients: Patients, tmp_path: Path, change: dict[str, float], said: str
+) -> None:
+    with pytest.raises(TaskError, match=said):
+        patients.fit(tmp_path, SMALL.model_copy(update=change))
+
+
+def test_one_sided_labels_are_told(patients: Patients, tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="nothing to learn"):
+        Patients(patients.path, np.zeros(N, dtype=bool)).fit(tmp_path)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
