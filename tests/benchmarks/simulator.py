@@ -2,7 +2,7 @@
 
 Run: python tests/benchmarks/simulator.py --out FOLDER [--patients 3000] [--seed 1] [--skip-models]
 
-Bars: 3,000 patients in under 30 s with the same bytes twice; logistic regression on counts at least 0.05 AUROC
+Run: python tests/benchmarks/simulator.py --out FOLDER [--patients 3000] [--seed 1] [--skip-models]
 below the Bayes optimum on each task.
 
 Model features are made here, by other code than the project's, from what was known before the prediction
