@@ -2,7 +2,7 @@
 
 Run: python tests/benchmarks/simulator.py --out FOLDER [--patients 3000] [--seed 1] [--skip-models]
 
-Run: python tests/benchmarks/simulator.py --out FOLDER [--patients 3000] [--seed 1] [--skip-models]
+Bars: 3,000 patients in under 30 s and the same bytes twice; logistic regression on counts stays 0.05 AUROC
 below the Bayes optimum on each task.
 
 Model features are made here, by other code than the project's, from what was known before the prediction
