@@ -74,7 +74,7 @@ def fit_transformer(  # noqa: PLR0917 every fit takes these in this order
         seed,
     )
     place = Path(folder) / data.digest(vocabulary)
-    with _own_settings():
+    with _own_settings(config):
         torch.manual_seed(seed)
         module = RiskModule(make_network(config, vocabulary), config, seed, data.n_steps, data.prevalence)
         found = _read(place / LAST)
@@ -275,12 +275,12 @@ def _is_finished(checkpoint: Mapping[str, Any], config: TransformerConfig) -> bo
 
 
 @contextmanager
-def _own_settings() -> Iterator[None]:
+def _own_settings(config: TransformerConfig) -> Iterator[None]:
     """Threads, random numbers, warnings and Lightning's chatter as training wants them, put back later."""
     chatter = logging.getLogger("lightning.pytorch")
     level = chatter.level
     devices = range(torch.cuda.device_count())
-    with torch_threads(), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+    with torch_threads(config.n_threads), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\..*")
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         chatter.setLevel(logging.ERROR)

@@ -44,12 +44,12 @@ def thread_count(cgroup: Path = _CGROUP) -> int:
 
 
 @contextmanager
-def torch_threads() -> Iterator[None]:
-    """Inside it torch uses thread_count() threads; outside, what it used before."""
+def torch_threads(at_most: int) -> Iterator[None]:
+    """Inside it torch uses thread_count() threads, at most `at_most`; outside, what it used before."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(thread_count())
+    torch.set_num_threads(min(thread_count(), at_most))
     try:
         yield
     finally:

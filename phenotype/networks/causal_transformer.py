@@ -142,7 +142,7 @@ class TransformerModel:
         logits = np.zeros(n)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = self.network.to(device)
-        with torch_threads(), torch.inference_mode():
+        with torch_threads(self.config.n_threads), torch.inference_mode():
             for rows, batch in zip(groups, batches, strict=True):
                 moved = SequenceBatch(*(tensor.to(device) for tensor in batch))
                 logits[rows] = network(moved).double().cpu().numpy()

@@ -54,6 +54,14 @@ class TransformerConfig(BaseModel):
     gradient_clip: float = Field(default=1.0, gt=0)
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
 
+    @property
+    def n_threads(self) -> int:
+        """CPU threads that pay for themselves: below 64 hidden units each, they wait for one another.
+
+        Measured at width 32 on two cores: 3.4 s an epoch with one thread, 4.4 s (others busy) with two.
+        """
+        return max(1, self.width // 64)
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
         if self.width % (2 * self.n_heads):

@@ -52,6 +52,8 @@ def test_torch_gets_its_threads_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("PESTA_THREADS", "3")
     before = torch.get_num_threads()
-    with torch_threads():
+    with torch_threads(8):
         assert torch.get_num_threads() == 3
+    with torch_threads(2):
+        assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == before

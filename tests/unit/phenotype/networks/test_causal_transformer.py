@@ -33,7 +33,7 @@ POSITIONS: tuple[Position, Position] = ("time_point", "event")
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Threads cost more than they give where arrays are this small."""
     monkeypatch.setenv("PESTA_THREADS", "1")
-    with torch_threads():
+    with torch_threads(1):
         yield
 
 
