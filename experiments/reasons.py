@@ -85,7 +85,7 @@ def explain_cases(bundle_folder: Path, cases: Cases) -> pl.DataFrame:
     from phenotype.explain.networks import explain_network
     from phenotype.networks.causal_transformer import TransformerModel
 
-    return explain_network(cast("TransformerModel", model), cases)
+    return explain_network(cast("TransformerModel", model), cases, MAX_SHOWN_CODES)
 
 
 def _is_cheap(bundle_folder: Path) -> bool:
