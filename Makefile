@@ -20,7 +20,7 @@ demo: $(VENV)/.installed  ## the main job on the simulated hospital, ends by nam
 	$(BIN)/pesta demo --out demo
 
 test: $(VENV)/.installed-dev  ## the tests, under 8 minutes
-	$(BIN)/python -m pytest -n 2 -m "not slow" -q
+	PESTA_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" -q
 
 check: $(VENV)/.installed-dev  ## format, lint, types, imports, tests
 	$(BIN)/ruff format --check .

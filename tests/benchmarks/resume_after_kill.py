@@ -36,7 +36,7 @@ def main() -> None:
         )
     undisturbed = pesta("run", "demo", "--out", left_alone, "--set", f"dataset={dataset}", "--quiet")
     moments = random.Random(SEED)
-    waits = [moments.uniform(0.05, 0.35) * undisturbed.wall_seconds for _ in range(N_KILLS)]
+    waits = [moments.uniform(0.02, 0.17) * undisturbed.wall_seconds for _ in range(N_KILLS)]
     kills = [_run_and_kill(dataset, killed, seconds) for seconds in waits]
     pesta("run", "demo", "--out", killed, "--set", f"dataset={dataset}", "--quiet")
     expected, found = _predictions(left_alone), _predictions(killed)
