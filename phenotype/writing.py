@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ from typing import Any
 import polars as pl
 
 from ontology.errors import ConfigurationError, Problem
-from phenotype.trajectory import CODINGS, CONTACTS, EVENT_ORDER, EVENTS, LINEAGE, OBSERVATION, REJECTED
+from phenotype.event_order import in_event_order
+from phenotype.trajectory import CODINGS, CONTACTS, EVENTS, LINEAGE, OBSERVATION, REJECTED
 
 ROWS_HELD = 6_000_000
 BYTES_A_SHARD = 200_000_000
 MOST_SHARDS = 512
 ROW_GROUP = 500_000
+REPEATED_WORDS = {"code", "unit", "text_value", "source", "file", "sent_code", "sent_unit"}
+"""Columns worth a dictionary; for numbers that hardly repeat, making one costs more than all the rest."""
+GROWING = {"lineage_id": "DELTA_BINARY_PACKED", "row": "DELTA_BINARY_PACKED"}
+"""Columns of the lineage that mostly grow by one."""
 
 
 def default_n_shards(n_bytes: int) -> int:
@@ -78,7 +84,7 @@ class DatasetWriter:
         """Take lineage rows, columns of LINEAGE, lineage_id growing from call to call."""
         if lineage.height:
             path = self.folder / "spill" / f"lineage-{len(self._lineage):05d}.parquet"
-            lineage.write_parquet(path, compression="zstd", compression_level=1)
+            _write_lineage_part(path, lineage)
             self._lineage.append(path)
             self.n_lineage += lineage.height
 
@@ -201,29 +207,6 @@ def _linked(events: pl.DataFrame, contact_ids: pl.Series) -> tuple[pl.DataFrame,
     return events.with_columns(contact_id=linked), int(is_unknown.sum())
 
 
-def in_event_order(events: pl.DataFrame) -> pl.DataFrame:
-    """Events sorted by EVENT_ORDER, then lineage_id: by three keys as numbers, by the rest only in ties.
-
-    Args:
-        events: columns of EVENTS, in any order.
-    """
-    events = events.rechunk()
-    codes = events["code"].unique().sort()
-    ranks = pl.int_range(codes.len(), eager=True, dtype=pl.UInt32)
-    keys = events.select(
-        "subject_id", "time", rank=pl.col("code").replace_strict(codes, ranks, return_dtype=pl.UInt32)
-    )
-    order = keys.select(pl.arg_sort_by("subject_id", "time", "rank", nulls_last=False)).to_series()
-    events, keys = events[order], keys[order]
-    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in keys.columns)
-    follows = keys.select(is_same & (pl.int_range(pl.len()) > 0)).to_series()
-    ties = (follows | follows.shift(-1, fill_value=False)).arg_true()
-    if not ties.len():
-        return events
-    sorted_ties = events[ties].with_columns(_at=ties).sort([*EVENT_ORDER, "lineage_id"], nulls_last=False)
-    return events[pl.int_range(events.height, eager=True, dtype=pl.UInt32).scatter(ties, sorted_ties["_at"])]
-
-
 def write_shard(path: Path, events: pl.DataFrame) -> None:
     """One shard, cast through the MEDS schema class; the rows must be sorted by EVENT_ORDER."""
     import pyarrow.parquet as pq
@@ -232,8 +215,20 @@ def write_shard(path: Path, events: pl.DataFrame) -> None:
     plain = events.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())
     aligned = DataSchema.align(plain.to_arrow())
     temporary = path.with_suffix(".tmp")
-    pq.write_table(aligned, temporary, compression="zstd", row_group_size=ROW_GROUP)
+    options = _options(aligned.column_names)
+    pq.write_table(aligned, temporary, row_group_size=ROW_GROUP, **options)
     temporary.replace(path)
+
+
+def _write_lineage_part(path: Path, lineage: pl.DataFrame) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(lineage.to_arrow(), path, column_encoding=GROWING, **_options(lineage.columns))
+
+
+def _options(columns: Sequence[str]) -> dict[str, Any]:
+    """How parquet files of many rows are written."""
+    return {"compression": "zstd", "use_dictionary": [name for name in columns if name in REPEATED_WORDS]}
 
 
 def _write_codes(path: Path, codes: pl.Series, descriptions: pl.DataFrame) -> None:

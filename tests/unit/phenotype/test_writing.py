@@ -9,34 +9,21 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from meds.schema import CodeMetadataSchema, DataSchema
 
 from ontology.errors import ConfigurationError
 from phenotype.trajectory import (
     CODINGS,
     CONTACTS,
-    EVENT_ORDER,
     EVENTS,
     LINEAGE,
     OBSERVATION,
     REJECTED,
     open_dataset,
 )
-from phenotype.writing import DatasetWriter, default_n_shards, in_event_order
+from phenotype.writing import DatasetWriter, default_n_shards
 
 START = datetime(2020, 1, 1)
-ROWS = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.one_of(st.none(), st.integers(0, 2)),
-        st.sampled_from(["B", "A", "Å"]),
-        st.one_of(st.none(), st.sampled_from([1.0, -1.0])),
-        st.one_of(st.none(), st.sampled_from(["x", "y"])),
-    ),
-    max_size=25,
-)
 
 
 def events(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
@@ -53,15 +40,6 @@ def events(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
         for place, (subject, day, code, number, text) in enumerate(rows)
     ]
     return pl.DataFrame(content, schema=EVENTS)
-
-
-@settings(max_examples=60, deadline=None)
-@given(ROWS)
-def test_the_order_is_that_of_a_plain_sort_by_all_keys(rows: list[tuple[Any, ...]]) -> None:
-    given_events = events(rows)
-    assert in_event_order(given_events).equals(
-        given_events.sort([*EVENT_ORDER, "lineage_id"], nulls_last=False)
-    )
 
 
 def write(out: Path, rows: list[tuple[Any, ...]], n_shards: int = 1) -> None:
