@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from experiments.evaluation_config import EvaluationConfig
 from experiments.fitting import ModelConfig
@@ -15,6 +15,9 @@ from experiments.splits import SplitConfig
 from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
 from phenotype.features import FeatureSpec
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+"""A model's name is also a folder's."""
 
 
 class Settings(BaseModel):
@@ -97,13 +100,23 @@ class RunConfig(Settings):
     dataset: Path
     tasks: tuple[str, ...] = Field(min_length=1)
     features: FeatureSpec = FeatureSpec()
-    models: dict[str, ModelConfig] = Field(min_length=1)
+    models: dict[ModelName, ModelConfig] = Field(min_length=1)
     splits: SplitConfig
     evaluation: EvaluationConfig = EvaluationConfig()
     reasons: ReasonsConfig = ReasonsConfig()
     tracking: TrackingConfig = TrackingConfig()
     engine: EngineConfig = EngineConfig()
-    seed: int = 0
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        twice = sorted({name for name in self.tasks if self.tasks.count(name) > 1})
+        unknown = sorted(set(self.reasons.models) - set(self.models))
+        faults = [f"tasks names {name} twice" for name in twice]
+        faults += [f"reasons.models names {name}, which is not among the models" for name in unknown]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
     @property
     def n_folds(self) -> int:
@@ -136,7 +149,15 @@ def with_overrides(content: dict[str, Any], overrides: Sequence[str]) -> dict[st
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
-            faults.append(Problem("not an override", where="--set", found=override, allowed="a.b=value"))
+            faults.append(
+                Problem(
+                    "not an override",
+                    where="--set",
+                    found=override,
+                    allowed="a.b=value",
+                    next_step="write the key, an equals sign and the value, without spaces",
+                )
+            )
             continue
         *parents, last = key.split(".")
         place: Any = content
@@ -144,10 +165,27 @@ def with_overrides(content: dict[str, Any], overrides: Sequence[str]) -> dict[st
             place = place.setdefault(parent, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict):
             faults.append(
-                Problem("this key holds no keys", where=f"--set {key}", allowed="a key of a mapping")
+                Problem(
+                    "this key holds no keys",
+                    where=f"--set {key}",
+                    allowed="a key of a mapping",
+                    next_step="see the run's YAML file for the keys that there are",
+                )
             )
             continue
-        place[last] = yaml.safe_load(value)
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            reason = getattr(error, "problem", None) or "no YAML"
+            faults.append(
+                Problem(
+                    "the value of this override is not YAML",
+                    where=f"--set {key}",
+                    found=str(reason),
+                    allowed="a number, a text, true, false, null, [a, b] or {a: b}",
+                    next_step="put quotes around a text with special signs",
+                )
+            )
     if faults:
         raise ConfigurationError(faults)
     return content

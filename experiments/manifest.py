@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from experiments.config import RunConfig
 from ontology.labels import labels_digest
+from phenotype.tasks import Task
 from phenotype.trajectory import Dataset
 
 PACKAGES = ("ontology", "phenotype", "experiments", "pipelines", "configs")
 LIBRARIES = ("polars", "numpy", "scipy", "scikit-learn", "lightgbm", "torch", "lightning", "meds", "pyarrow")
 
 
-def make_manifest(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
+def make_manifest(config: RunConfig, dataset: Dataset, tasks: Sequence[Task]) -> dict[str, Any]:
     """The manifest of a run before it starts.
 
     Args:
         config: the run.
         dataset: its data.
+        tasks: what it asks, whose files may lie outside Pesta.
 
     Returns:
-        run, dataset (name, digest), ontology_digest, code_digest, versions, seed, and outer_folds_scored
-        (how often
-        held-out rows were judged: 0 so far).
+        run, dataset (name, digest), tasks_digest, ontology_digest, code_digest, versions, seed, and
+        outer_folds_scored (how often held-out rows were judged: 0 so far).
     """
     return {
         "format": 1,
@@ -37,6 +39,7 @@ def make_manifest(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
             "nominal_anchor": dataset.metadata.get("nominal_anchor"),
             "digest": dataset.digest,
         },
+        "tasks_digest": _tasks_digest(tasks),
         "ontology_digest": labels_digest(),
         "code_digest": code_digest(),
         "versions": {"python": platform.python_version(), "pesta": version("pesta")}
@@ -44,6 +47,10 @@ def make_manifest(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
         "seed": config.seed,
         "outer_folds_scored": 0,
     }
+
+
+def _tasks_digest(tasks: Sequence[Task]) -> str:
+    return hashlib.sha256("\n".join(task.model_dump_json() for task in tasks).encode()).hexdigest()
 
 
 def code_digest() -> str:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from ontology.errors import ConfigurationError, Problem
+
 HELD_OUT = "held_out"
 TUNING = "tuning"
 TRAIN = "train"
+LOCK = ".lock"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,31 @@ class RunFolder:
 
     def _numbered(self, name: str, fold: int) -> str:
         return name if self.n_folds == 1 else f"{name}_{fold}"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The folder held for one process: another that asks meanwhile is refused, not left to interfere.
+
+        The system lets go when the process ends, however it ends.
+
+        Raises:
+            ConfigurationError: another process works in this folder.
+        """
+        with (self.path / LOCK).open("w", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigurationError(
+                    Problem(
+                        "another process is working in this run folder",
+                        where=str(self.path),
+                        allowed="one process at a time",
+                        next_step="wait until it has ended, or give another --out",
+                    )
+                ) from None
+            except OSError:
+                logger.warning("this file system keeps no locks: start no second run in this folder")
+            yield
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:

@@ -191,6 +191,8 @@ def _folded_subjects(rows: pl.DataFrame, config: FoldsSplit) -> list[pl.DataFram
                 "fewer patients than folds",
                 "splits: n_folds",
                 f"{len(subjects)} patients, {config.n_folds} folds",
+                "at least one patient a fold",
+                "ask for fewer folds",
             )
         )
     positive: npt.NDArray[np.bool_] | None = None
@@ -286,7 +288,8 @@ def _by_site(rows: pl.DataFrame, dataset: Dataset, config: SiteSplit) -> pl.Data
                 "no contact at these hospitals",
                 "splits: held_out",
                 ", ".join(unknown),
-                ", ".join(sorted(hospitals)),
+                ", ".join(sorted(hospitals)) or "no hospital: no contact of this dataset names one",
+                "name hospitals of this dataset, or choose another kind of split",
             )
         )
     sites = contacts.select("contact_id", "hospital_id").unique("contact_id")

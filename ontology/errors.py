@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +51,10 @@ class PestaError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[PestaError], tuple[tuple[Problem, ...]]]:
+        """Made again from its problems, so that an error in a worker process arrives whole."""
+        return type(self), (self.problems,)
+
 
 class ConfigurationError(PestaError):
     """A configuration, mapping, task or argument that cannot be used."""
@@ -85,3 +90,34 @@ class MissingExtraError(PestaError):
     """An optional dependency that the asked-for work needs is not installed."""
 
     exit_status = 7
+
+
+class StorageError(PestaError):
+    """A folder or file that cannot be read or written: a missing right, a full disk, a file in the way."""
+
+    exit_status = 8
+
+
+@contextmanager
+def gathered_problems() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Several attempts whose problems are raised together when all have been made.
+
+    Yields:
+        A maker of contexts, one for each attempt.
+
+    Raises:
+        PestaError: of the kind that the first failed attempt raised, with the problems of all.
+    """
+    caught: list[PestaError] = []
+
+    @contextmanager
+    def attempt() -> Iterator[None]:
+        try:
+            yield
+        except PestaError as error:
+            caught.append(error)
+
+    yield attempt
+    if caught:
+        problems = [problem for error in caught for problem in error.problems]
+        raise type(caught[0])(problems) from None

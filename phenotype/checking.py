@@ -20,7 +20,7 @@ from phenotype.trajectory import (
     OBSERVATION,
     REJECTED,
     Dataset,
-    open_dataset,
+    find_dataset,
 )
 
 _TABLES = {
@@ -44,7 +44,7 @@ def check_dataset(path: Path) -> list[Problem]:
     **Source:** MEDS 0.4: `meds`' schema classes; a subject's events stand in one file, in time order.
     """
     try:
-        dataset = open_dataset(path)
+        dataset = find_dataset(path)
     except InputError as error:
         return list(error.problems)
     tables, problems = _read_tables(dataset)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,12 @@ from ontology.errors import InputError, Problem
 INSTANT = pl.Datetime("us")
 BIRTH_CODE = "MEDS_BIRTH"
 DEATH_CODE = "MEDS_DEATH"
+_NEEDED: Mapping[str, tuple[Callable[[pl.DataType], bool], str]] = {
+    "subject_id": (lambda dtype: dtype.is_integer(), "whole numbers"),
+    "time": (lambda dtype: isinstance(dtype, pl.Datetime | pl.Date), "timestamps"),
+    "code": (lambda dtype: isinstance(dtype, pl.String | pl.Categorical | pl.Enum), "text"),
+}
+"""The columns without which nothing can be read, what their type must be, and how to say so."""
 NOT_PREDICTORS = ("LABEL//",)
 """Codes with these beginnings are answers, not observations; no model ever sees them."""
 
@@ -174,24 +181,82 @@ class Dataset:
         return total.hexdigest()
 
 
-def open_dataset(path: Path) -> Dataset:
-    """A dataset whose folder and event files exist.
+def find_dataset(path: Path) -> Dataset:
+    """A dataset whose folder and event files exist, whatever is in them.
 
     Raises:
         InputError: the folder is missing or holds no data/*.parquet.
     """
     dataset = Dataset(Path(path))
-    if not dataset.shards:
-        raise InputError(
-            Problem(
-                "no MEDS dataset here",
-                where=str(path),
-                found="a folder without data/*.parquet" if Path(path).is_dir() else "no such folder",
-                allowed="a folder with data/<shard>.parquet, as `pesta ingest` writes it",
-                next_step="check the path, or make one: `pesta ingest MAPPING INPUT --out DATASET`",
-            )
+    if dataset.shards:
+        return dataset
+    raise InputError(
+        Problem(
+            "no MEDS dataset here",
+            where=str(path),
+            found=_kind_of_place(Path(path)),
+            allowed="a folder with data/<shard>.parquet, as `pesta ingest` writes it",
+            next_step="check the path, or make one: `pesta ingest MAPPING INPUT --out DATASET`",
         )
+    )
+
+
+def open_dataset(path: Path) -> Dataset:
+    """A dataset whose folder and event files exist and have the columns that MEDS asks for.
+
+    Raises:
+        InputError: the folder is missing or holds no data/*.parquet; or every file that is no whole Parquet
+            file, or lacks a column or its type.
+    """
+    dataset = find_dataset(path)
+    problems = [problem for file in dataset.shards for problem in _shard_problems(dataset.path, file)]
+    tables = [dataset.path / f"{name}.parquet" for name in ("contacts", "codings", "observation")]
+    damaged = [file for file in tables if file.exists() and _schema(file) is None]
+    problems += [_damaged(dataset.path, file) for file in damaged]
+    if problems:
+        raise InputError(problems)
     return dataset
+
+
+def _schema(file: Path) -> Mapping[str, pl.DataType] | None:
+    """A file's columns and types; None where it is no whole Parquet file."""
+    try:
+        return pl.read_parquet_schema(file)
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _damaged(folder: Path, file: Path) -> Problem:
+    return Problem(
+        "not a whole Parquet file",
+        where=file.relative_to(folder).as_posix(),
+        found=f"{file.stat().st_size} bytes",
+        next_step="copy or make the dataset again; `pesta check DATASET` tells what else is wrong with it",
+    )
+
+
+def _shard_problems(folder: Path, file: Path) -> list[Problem]:
+    """What keeps one event file from being read as MEDS at all; `pesta check` looks further."""
+    schema = _schema(file)
+    if schema is None:
+        return [_damaged(folder, file)]
+    return [
+        Problem(
+            f"no column {name}" if name not in schema else f"column {name} has another type",
+            where=file.relative_to(folder).as_posix(),
+            found=", ".join(schema) if name not in schema else str(schema[name]),
+            allowed=f"{name}: {allowed}",
+            next_step="write the dataset as MEDS has it; `pesta check DATASET` tells all that is wrong",
+        )
+        for name, (fits, allowed) in _NEEDED.items()
+        if name not in schema or not fits(schema[name])
+    ]
+
+
+def _kind_of_place(path: Path) -> str:
+    if path.is_dir():
+        return "a folder without data/*.parquet"
+    return "a file" if path.exists() else "no such folder"
 
 
 def frame_digest(frame: pl.DataFrame) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ontology.errors import PestaError
+from ontology.errors import PestaError, Problem, StorageError
 from pipelines.progress import Progress
 
 UNEXPECTED_STATUS = 70
@@ -193,6 +193,18 @@ def report(
     Progress(quiet).say(f"report: {path}")
 
 
+def storage_problem(error: OSError) -> Problem:
+    """What the system said, with the folder only: a file's name may be a patient's number."""
+    place = Path(str(error.filename)).parent if error.filename else None
+    return Problem(
+        "a file or folder cannot be read or written",
+        where=str(place) if place else "",
+        found=error.strerror or type(error).__name__,
+        allowed="paths that are there, with the right to read and write them, and room on the disk",
+        next_step="check the paths, the rights and the disk, then give the same command again",
+    )
+
+
 def main() -> None:
     """Run the command line; problems go to standard error with the exit status of their kind."""
     # OpenMP workers that spin while they wait cost several times the work on a machine that others use too.
@@ -208,6 +220,11 @@ def main() -> None:
             f"pesta: {len(error.problems)} {noun}\n\n" + "\n\n".join(map(str, error.problems)) + "\n"
         )
         sys.exit(error.exit_status)
+    except OSError as error:
+        if is_verbose:
+            raise
+        sys.stderr.write(f"pesta: 1 problem\n\n{storage_problem(error)}\n")
+        sys.exit(StorageError.exit_status)
     except KeyboardInterrupt:
         sys.stderr.write("pesta: interrupted; the same command goes on where it stood\n")
         sys.exit(INTERRUPTED_STATUS)

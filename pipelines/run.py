@@ -20,14 +20,17 @@ from experiments.run_folder import HELD_OUT, RunFolder, read_json, write_frame, 
 from experiments.splits import make_splits
 from experiments.study import KEYS, Fold, fit_unit, make_fold, write_labels
 from experiments.tracking import track_run
-from ontology.errors import ConfigurationError, Problem
+from ontology.errors import ConfigurationError, Problem, TaskError, gathered_problems
 from phenotype.cases import ROWS, Cases
+from phenotype.eligibility import REASONS
 from phenotype.labels import find_outcomes
-from phenotype.outcomes import CENSORED
+from phenotype.outcomes import CENSORED, OUTCOME_REASONS
 from phenotype.tasks import Task, load_task
 from phenotype.trajectory import Dataset, open_dataset
 from pipelines.engine import make_executor
 from pipelines.progress import Progress
+
+REASONS_IN_WORDS = REASONS | OUTCOME_REASONS
 
 
 def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
@@ -47,19 +50,48 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
     """
     folder = RunFolder(out, config.n_folds)
     dataset = open_dataset(config.dataset)
-    tasks = [load_task(name) for name in config.tasks]
-    with progress.step("opening the dataset"):
-        _open_folder(config, dataset, folder)
-    for task in tasks:
-        if not folder.outcomes(task.name).exists():
-            with progress.step(f"labels of {task.name}"):
-                _find_labels(dataset, task, folder)
+    tasks = _load_tasks(config)
+    _check_place(folder)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with folder.held():
+        with progress.step("opening the dataset"):
+            _open_folder(config, dataset, tasks, folder)
+        _ask(tasks, dataset, config, folder, progress)
+        return _answer(tasks, dataset, config, folder, progress)
+
+
+def _ask(
+    tasks: Sequence[Task], dataset: Dataset, config: RunConfig, folder: RunFolder, progress: Progress
+) -> None:
+    """Outcomes, attrition and splits; whatever no model could be fitted or judged on is told before any fit.
+
+    Raises:
+        TaskError: every task without rows, or with rows of one kind only.
+    """
+    with gathered_problems() as attempt:
+        for task in tasks:
+            if not folder.outcomes(task.name).exists():
+                with progress.step(f"labels of {task.name}"), attempt():
+                    _find_labels(dataset, task, folder)
+            with attempt():
+                _check_rows(task, folder)
     if not folder.splits.exists():
         with progress.step("splits"):
             write_frame(make_splits(_all_rows(tasks, folder), dataset, config.splits), folder.splits)
+    with gathered_problems() as attempt:
+        for task in tasks:
+            for number in range(config.n_folds):
+                with attempt():
+                    _fold(task, dataset, folder, number)
+
+
+def _answer(
+    tasks: Sequence[Task], dataset: Dataset, config: RunConfig, folder: RunFolder, progress: Progress
+) -> Path:
+    """Models, figures, reasons, tracking and report."""
     with make_executor(config.engine, folder.work("engine")) as executor:
         jobs = [
-            executor.submit(fit_fold, config, out, name, number, progress)
+            executor.submit(fit_fold, config, folder.path, name, number, progress)
             for name in config.tasks
             for number in range(config.n_folds)
         ]
@@ -95,30 +127,81 @@ def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:
     config = config.model_copy(update={"reasons": reasons})
     folder = RunFolder(run_folder, config.n_folds)
     dataset = open_dataset(config.dataset)
-    records = read_json(folder.metrics)["tasks"]
-    explained = [
-        _explain(_fold(task, dataset, folder, 0), records[task.name]["lead_model"], config, folder)
-        for task in map(load_task, config.tasks)
-    ]
-    write_frame(pl.concat(explained), folder.explanations)
-    return _write_report(config, folder, Progress(is_quiet=True), subjects)
+    with folder.held():
+        _check_same_data(dataset, folder)
+        records = read_json(folder.metrics)["tasks"]
+        explained = [
+            _explain(_fold(task, dataset, folder, 0), records[task.name]["lead_model"], config, folder)
+            for task in map(load_task, config.tasks)
+        ]
+        write_frame(pl.concat(explained), folder.explanations)
+        return _write_report(config, folder, Progress(is_quiet=True), subjects)
 
 
-def _open_folder(config: RunConfig, dataset: Dataset, folder: RunFolder) -> None:
+def _check_same_data(dataset: Dataset, folder: RunFolder) -> None:
+    """Refuse a dataset that is no longer the run's: a page would show other facts than the model saw."""
+    if read_json(folder.manifest)["dataset"]["digest"] != dataset.digest:
+        raise ConfigurationError(
+            Problem(
+                "the dataset has changed since this run",
+                where=str(dataset.path),
+                found="another digest than manifest.json names",
+                allowed="the dataset that the run was made from",
+                next_step="put that dataset back, or run again into a new folder",
+            )
+        )
+
+
+def _load_tasks(config: RunConfig) -> list[Task]:
+    tasks = []
+    with gathered_problems() as attempt:
+        for name in config.tasks:
+            with attempt():
+                tasks.append(load_task(name))
+    names = [task.name for task in tasks]
+    if len(set(names)) < len(names):
+        raise ConfigurationError(
+            Problem(
+                "two tasks of this run have the same name",
+                where="tasks",
+                found=", ".join(sorted({name for name in names if names.count(name) > 1})),
+                allowed="each name once, also inside task files",
+                next_step="rename one of them in its own file",
+            )
+        )
+    return tasks
+
+
+def _check_place(folder: RunFolder) -> None:
+    """Refuse a folder that holds something else than a run: its files would be mixed with the run's."""
+    if folder.config.exists() or not folder.path.is_dir():
+        return
+    if any(not entry.name.startswith(".") for entry in folder.path.iterdir()):
+        raise ConfigurationError(
+            Problem(
+                "something else than a run is in this folder",
+                where=str(folder.path),
+                found="files, and no run.yaml among them",
+                allowed="a new or empty folder, or one that `pesta run` began",
+                next_step="give another --out",
+            )
+        )
+
+
+def _open_folder(config: RunConfig, dataset: Dataset, tasks: Sequence[Task], folder: RunFolder) -> None:
     """Write run.yaml and the manifest, or see that those that stand are of this very run."""
-    folder.path.mkdir(parents=True, exist_ok=True)
     resolved = resolved_yaml(config)
     if folder.config.exists() and folder.config.read_text("utf-8") != resolved:
         raise _another_run(folder, "its run.yaml differs from the configuration given")
-    manifest = make_manifest(config, dataset)
+    manifest = make_manifest(config, dataset, tasks)
     if folder.manifest.exists():
         standing = read_json(folder.manifest)
-        for what in ("dataset", "ontology_digest", "code_digest"):
-            if standing[what] != manifest[what]:
+        for what in ("dataset", "tasks_digest", "ontology_digest", "code_digest"):
+            if standing.get(what) != manifest[what]:
                 raise _another_run(folder, f"its {what.replace('_', ' ')} differs from today's")
         return
-    write_json(manifest, folder.manifest)
     write_text(resolved, folder.config)
+    write_json(manifest, folder.manifest)
 
 
 def _another_run(folder: RunFolder, found: str) -> ConfigurationError:
@@ -137,6 +220,30 @@ def _find_labels(dataset: Dataset, task: Task, folder: RunFolder) -> None:
     outcomes, attrition = find_outcomes(dataset, task)
     write_frame(attrition, folder.attrition(task.name))
     write_frame(outcomes, folder.outcomes(task.name))
+
+
+def _check_rows(task: Task, folder: RunFolder) -> None:
+    """See that somebody is left to ask about.
+
+    Raises:
+        TaskError: every row is left out; the reasons are named by how many each cost.
+    """
+    if not folder.outcomes(task.name).exists():
+        return
+    outcomes = pl.read_parquet(folder.outcomes(task.name))
+    if candidate_rows(outcomes).height:
+        return
+    costs = outcomes["exclusion_reason"].value_counts(sort=True).iter_rows()
+    raise TaskError(
+        Problem(
+            f"task {task.name} leaves out every row of this dataset",
+            where=f"attrition/{task.name}.parquet",
+            found=", ".join(f"{n} rows {REASONS_IN_WORDS.get(reason, reason)!r}" for reason, n in costs),
+            allowed="rows whose outcome the record determines",
+            next_step="map what is missing (births or ages, observation windows, ends of contacts), "
+            "or leave the task out of the run",
+        )
+    )
 
 
 def _all_rows(tasks: Sequence[Task], folder: RunFolder) -> pl.DataFrame:

@@ -231,12 +231,12 @@ def _alert(model: str, point: Mapping[str, Any]) -> AlertRow:
 def _subgroup(model: str, group: Mapping[str, Any]) -> Subgroup:
     is_shown = not group.get("is_suppressed") and group.get("auroc") is not None
     interval = (group.get("intervals") or {}).get("auroc") or {}
-    positive = group.get("n_positive")
+    subjects, positive = group.get("n_subjects"), group.get("n_positive")
     return Subgroup(
         model=model,
         by={"sex": "Sex", "age": "Age", "hospital_id": "Site"}.get(group["by"], str(group["by"])),
         group=group_words(group["by"], group["group"]),
-        n_subjects=shown_count(group["n_subjects"]),
+        n_subjects="< 5" if subjects is None else shown_count(subjects),
         n_positive="< 5" if positive is None else shown_count(positive),
         figure=Figure(value=group["auroc"], low=interval.get("low"), high=interval.get("high"))
         if is_shown

@@ -41,7 +41,7 @@ METRICS: dict[str, Any] = {
         {
             "by": "sex",
             "group": "male",
-            "n_subjects": 4,
+            "n_subjects": None,
             "is_suppressed": True,
             "reason": "fewer than 10 events",
         },

@@ -1,0 +1,63 @@
+"""The command line tells what is wrong, ends with the status of its kind, and shows no traceback unasked."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from ontology.errors import ConfigurationError, InputError, StorageError
+from pipelines import cli
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["pesta", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_a_file_where_a_folder_shall_be_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    status = call(monkeypatch, "simulate", "--patients", "1", "--out", str(taken), "--quiet")
+    told = capsys.readouterr().err
+    assert status == StorageError.exit_status
+    assert "Not a directory" in told
+    assert "defect" not in told
+
+
+def test_a_file_that_may_be_a_patient_s_is_not_named() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/patients/132539.txt")
+    told = str(cli.storage_problem(full))
+    assert "No space left on device" in told
+    assert "/data/patients" in told
+    assert "132539" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("check", "nowhere"), InputError.exit_status, "no such folder"),
+        (("check", __file__), InputError.exit_status, "found: a file"),
+        (("report", "nowhere"), ConfigurationError.exit_status, "no finished run"),
+        (("run", "nowhere.yaml", "--out", "x"), ConfigurationError.exit_status, "no such configuration"),
+        (("run", "demo", "--out", "x", "--set", "seed=[1"), ConfigurationError.exit_status, "not YAML"),
+        (("run", "demo", "--out", "x", "--set", "seed"), ConfigurationError.exit_status, "not an override"),
+        (("frobnicate",), 2, "No such command"),
+    ],
+)
+def test_a_wrong_command_ends_with_its_status(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    status: int,
+    told: str,
+) -> None:
+    assert call(monkeypatch, *arguments) == status
+    found = capsys.readouterr().err
+    assert told in found
+    assert "Traceback" not in found
