@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,13 @@ import polars as pl
 
 from ontology.errors import ConfigurationError, Problem
 from phenotype.event_order import in_event_order
-from phenotype.trajectory import CODINGS, CONTACTS, EVENTS, LINEAGE, OBSERVATION, REJECTED
+from phenotype.lineage_writing import LineageWriter, parquet_options
+from phenotype.trajectory import CODINGS, CONTACTS, EVENTS, OBSERVATION, REJECTED
 
 ROWS_HELD = 6_000_000
 BYTES_A_SHARD = 200_000_000
 MOST_SHARDS = 512
 ROW_GROUP = 500_000
-REPEATED_WORDS = {"code", "unit", "text_value", "source", "file", "sent_code", "sent_unit"}
-"""Columns worth a dictionary; for numbers that hardly repeat, making one costs more than all the rest."""
-GROWING = {"lineage_id": "DELTA_BINARY_PACKED", "row": "DELTA_BINARY_PACKED"}
-"""Columns of the lineage that mostly grow by one."""
 
 
 def default_n_shards(n_bytes: int) -> int:
@@ -66,11 +62,10 @@ class DatasetWriter:
         self._held: list[pl.DataFrame] = []
         self._n_held = 0
         self._n_spills = 0
-        self._lineage: list[Path] = []
+        self._lineage = LineageWriter(self.folder / "spill")
         self._codes: list[pl.Series] = []
         self.n_events = 0
         self.n_subjects = 0
-        self.n_lineage = 0
 
     def add_events(self, events: pl.DataFrame) -> None:
         """Take events with the columns of EVENTS."""
@@ -82,11 +77,12 @@ class DatasetWriter:
 
     def add_lineage(self, lineage: pl.DataFrame) -> None:
         """Take lineage rows, columns of LINEAGE, lineage_id growing from call to call."""
-        if lineage.height:
-            path = self.folder / "spill" / f"lineage-{len(self._lineage):05d}.parquet"
-            _write_lineage_part(path, lineage)
-            self._lineage.append(path)
-            self.n_lineage += lineage.height
+        self._lineage.add(lineage)
+
+    @property
+    def n_lineage(self) -> int:
+        """Lineage rows so far."""
+        return self._lineage.n_rows
 
     def _spill(self) -> None:
         for shard, part in self._by_shard().items():
@@ -153,7 +149,7 @@ class DatasetWriter:
         codes = pl.concat(self._codes).unique().sort()
         _write_codes(self.folder / "metadata" / "codes.parquet", codes, descriptions)
         _write_metadata(self.folder / "metadata" / "dataset.json", metadata)
-        self._write_lineage()
+        self._lineage.finish(self.folder / "lineage.parquet")
         tables = [
             ("contacts", contacts, CONTACTS, ["subject_id", "start_time", "end_time", "contact_id"]),
             (
@@ -172,16 +168,6 @@ class DatasetWriter:
         (self.folder / "ingest.json").write_text(account_json, encoding="utf-8")
         self._move_into_place()
 
-    def _write_lineage(self) -> None:
-        target = self.folder / "lineage.parquet"
-        if len(self._lineage) == 1:
-            self._lineage[0].replace(target)
-        elif self._lineage:
-            parts = pl.scan_parquet(self._lineage)
-            parts.sink_parquet(target, compression="zstd", compression_level=1, maintain_order=True)
-        else:
-            pl.DataFrame(schema=LINEAGE).write_parquet(target)
-
     def _move_into_place(self) -> None:
         shutil.rmtree(self.folder / "spill")
         shutil.rmtree(self.work)
@@ -193,6 +179,7 @@ class DatasetWriter:
 
     def discard(self) -> None:
         """Leave nothing behind of a dataset that did not come to be."""
+        self._lineage.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -215,20 +202,9 @@ def write_shard(path: Path, events: pl.DataFrame) -> None:
     plain = events.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())
     aligned = DataSchema.align(plain.to_arrow())
     temporary = path.with_suffix(".tmp")
-    options = _options(aligned.column_names)
+    options = parquet_options(aligned.column_names)
     pq.write_table(aligned, temporary, row_group_size=ROW_GROUP, **options)
     temporary.replace(path)
-
-
-def _write_lineage_part(path: Path, lineage: pl.DataFrame) -> None:
-    import pyarrow.parquet as pq
-
-    pq.write_table(lineage.to_arrow(), path, column_encoding=GROWING, **_options(lineage.columns))
-
-
-def _options(columns: Sequence[str]) -> dict[str, Any]:
-    """How parquet files of many rows are written."""
-    return {"compression": "zstd", "use_dictionary": [name for name in columns if name in REPEATED_WORDS]}
 
 
 def _write_codes(path: Path, codes: pl.Series, descriptions: pl.DataFrame) -> None:
