@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ from meds import DataSchema, LabelSchema
 from meds_evaluation.schema import PredictionSchema
 
 from experiments.config import RunConfig
-from ontology.errors import ConfigurationError
+from ontology.errors import ConfigurationError, InputError
 from phenotype.checking import check_dataset
 from phenotype.trajectory import frame_digest
 from pipelines.progress import Progress
@@ -91,6 +92,35 @@ def test_scoring_the_same_dataset_gives_the_run_s_own_risks(
     difference = both["predicted_boolean_probability"] - both["risk"].cast(pl.Float32)
     assert both.height == predicted.height
     assert (difference == 0).all()
+
+
+def test_scoring_asks_only_about_those_whom_the_task_asks_about(
+    finished: Path, small_hospital: Path, tmp_path: Path
+) -> None:
+    score_dataset(finished / "bundle" / TASKS[0] / "NEWS2", small_hospital, tmp_path / "risks.parquet")
+    keys = ["subject_id", "prediction_time"]
+    outcomes = pl.read_parquet(finished / "outcomes" / f"{TASKS[0]}.parquet")
+    scored = pl.read_parquet(tmp_path / "risks.parquet").select(keys)
+    reasons = pl.col("exclusion_reason")
+    asked = outcomes.filter(reasons.is_null() | reasons.is_in(["censored", "onset_in_blanking"]))
+    assert set(outcomes["exclusion_reason"]) >= {"other_care_level", "left"}
+    assert set(scored.iter_rows()) == set(asked.select(keys).iter_rows())
+
+
+@pytest.mark.parametrize("model", ["NEWS2", "logistic", "lightgbm", "transformer"])
+def test_a_dataset_of_other_codes_is_refused_rather_than_scored(
+    finished: Path, small_hospital: Path, tmp_path: Path, model: str
+) -> None:
+    other = Path(shutil.copytree(small_hospital, tmp_path / "other"))
+    is_common = pl.any_horizontal(
+        [pl.col("code").str.starts_with(name) for name in ("MEDS_", "SEX//", "CONTACT")]
+    )
+    foreign = pl.when(is_common).then("code").otherwise(pl.lit("LOCAL//") + pl.col("code"))
+    for shard in (other / "data").glob("*.parquet"):
+        pl.read_parquet(shard).with_columns(code=foreign).write_parquet(shard)
+    with pytest.raises(InputError, match="none of the codes that the model reads"):
+        score_dataset(finished / "bundle" / TASKS[0] / model, other, tmp_path / "risks.parquet")
+    assert not (tmp_path / "risks.parquet").exists()
 
 
 def test_reasons_add_up_to_the_model_s_logit(finished: Path) -> None:
