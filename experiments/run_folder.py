@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ HELD_OUT = "held_out"
 TUNING = "tuning"
 TRAIN = "train"
 LOCK = ".lock"
+UNFINISHED = (".*.parquet.[0-9]*", ".*.json.[0-9]*", ".*.yaml.[0-9]*", ".*.writing", ".report.[0-9]*")
+"""Names under which files, bundles and the report are written before they are moved into place."""
 logger = logging.getLogger(__name__)
 
 
@@ -91,6 +94,15 @@ class RunFolder:
 
     def _numbered(self, name: str, fold: int) -> str:
         return name if self.n_folds == 1 else f"{name}_{fold}"
+
+    def sweep(self) -> None:
+        """Remove what a killed process was writing; only for whoever holds the folder."""
+        for pattern in UNFINISHED:
+            for entry in list(self.path.rglob(pattern)):
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
 
     @contextmanager
     def held(self) -> Iterator[None]:

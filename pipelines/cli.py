@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -205,6 +206,14 @@ def storage_problem(error: OSError) -> Problem:
     )
 
 
+def system_error(error: BaseException) -> OSError | None:
+    """What the system refused, where polars tells of it in words only: "... (os error 28)"."""
+    found = (
+        re.search(r"\(os error (\d+)\)", str(error)) if type(error).__module__.startswith("polars") else None
+    )
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
+
+
 def main() -> None:
     """Run the command line; problems go to standard error with the exit status of their kind."""
     # OpenMP workers that spin while they wait cost several times the work on a machine that others use too.
@@ -225,12 +234,17 @@ def main() -> None:
             raise
         sys.stderr.write(f"pesta: 1 problem\n\n{storage_problem(error)}\n")
         sys.exit(StorageError.exit_status)
-    except KeyboardInterrupt:
-        sys.stderr.write("pesta: interrupted; the same command goes on where it stood\n")
-        sys.exit(INTERRUPTED_STATUS)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED_STATUS:
+            sys.stderr.write("pesta: interrupted; the same command goes on where it stood\n")
+        raise
     except Exception as error:
         if is_verbose:
             raise
+        refused = system_error(error)
+        if refused is not None:
+            sys.stderr.write(f"pesta: 1 problem\n\n{storage_problem(refused)}\n")
+            sys.exit(StorageError.exit_status)
         sys.stderr.write(
             f"pesta: an unexpected fault ({type(error).__name__}); this is a defect in pesta\n"
             "  do: run the command again as `pesta --verbose ...` and report the traceback\n"

@@ -54,6 +54,7 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
     _check_place(folder)
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.held():
+        folder.sweep()
         with progress.step("opening the dataset"):
             _open_folder(config, dataset, tasks, folder)
         _ask(tasks, dataset, config, folder, progress)

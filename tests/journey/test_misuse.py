@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from experiments.config import RunConfig
-from experiments.run_folder import RunFolder
+from experiments.run_folder import RunFolder, write_text
 from ontology.errors import ConfigurationError, InputError, TaskError
 from phenotype.tasks import load_task
 from phenotype.trajectory import open_dataset
@@ -108,6 +108,19 @@ def test_a_second_run_into_the_same_folder_is_refused_while_the_first_works(
         run_experiment(make_config(small_hospital), tmp_path, QUIET)
     with RunFolder(tmp_path).held():
         pass
+
+
+def test_what_a_killed_process_was_writing_is_swept_away(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    kept = [folder.predictions("task", "a", "held_out"), folder.metrics, tmp_path / ".notes"]
+    for file in kept:
+        write_text("whole", file)
+    (tmp_path / ".report.77").mkdir()
+    (tmp_path / ".report.77" / "patient-1.html").write_text("half")
+    (folder.predictions("task", "a", "held_out").parent / ".held_out.parquet.77").write_text("half")
+    (tmp_path / "bundle" / "task" / ".a.0123.writing").mkdir(parents=True)
+    folder.sweep()
+    assert sorted(file for file in tmp_path.rglob("*") if file.is_file()) == sorted(kept)
 
 
 def test_a_changed_task_file_or_dataset_is_another_run(copied: Path, tmp_path: Path) -> None:

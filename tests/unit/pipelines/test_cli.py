@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import signal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ontology.errors import ConfigurationError, InputError, StorageError
@@ -61,3 +63,30 @@ def test_a_wrong_command_ends_with_its_status(
     found = capsys.readouterr().err
     assert told in found
     assert "Traceback" not in found
+
+
+def test_a_refusal_of_the_system_is_known_also_where_polars_tells_it() -> None:
+    frame = pl.DataFrame({"time": [1]})
+    with pytest.raises((OSError, pl.exceptions.PolarsError)) as caught:
+        frame.lazy().sink_parquet(Path("/dev/full"))
+    refused = caught.value if isinstance(caught.value, OSError) else cli.system_error(caught.value)
+    assert refused is not None
+    assert refused.errno == errno.ENOSPC
+    assert cli.system_error(ValueError("(os error 28)")) is None
+    with pytest.raises(pl.exceptions.ColumnNotFoundError) as missing:
+        frame.select("nothing")
+    assert cli.system_error(missing.value) is None
+
+
+def test_an_interrupted_command_says_that_it_can_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        status = call(monkeypatch, "simulate", "--patients", "200000", "--out", str(tmp_path / "hospital"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert status == cli.INTERRUPTED_STATUS
+    assert "goes on where it stood" in capsys.readouterr().err
