@@ -16,10 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from experiments.run_record import read_run_record
+from ontology.errors import Problem, StorageError
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -37,7 +39,11 @@ MIN_COUNT = 5
 NOT_TRACKED = (("reasons", "subjects"),)
 """Keys of the configuration that may hold patients' numbers."""
 _ALWAYS = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-_UNLESS_SET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+_UNLESS_SET = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+}
 
 
 def default_uri(run_folder: Path) -> str:
@@ -114,8 +120,25 @@ def mlflow_at(uri: str) -> Iterator[Any]:
         mlflow.set_tracking_uri(uri)
         try:
             yield mlflow
+        except mlflow.exceptions.MlflowException as error:
+            raise _refused(uri, error) from error
         finally:
             mlflow.set_tracking_uri(before)
+
+
+def _refused(uri: str, error: Exception) -> StorageError:
+    """What MLflow said, by its kind only: its words may repeat an address with a password."""
+    parts = urlsplit(uri)
+    return StorageError(
+        Problem(
+            "MLflow did not take the run",
+            where=f"tracking.uri: {parts.scheme}://{parts.hostname or parts.path}",
+            found=str(getattr(error, "error_code", "") or type(error).__name__),
+            allowed="a store that can be reached and written",
+            next_step="mend the store and give the same command again, or `--set tracking.enabled=false`"
+            " in a new folder; models and report of this run are whole",
+        )
+    )
 
 
 def _experiment(mlflow: Any, study: str, run_folder: Path) -> str:

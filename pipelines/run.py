@@ -89,7 +89,7 @@ def _ask(
 def _answer(
     tasks: Sequence[Task], dataset: Dataset, config: RunConfig, folder: RunFolder, progress: Progress
 ) -> Path:
-    """Models, figures, reasons, tracking and report."""
+    """Models, figures, reasons, report and tracking."""
     with make_executor(config.engine, folder.work("engine")) as executor:
         jobs = [
             executor.submit(fit_fold, config, folder.path, name, number, progress)
@@ -102,10 +102,12 @@ def _answer(
         _judge(task, dataset, config, folder, progress)
     _gather(tasks, config, folder)
     write_cards(folder.path)
+    report = _write_report(config, folder, progress, config.reasons.subjects)
+    # Last, since a tracking server may be away: all else is there then.
     if config.tracking.enabled:
         with progress.step("MLflow"):
             track_run(folder.path, study=config.tracking.study or config.name, uri=config.tracking.uri)
-    return _write_report(config, folder, progress, config.reasons.subjects)
+    return report
 
 
 def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:

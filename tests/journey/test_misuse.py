@@ -12,7 +12,7 @@ import yaml
 
 from experiments.config import RunConfig
 from experiments.run_folder import RunFolder, write_text
-from ontology.errors import ConfigurationError, InputError, TaskError
+from ontology.errors import ConfigurationError, InputError, StorageError, TaskError
 from phenotype.tasks import load_task
 from phenotype.trajectory import open_dataset
 from pipelines.progress import Progress
@@ -149,3 +149,13 @@ def test_a_changed_task_file_or_dataset_is_another_run(copied: Path, tmp_path: P
 def test_names_that_do_not_fit_are_refused_beforehand(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         make_config(Path("anywhere"), **changes)
+
+
+def test_a_tracking_server_that_is_away_costs_nothing_but_the_tracking(
+    small_hospital: Path, tmp_path: Path
+) -> None:
+    away = {"enabled": True, "uri": "http://somebody:secret@127.0.0.1:9"}
+    with pytest.raises(StorageError, match="MLflow did not take the run") as caught:
+        run_experiment(make_config(small_hospital, tracking=away), tmp_path / "run", QUIET)
+    assert "secret" not in str(caught.value)
+    assert (tmp_path / "run" / "report" / "index.html").exists()
