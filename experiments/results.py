@@ -10,12 +10,14 @@ import polars as pl
 from experiments.config import RunConfig
 from experiments.evaluation import FoldPredictions, evaluate_task
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder
+from experiments.split_config import TimeSplit
 from experiments.study import KEYS, task_info
 from experiments.subjects import subject_facts
 from phenotype.cases import Cases
 from phenotype.labels import check_labels
 from phenotype.tasks import Task
 
+HOURS_A_DAY = 24.0
 RISK = "predicted_boolean_probability"
 
 
@@ -69,6 +71,7 @@ def task_metrics(
         **unseen,
         "warnings": [
             *_training_warnings(task, folder),
+            *_gap_warnings(task, config),
             *warnings,
             *judged.get("warnings", []),
             *unseen_warnings,
@@ -115,6 +118,18 @@ def _training_warnings(task: Task, folder: RunFolder) -> list[str]:
         labels = pl.read_parquet(folder.labels(task.name, fold))
         said += check_labels(labels.join(train, on=KEYS, how="semi"), task)
     return list(dict.fromkeys(said))
+
+
+def _gap_warnings(task: Task, config: RunConfig) -> list[str]:
+    """A split by time whose training labels reach into the time of the test."""
+    splits = config.splits
+    if not isinstance(splits, TimeSplit) or task.horizon_hours is None:
+        return []
+    horizon_days = task.horizon_hours / HOURS_A_DAY
+    if splits.gap_days >= horizon_days:
+        return []
+    reach = f"{horizon_days - splits.gap_days:g} days past {splits.train_before:%Y-%m-%d}"
+    return [f"training labels reach up to {reach}: give the split gap_days: {horizon_days:g}"]
 
 
 def _strata(outcomes: pl.DataFrame) -> list[dict[str, Any]]:

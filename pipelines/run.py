@@ -48,6 +48,7 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
         ConfigurationError: the folder holds another run.
         TaskError: a task cannot be learnt or judged with these data.
     """
+    config = config.model_copy(update={"dataset": config.dataset.resolve()})
     folder = RunFolder(out, config.n_folds)
     dataset = open_dataset(config.dataset)
     tasks = _load_tasks(config)
@@ -333,7 +334,7 @@ def _gather(tasks: Sequence[Task], config: RunConfig, folder: RunFolder) -> None
     write_frame(pl.concat(explained), folder.explanations)
     write_frame(risks_by_horizon(tasks, config, folder), folder.risks)
     manifest = read_json(folder.manifest)
-    write_json(manifest | {"outer_folds_scored": manifest["outer_folds_scored"] + 1}, folder.manifest)
+    write_json(manifest | {"outer_folds_scored": 1}, folder.manifest)
     records = {task.name: read_json(folder.work("figures", f"{task.name}.json")) for task in tasks}
     write_json({"format": 1, "tasks": records}, folder.metrics)
 

@@ -171,7 +171,7 @@ def test_who_never_matters_gets_nothing(exact_children: int) -> None:
 
 
 def test_players_who_do_the_same_get_the_same() -> None:
-    """Two siblings of a symmetrical game agree within their error bars, whose values are equal by symmetry."""
+    """Two siblings of a symmetrical game, whose values are equal, agree within their error bars."""
     inner = random_game(4, 6)
 
     def value(masks: Masks) -> Floats:
