@@ -56,6 +56,16 @@ def pesta(*arguments: str | Path) -> Finished:
     return run([str(program), *map(str, arguments)])
 
 
+def simulated_dataset(out: Path, *, n_patients: int, seed: int) -> Path:
+    """The dataset of a simulated hospital in out/dataset, made where it is not there yet."""
+    hospital, dataset = out / "hospital", out / "dataset"
+    if not (dataset / "ingest.json").exists():
+        pesta("simulate", "--patients", str(n_patients), "--seed", str(seed), "--out", hospital, "--quiet")
+        key = open_key(dataset)
+        pesta("ingest", "simulated-hospital", hospital / "extract", "--out", dataset, "--key", key, "--quiet")
+    return dataset
+
+
 def run(command: list[str], cwd: Path | None = None) -> Finished:
     """Run a command to its end; its failure ends the benchmark with its output."""
     started = time.perf_counter()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from harness import arguments, finish, open_key, pesta
+from harness import arguments, finish, pesta, simulated_dataset
 
 from phenotype.bundle import load_bundle
 from phenotype.cases import ROWS, Cases
@@ -36,19 +36,7 @@ KEYS = ["subject_id", "prediction_time"]
 
 def main() -> None:
     out = arguments(__doc__ or "").out
-    hospital, dataset = out / "hospital", out / "dataset"
-    if not (dataset / "ingest.json").exists():
-        pesta("simulate", "--patients", "1500", "--seed", "9", "--out", hospital, "--quiet")
-        pesta(
-            "ingest",
-            "simulated-hospital",
-            hospital / "extract",
-            "--out",
-            dataset,
-            "--key",
-            open_key(dataset),
-            "--quiet",
-        )
+    dataset = simulated_dataset(out, n_patients=1500, seed=9)
     settings = [f"dataset={dataset}", f"tasks=[{TASK}]", "tracking.enabled=false"]
     pesta(
         "run",
@@ -59,7 +47,7 @@ def main() -> None:
         *[part for each in settings for part in ("--set", each)],
     )
     said = [_later_facts(out, open_dataset(dataset)), *_known_time_alone(out, open_dataset(dataset))]
-    said.append(_shards(out, hospital / "extract", dataset))
+    said.append(_shards(out, out / "hospital" / "extract", dataset))
     finish(is_shown=all(is_good for is_good, _ in said), figures="; ".join(text for _, text in said))
 
 

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import yaml
-from harness import arguments, finish, open_key, pesta
+from harness import arguments, finish, pesta, simulated_dataset
 
 from experiments.leakage import selected_cohort, with_leak
 from phenotype.tasks import load_task
@@ -24,19 +24,7 @@ RANDOM_ROWS = "splits={kind: random_rows, seed: 1}"
 
 def main() -> None:
     out = arguments(__doc__ or "").out
-    dataset = out / "dataset"
-    if not (dataset / "ingest.json").exists():
-        pesta("simulate", "--patients", "6000", "--seed", "11", "--out", out / "hospital", "--quiet")
-        pesta(
-            "ingest",
-            "simulated-hospital",
-            out / "hospital" / "extract",
-            "--out",
-            dataset,
-            "--key",
-            open_key(dataset),
-            "--quiet",
-        )
+    dataset = simulated_dataset(out, n_patients=6000, seed=11)
     for leak in ("whole_day", "discharge_codes_at_admission"):
         if not (out / leak).exists():
             with_leak(open_dataset(dataset), leak, out / leak)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
-from harness import arguments, finish, pesta, run
+from harness import arguments, finish, run, simulated_dataset
 
 from phenotype.trajectory import DEATH_CODE, open_dataset
 
@@ -33,19 +33,7 @@ windows:
 
 def main() -> None:
     out = arguments(__doc__ or "").out
-    dataset = out / "dataset"
-    if not (dataset / "ingest.json").exists():
-        pesta("simulate", "--patients", "500", "--seed", "5", "--out", out / "hospital", "--quiet")
-        pesta(
-            "ingest",
-            "simulated-hospital",
-            out / "hospital" / "extract",
-            "--out",
-            dataset,
-            "--shards",
-            "2",
-            "--quiet",
-        )
+    dataset = simulated_dataset(out, n_patients=500, seed=5)
     python = out / "aces" / "bin" / "python"
     if not python.exists():
         run([sys.executable, "-m", "venv", str(out / "aces")])

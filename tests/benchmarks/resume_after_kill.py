@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import polars as pl
-from harness import arguments, finish, open_key, pesta
+from harness import arguments, finish, pesta, simulated_dataset
 
 from phenotype.trajectory import frame_digest
 
@@ -21,19 +21,7 @@ SEED = 20261121
 def main() -> None:
     out = arguments(__doc__ or "").out
     left_alone, killed = out / "left-alone", out / "killed"
-    hospital, dataset = out / "hospital", out / "dataset"
-    if not dataset.exists():
-        pesta("simulate", "--patients", "1000", "--seed", "7", "--out", hospital, "--quiet")
-        pesta(
-            "ingest",
-            "simulated-hospital",
-            hospital / "extract",
-            "--out",
-            dataset,
-            "--key",
-            open_key(dataset),
-            "--quiet",
-        )
+    dataset = simulated_dataset(out, n_patients=1000, seed=7)
     undisturbed = pesta("run", "demo", "--out", left_alone, "--set", f"dataset={dataset}", "--quiet")
     moments = random.Random(SEED)
     waits = [moments.uniform(0.02, 0.17) * undisturbed.wall_seconds for _ in range(N_KILLS)]
