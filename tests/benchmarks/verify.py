@@ -29,6 +29,9 @@ class Promise:
 
 
 PROMISES = (
+    Promise(
+        "fresh-clone", "fresh clone: `make demo` under 5 minutes, `make test` under 8", ("fresh_clone.py",)
+    ),
     Promise("help", "`pesta --help` in under 0.5 s", ("help_speed.py",)),
     Promise(
         "bad-input",
