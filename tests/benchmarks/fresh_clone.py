@@ -1,4 +1,4 @@
-"""A fresh clone in a fresh virtual environment: `make demo` (the job under 5 minutes) and `make test` (under 8)."""
+"""A fresh clone, a fresh environment: `make demo` (the job under 5 minutes), `make test` (under 8)."""
 
 from __future__ import annotations
 
