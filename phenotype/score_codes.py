@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ontology.configuration import find_config, read_yaml, validate
 from phenotype.trajectory import known_time
 
+Clock = Literal["known_time", "time"]
+"""Predictors go by when a fact could be known, phenotypes by when it was."""
 STORED_DIGITS = 6
 """Values are stored as float32: an oxygen fraction of 0.21 must not lie below 0.21."""
 
@@ -72,19 +75,50 @@ def load_score_codes(name_or_path: str | Path = "scores") -> ScoreCodes:
     return validate(ScoreCodes, read_yaml(path), where=str(path))
 
 
-def component_events(events: pl.LazyFrame, codes: ScoreCodes, components: tuple[str, ...]) -> pl.DataFrame:
+def component_events(
+    events: pl.LazyFrame, codes: ScoreCodes, components: tuple[str, ...], *, clock: Clock = "known_time"
+) -> pl.DataFrame:
     """Measurements of components in their own units, those outside the plausible range left out.
 
     Args:
-        events: columns of EVENTS.
+        events: columns of EVENTS; lineage_id may be absent.
         codes: the code map.
         components: names of components; those that the map does not list give no measurements.
+        clock: which instant of an event counts: when it could be known, or when it was (phenotypes).
 
     Returns:
-        subject_id, known_time, code (the component), numeric_value (Float64).
+        subject_id, time (by that clock), component, value (Float64), known_time, lineage_id; in no order.
     """
+    sources = _sources(codes, components)
+    value = (pl.col("numeric_value").cast(pl.Float64) * pl.col("factor")).round(STORED_DIGITS)
+    time = known_time() if clock == "known_time" else pl.col("time")
+    return (
+        events.filter(pl.col("code").is_in(sources["code"].unique().to_list()) & time.is_not_null())
+        .join(sources.lazy(), on="code")
+        .filter(pl.col("only_unit").is_null() | pl.col("unit").eq_missing(pl.col("only_unit")))
+        .filter(value.is_between(pl.col("low"), pl.col("high")))
+        .select(
+            "subject_id",
+            time.alias("time"),
+            "component",
+            value.alias("value"),
+            known_time().alias("known_time"),
+            _lineage(events),
+        )
+        .collect()
+    )
+
+
+def _lineage(events: pl.LazyFrame) -> pl.Expr:
+    """lineage_id, null where the events have none."""
+    has_lineage = "lineage_id" in events.collect_schema()
+    return (pl.col("lineage_id") if has_lineage else pl.lit(None, pl.Int64)).alias("lineage_id")
+
+
+def _sources(codes: ScoreCodes, components: tuple[str, ...]) -> pl.DataFrame:
+    """One row for each code of each component that the map lists."""
     listed = [(name, codes.components[name]) for name in components if name in codes.components]
-    sources = pl.DataFrame(
+    return pl.DataFrame(
         [
             (source.code, name, source.factor, source.unit, component.low, component.high)
             for name, component in listed
@@ -99,13 +133,4 @@ def component_events(events: pl.LazyFrame, codes: ScoreCodes, components: tuple[
             "high": pl.Float64,
         },
         orient="row",
-    )
-    value = (pl.col("numeric_value").cast(pl.Float64) * pl.col("factor")).round(STORED_DIGITS)
-    return (
-        events.filter(pl.col("code").is_in(sources["code"].to_list()) & known_time().is_not_null())
-        .join(sources.lazy(), on="code")
-        .filter(pl.col("only_unit").is_null() | pl.col("unit").eq_missing(pl.col("only_unit")))
-        .filter(value.is_between(pl.col("low"), pl.col("high")))
-        .select("subject_id", known_time().alias("known_time"), pl.col("component").alias("code"), value)
-        .collect()
     )

@@ -1,11 +1,18 @@
-"""The points of NEWS2, qSOFA and SOFA, as expressions over the aggregates of their components."""
+"""The points of NEWS2, qSOFA and SOFA, as expressions over the aggregates of their components.
+
+Aggregates of a component over the 24 hours before are named "<component>_<aggregation>": last, min, max, sum,
+count, and before (how many measurements lie in the 24 hours before those).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
+
+from ontology.errors import ConfigurationError, Problem
 
 Points = dict[str, pl.Expr]
 
@@ -16,13 +23,18 @@ class Score:
 
     Attributes:
         components: the components of the code map that it reads.
-        aggregations: which aggregates of them it reads.
         points: the points of each of its parts, null where nothing was measured.
     """
 
     components: tuple[str, ...]
-    aggregations: tuple[str, ...]
     points: Callable[[], Points]
+
+    @cached_property
+    def needs(self) -> tuple[tuple[str, str], ...]:
+        """The (component, aggregation) that its points read."""
+        names = {name for expression in self.points().values() for name in expression.meta.root_names()}
+        parted = [name.rpartition("_") for name in sorted(names)]
+        return tuple((component, aggregation) for component, _, aggregation in parted)
 
 
 def _up_to(value: pl.Expr, *bands: tuple[float, int], above: int) -> pl.Expr:
@@ -91,67 +103,97 @@ def _qsofa() -> Points:
 
 
 def _sofa() -> Points:
-    """SOFA from the worst values of the look-back; urine counts once it was recorded for a whole day.
+    """SOFA from the worst values of the look-back.
 
-    **Source:** Vincent et al., Intensive Care Med 1996;22:707-710, doi 10.1007/BF01709751, in SI units:
-    PaO2/FiO2 in kPa, bilirubin and creatinine in µmol/L, vasopressors in µg/kg/min. 3 and 4 points for the
-    lungs need mechanical support.
+    Values sent in mg/dL or mmHg are judged by the table's own bands in those units, others by its bands in SI
+    units: the two differ at the edges (1.2 mg/dL creatinine is 1 point, the 106 µmol/L that it is are none).
+    Where the table leaves an edge open (20 mg/dL bilirubin would be "above 12.0", 12.0 itself stands nowhere) the
+    SI band decides: 12.0 and 5.0 mg/dL are above 204 and 440 µmol/L. 3 and 4 points for the lungs need mechanical
+    support in the look-back. Urine counts once some was recorded in the 24 hours before the look-back too, so that
+    an hour's urine is not taken for a day's.
+
+    **Source:** Vincent et al., Intensive Care Med 1996;22:707-710, doi 10.1007/BF01709751, table 3:
+    PaO2/FiO2 in kPa (mmHg), bilirubin and creatinine in µmol/L (mg/dL), vasopressors in µg/kg/min.
     """
-    lungs = pl.col("oxygenation_min")
-    is_supported = pl.col("ventilation_max").is_not_null()
-    worst_lungs = pl.when(is_supported).then(_below(lungs, (13.3, 4), (26.7, 3))).otherwise(pl.lit(0))
-    noradrenaline, dopamine = pl.col("noradrenaline_max"), pl.col("dopamine_max")
-    is_whole_day = (pl.col("urine_count") > 0) & (pl.col("urine_count_ever") > pl.col("urine_count"))
+    bilirubin, creatinine = pl.col("bilirubin_max"), pl.col("creatinine_max")
+    noradrenaline, adrenaline = pl.col("noradrenaline_max"), pl.col("adrenaline_max")
+    is_whole_day = (pl.col("urine_count") > 0) & (pl.col("urine_before") > 0)
     whole_day = pl.when(is_whole_day).then(pl.col("urine_sum"))
     return {
         "lungs": pl.max_horizontal(
-            _below(lungs, (40, 2), (53.3, 1)), pl.when(lungs.is_not_null()).then(worst_lungs)
+            _lungs(pl.col("oxygenation_min"), (13.3, 26.7, 40.0, 53.3)),
+            _lungs(pl.col("oxygenation_mmhg_min"), (100.0, 200.0, 300.0, 400.0)),
         ),
-        "platelets": _below(pl.col("platelets_min"), (20, 4), (50, 3), (100, 2), (150, 1)),
+        "coagulation": _below(pl.col("platelets_min"), (20, 4), (50, 3), (100, 2), (150, 1)),
         "liver": pl.max_horizontal(
-            _from(pl.col("bilirubin_max"), (20, 1), (33, 2), (102, 3)),
-            pl.when(pl.col("bilirubin_max") > 204).then(pl.lit(4)),
+            _from(bilirubin, (20, 1), (33, 2), (102, 3)),
+            pl.when(bilirubin > 204).then(pl.lit(4)),
+            _from(pl.col("bilirubin_mg_dl_max"), (1.2, 1), (2.0, 2), (6.0, 3), (12.0, 4)),
         ),
         "circulation": pl.max_horizontal(
             _below(pl.col("mean_bp_min"), (70, 1)),
             pl.when(pl.col("dobutamine_max") > 0).then(pl.lit(2)),
-            _up_to(dopamine, (5, 2), (15, 3), above=4),
+            _up_to(pl.col("dopamine_max"), (5, 2), (15, 3), above=4),
             _up_to(noradrenaline, (0.1, 3), above=4),
+            _up_to(adrenaline, (0.1, 3), above=4),
         ),
         "brain": _below(pl.col("gcs_min"), (6, 4), (10, 3), (13, 2), (15, 1)),
         "kidneys": pl.max_horizontal(
-            _from(pl.col("creatinine_max"), (110, 1), (171, 2), (300, 3)),
-            pl.when(pl.col("creatinine_max") > 440).then(pl.lit(4)),
+            _from(creatinine, (110, 1), (171, 2), (300, 3)),
+            pl.when(creatinine > 440).then(pl.lit(4)),
+            _from(pl.col("creatinine_mg_dl_max"), (1.2, 1), (2.0, 2), (3.5, 3), (5.0, 4)),
             _below(whole_day, (200, 4), (500, 3)),
         ),
     }
 
 
+def _lungs(ratio: pl.Expr, bands: tuple[float, float, float, float]) -> pl.Expr:
+    """Points of PaO2 / FiO2 below each of the bands; the two lowest count under mechanical support only."""
+    lowest, low, middle, high = bands
+    supported = _below(ratio, (lowest, 4), (low, 3), (middle, 2), (high, 1))
+    alone = _below(ratio, (middle, 2), (high, 1))
+    return pl.when(pl.col("ventilation_max").is_not_null()).then(supported).otherwise(alone)
+
+
 _BREATH_AND_MIND = ("respiratory_rate", "systolic_bp", "consciousness", "gcs")
 SCORES = {
-    "NEWS2": Score(
-        (*_BREATH_AND_MIND, "spo2", "oxygen_flow", "fio2", "heart_rate", "temperature"), ("last",), _news2
-    ),
-    "qSOFA": Score(_BREATH_AND_MIND, ("last",), _qsofa),
+    "NEWS2": Score((*_BREATH_AND_MIND, "spo2", "oxygen_flow", "fio2", "heart_rate", "temperature"), _news2),
+    "qSOFA": Score(_BREATH_AND_MIND, _qsofa),
     "SOFA": Score(
         (
             "systolic_bp",
             "diastolic_bp",
             "mean_bp",
             "pao2",
+            "pao2_mmhg",
             "fio2",
             "ventilation",
             "platelets",
             "bilirubin",
+            "bilirubin_mg_dl",
             "noradrenaline",
+            "adrenaline",
             "dopamine",
             "dobutamine",
             "gcs",
             "creatinine",
+            "creatinine_mg_dl",
             "urine",
         ),
-        ("min", "max", "sum"),
         _sofa,
     ),
 }
 """The scores that this module computes, by name."""
+
+
+def find_score(name: str) -> Score:
+    """The definition of a score.
+
+    Raises:
+        ConfigurationError: no such score.
+    """
+    if name in SCORES:
+        return SCORES[name]
+    raise ConfigurationError(
+        Problem("no such score", found=name, allowed=", ".join(SCORES), next_step="name one of these")
+    )

@@ -1,0 +1,79 @@
+"""What a severity score measures, found in the events: components, and those that follow from two others."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from phenotype.score_codes import Clock, ScoreCodes, component_events, load_score_codes
+from phenotype.score_points import Score
+
+LOOK_BACK = pl.duration(hours=24)
+ROUNDED_DIGITS = 4
+"""Values are stored as float32; a dose of 0.1 must not lie above 0.1."""
+OXYGENATION = {"pao2": "oxygenation", "pao2_mmhg": "oxygenation_mmhg"}
+"""The ratio that follows from each component of arterial oxygen."""
+KEYS = ["subject_id", "time"]
+
+
+def measured_components(
+    events: pl.LazyFrame, definition: Score, codes: ScoreCodes | None = None, *, clock: Clock = "time"
+) -> pl.DataFrame:
+    """Measurements of a score's components, mean arterial pressure and oxygenation among them.
+
+    Args:
+        events: columns of EVENTS.
+        definition: the score.
+        codes: which codes feed which component; None = the shipped map.
+        clock: which instant of an event counts.
+
+    Returns:
+        subject_id, time, component, value (Float64), known_time (when all of it could be known), lineage_ids (of
+        one or two events); in no order.
+    """
+    single = component_events(events, codes or load_score_codes(), definition.components, clock=clock)
+    single = single.with_columns(
+        pl.col("value").round(ROUNDED_DIGITS), pl.concat_list("lineage_id").alias("lineage_ids")
+    ).drop("lineage_id")
+    derived = [_mean_pressure(single)]
+    derived += [_oxygenation(single, gas, ratio) for gas, ratio in OXYGENATION.items()]
+    return pl.concat([single, *(frame.select(single.columns) for frame in derived)])
+
+
+def _mean_pressure(single: pl.DataFrame) -> pl.DataFrame:
+    """Mean arterial pressure, (systolic + 2 diastolic) / 3, where both were measured at one instant."""
+    systolic, diastolic = (
+        single.filter(pl.col("component") == name)
+        .sort("value", "known_time", "lineage_ids")
+        .unique(KEYS, keep="first", maintain_order=True)
+        for name in ("systolic_bp", "diastolic_bp")
+    )
+    return systolic.join(diastolic, on=KEYS, suffix="_low").select(
+        *KEYS,
+        pl.lit("mean_bp").alias("component"),
+        ((pl.col("value") + 2 * pl.col("value_low")) / 3).round(ROUNDED_DIGITS).alias("value"),
+        pl.max_horizontal("known_time", "known_time_low").alias("known_time"),
+        pl.concat_list("lineage_ids", "lineage_ids_low").alias("lineage_ids"),
+    )
+
+
+def _oxygenation(single: pl.DataFrame, gas: str, ratio: str) -> pl.DataFrame:
+    """PaO2 / FiO2: each PaO2 over the FiO2 last measured, less than a day older."""
+    pressures, fractions = (
+        single.filter(pl.col("component") == name).sort(*KEYS, "value", "known_time", "lineage_ids")
+        for name in (gas, "fio2")
+    )
+    renamed = [pl.col(name).alias(f"{name}_of_air") for name in ("value", "known_time", "lineage_ids")]
+    paired = pressures.join_asof(
+        fractions.select(*KEYS, pl.col("time").alias("time_of_air"), *renamed),
+        on="time",
+        by="subject_id",
+        strategy="backward",
+        check_sortedness=False,
+    )
+    return paired.filter(pl.col("time") - pl.col("time_of_air") < LOOK_BACK).select(
+        *KEYS,
+        pl.lit(ratio).alias("component"),
+        (pl.col("value") / pl.col("value_of_air")).round(ROUNDED_DIGITS).alias("value"),
+        pl.max_horizontal("known_time", "known_time_of_air").alias("known_time"),
+        pl.concat_list("lineage_ids", "lineage_ids_of_air").alias("lineage_ids"),
+    )
