@@ -11,115 +11,89 @@ from pathlib import Path
 
 import polars as pl
 
-from ontology.codesystems.code_tables import (
-    ROW,
-    Column,
-    Faults,
+from ontology.codesystems.list_columns import (
+    Fault,
+    edges_of,
     note_bad_codes,
+    note_ends_before_begins,
     properties_of,
-    read_table,
-    with_dates,
+    replaced_by,
+    with_days,
 )
-from ontology.concepts import COVERAGE, EDGES, MAPPINGS, CodeSystem, concept_rows
+from ontology.codesystems.list_files import raise_faults, read_rows
+from ontology.concepts import COVERAGE, CodeSystem, concept_rows
 
 SYSTEM = "NLK"
 GROUP = "group"
 """The level of the list's groups; their codes begin with `GROUP:` and are never recorded."""
 
-_COLUMNS = (
-    Column("code", ("kode", "code"), is_required=True),
-    Column("label", ("norsk_bruksnavn", "bruksnavn", "text"), is_required=True),
-    Column("valid_from", ("gyldig_fra",)),
-    Column("valid_to", ("gyldig_til",)),
-    Column("replaced_by", ("erstattes_av",)),
-    Column("definition", ("kodedefinisjon",)),
-    Column("component", ("komponent",)),
-    Column("component_specification", ("komponent_spesifikasjon",)),
-    Column("system_part", ("system",)),
-    Column("system_specification", ("system_spesifikasjon",)),
-    Column("kind_of_property", ("egenskapsart",)),
-    Column("kind_specification", ("egenskapsart_spesifikasjon",)),
-    Column("unit", ("enhet",)),
-    Column("specialty", ("primært_fagområde", "fagområde")),
-    Column("second_specialty", ("sekundært_fagområde",)),
-    Column("group", ("gruppering",)),
-)
-_PROPERTIES = {column.name: column.name for column in _COLUMNS[5:]} | {"system_part": "system"}
+_NEEDED = {"code": ("kode", "code"), "label": ("norsk_bruksnavn", "norsk bruksnavn", "bruksnavn")}
+_VALIDITY = {
+    "valid_from": ("gyldig_fra", "gyldig fra"),
+    "valid_to": ("gyldig_til", "gyldig til"),
+    "replaced_by": ("erstattes_av", "erstattes av"),
+    "group": ("gruppering",),
+}
+_TOLD = {
+    "definition": ("kodedefinisjon",),
+    "component": ("komponent",),
+    "component_specification": ("komponent_spesifikasjon",),
+    "sample_system": ("system",),
+    "system_specification": ("system_spesifikasjon",),
+    "kind_of_property": ("egenskapsart",),
+    "kind_specification": ("egenskapsart_spesifikasjon",),
+    "unit": ("enhet",),
+    "specialty": ("primært_fagområde", "primært fagområde"),
+    "second_specialty": ("sekundært_fagområde", "sekundært fagområde"),
+}
+_PROPERTIES = {name: name for name in _TOLD} | {"sample_system": "system", "group": "group"}
 
 
 def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
     """NLK with validity, replacements, units and groups.
 
     Args:
-        path: the list as CSV, TSV or JSON: kode, norsk_bruksnavn and any of gyldig_fra, gyldig_til,
-            erstattes_av, kodedefinisjon, komponent, system, egenskapsart, enhet, primært_fagområde, gruppering.
+        path: the list as CSV, TSV, JSON or Excel: kode, norsk_bruksnavn and any of gyldig_fra, gyldig_til,
+            erstattes_av, kodedefinisjon, komponent, system, egenskapsart, enhet, primært_fagområde,
+            gruppering and the specifications.
         covered_to: the last day that the list is complete for; None leaves it open.
 
     Returns:
-        Codes labelled in Norwegian (`no`); an edge to the code's group; mappings `replaced_by`; properties
-        definition, component, system, kind_of_property, unit, specialty, group and their specifications.
+        Codes with their Norwegian name (language `nb`); an edge to the code's group; mappings `replaced_by`;
+        properties definition, component, system, kind_of_property, unit, specialty, group and more.
 
     Raises:
-        InputError: columns that are missing; codes that are not NPU or NOR and digits, days that cannot be
-            read, codes that end before they begin: all of them with their rows.
+        InputError: missing columns; codes that are not NPU or NOR and digits, rows without a name, days that
+            cannot be read, codes that end before they begin: all with their rows.
 
     **Source:** columns of the list 7280 (Norsk laboratoriekodeverk), Norwegian Directorate of Health.
     """
-    faults = Faults(path)
-    table = with_dates(read_table(path, _COLUMNS), ("valid_from", "valid_to"), faults)
-    note_bad_codes(table, faults, r"(NPU|NOR)\d{5}", "NPU or NOR and five digits")
-    faults.rows(
-        "a code ends before it begins",
-        table.filter(pl.col("valid_to") < pl.col("valid_from"))[ROW],
-        do="mend these rows",
+    faults: list[Fault] = []
+    rows = with_days(read_rows(path, _NEEDED, _VALIDITY | _TOLD), ("valid_from", "valid_to"), faults)
+    note_bad_codes(rows, r"(NPU|NOR)\d{5}", "NPU or NOR and five digits", faults)
+    faults += [
+        (row, "a row without a name", "empty") for row in rows.filter(pl.col("label").is_null())["row"]
+    ]
+    note_ends_before_begins(rows, faults)
+    raise_faults(path, faults, "mend or remove these rows")
+    codes = concept_rows(SYSTEM, rows.select(*_NEEDED, "valid_from", "valid_to"), language="nb", level="code")
+    replacing = rows.with_columns(pl.col("replaced_by").str.extract_all(r"(?:NPU|NOR)\d{5}")).explode(
+        "replaced_by"
     )
-    faults.end()
-    codes = concept_rows(SYSTEM, table.drop(ROW, "group"), language="no", level="code")
     return CodeSystem(
-        concepts=pl.concat([codes, _groups(table)]).unique().sort(pl.all()),
-        edges=_edges(table),
-        properties=properties_of(table, SYSTEM, _PROPERTIES),
-        mappings=_replacements(table, path.name),
-        coverage=pl.DataFrame([(SYSTEM, table["valid_from"].min(), covered_to)], COVERAGE, orient="row"),
+        concepts=pl.concat([codes, _groups(rows)]).unique().sort(pl.all()),
+        edges=edges_of(rows, SYSTEM, _group_code()),
+        properties=properties_of(rows, SYSTEM, _PROPERTIES),
+        mappings=replaced_by(replacing, SYSTEM, path.name),
+        coverage=pl.DataFrame([(SYSTEM, rows["valid_from"].min(), covered_to)], COVERAGE, orient="row"),
     )
 
 
-def _groups(table: pl.DataFrame) -> pl.DataFrame:
-    names = table.select("group").drop_nulls().unique()
-    rows = names.select(code=_group_code(), label="group", flags=pl.lit(["abstract"]))
-    return concept_rows(SYSTEM, rows, language="no", level=GROUP)
+def _groups(rows: pl.DataFrame) -> pl.DataFrame:
+    named = rows.select("group").drop_nulls().unique()
+    listed = named.select(code=_group_code(), label="group", flags=pl.lit(["abstract"]))
+    return concept_rows(SYSTEM, listed, language="nb", level=GROUP)
 
 
 def _group_code() -> pl.Expr:
     return pl.concat_str(pl.lit("GROUP:"), pl.col("group").str.replace_all(r"\s+", "_"))
-
-
-def _edges(table: pl.DataFrame) -> pl.DataFrame:
-    return (
-        table.drop_nulls("group")
-        .select(
-            child=pl.concat_str(pl.lit(f"{SYSTEM}//"), "code"),
-            parent=pl.concat_str(pl.lit(f"{SYSTEM}//"), _group_code()),
-            relation=pl.lit("is_a"),
-        )
-        .unique()
-        .sort(pl.all())
-        .cast(dict(EDGES))
-    )
-
-
-def _replacements(table: pl.DataFrame, source: str) -> pl.DataFrame:
-    return (
-        table.select("code", pl.col("replaced_by").str.extract_all(r"(?:NPU|NOR)\d{5}"))
-        .explode("replaced_by")
-        .drop_nulls("replaced_by")
-        .select(
-            subject=pl.concat_str(pl.lit(f"{SYSTEM}//"), "code"),
-            predicate=pl.lit("replaced_by"),
-            object=pl.concat_str(pl.lit(f"{SYSTEM}//"), "replaced_by"),
-            source=pl.lit(source),
-        )
-        .unique()
-        .sort(pl.all())
-        .cast(dict(MAPPINGS))
-    )
