@@ -27,8 +27,8 @@ def measured_components(
         clock: which instant of an event counts.
 
     Returns:
-        subject_id, time, component, value (Float64), known_time (when all of it could be known), lineage_ids (of
-        one or two events); in no order.
+        subject_id, time, component, value (Float64), known_time (when all of it could be known), lineage_ids
+        (of one or two events); in no order.
     """
     single = component_events(events, codes or load_score_codes(), definition.components, clock=clock)
     single = single.with_columns(

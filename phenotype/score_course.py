@@ -1,8 +1,8 @@
 """The course of a severity score: its value at every instant at which a measurement comes or leaves.
 
-Every measurement counts for the 24 hours after it, (t - 24 h, t]. NEWS2 and qSOFA read the last measurement of
-each component (of several at one instant the highest), SOFA the worst. All subjects lie on one axis on which
-long silences are shortened, so that one pass of rolling windows serves the whole dataset.
+Every measurement counts for the 24 hours after it, (t - 24 h, t]. NEWS2 and qSOFA read the last measurement
+of each component (of several at one instant the highest), SOFA the worst. All subjects lie on one axis on
+which long silences are shortened, so that one pass of rolling windows serves the whole dataset.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TWO_DAYS = f"{48 * HOUR}i"
 SILENCE = 49 * HOUR
 """Longer than anything looks back: gaps are shortened to this, and subjects are this far apart."""
 REACH = pl.duration(hours=48)
-"""How far back a score can see: a gas up to a day old over a fraction up to a day older; urine of a day before."""
+"""How far back a score can see: a gas of a day ago over a fraction of the day before, or urine."""
 MEASURED, ASKED, LEFT = 2, 1, 0
 """What a row of the grid stands for: a measurement, the start of a window, a measurement that leaves."""
 
@@ -42,31 +42,36 @@ def score_course(
     Args:
         events: columns of EVENTS.
         score: one of SCORES.
-        windows: subject_id, start_time, end_time (both ends belong to it; they may overlap): only instants within
-            them are returned, and the score in force at each start_time as well. None = all instants.
+        windows: subject_id, start_time, end_time (both ends belong to it; they may overlap): only instants
+            within them are returned, and the score in force at each start_time as well. None = all instants.
         codes: which codes feed which component; None = the shipped map.
         clock: the axis of time. Phenotypes go by `time`; what a predictor may see goes by `known_time`.
         with_parts: also the points of each part (an organ of SOFA, a row of the NEWS2 chart).
 
     Returns:
-        subject_id, time, score (Float64, null where no component is in force), n_components (how many parts were
-        measured) and, where asked for, one Int32 column a part, null where it was not measured; sorted by subject
-        and time. An instant at which measurements only leave is a row where that changes a part.
+        subject_id, time, score (Float64, null where no component is in force), n_components (how many parts
+        were measured) and, where asked for, one Int32 column a part, null where it was not measured; sorted
+        by subject and time. An instant at which measurements only leave is a row where that changes a part.
 
     Raises:
         ConfigurationError: no such score.
     """
     definition = find_score(score)
+    course = course_of(measured_components(events, definition, codes, clock=clock), definition, windows)
+    return course if with_parts else course.drop(definition.points())
+
+
+def course_of(measured: pl.DataFrame, definition: Score, windows: pl.DataFrame | None) -> pl.DataFrame:
+    """The course with its parts, from what `measured_components` found."""
     spans = None if windows is None else _joined(windows)
-    measured = measured_components(events, definition, codes, clock=clock)
     if spans is not None:
         measured = _within(measured, spans.with_columns(pl.col("start_time") - REACH))
     grid = _on_one_axis(_grid(measured, definition, windows))
     course = _scored(_in_force(grid, definition), definition)
     if spans is not None:
         course = _within(course, spans)
-    parts = definition.points() if with_parts else ()
-    return course.select(*KEYS, "score", "n_components", *(pl.col(name).cast(pl.Int32) for name in parts))
+    parts = [pl.col(name).cast(pl.Int32) for name in definition.points()]
+    return course.select(*KEYS, "score", "n_components", *parts)
 
 
 def _joined(windows: pl.DataFrame) -> pl.DataFrame:
@@ -126,13 +131,13 @@ def _grid(measured: pl.DataFrame, definition: Score, windows: pl.DataFrame | Non
     if windows is not None:
         asked = windows.select("subject_id", pl.col("start_time").alias("time"), pl.lit(ASKED).alias("kind"))
         instants.append(asked.drop_nulls())
-    schema = {"subject_id": pl.Int64, "time": INSTANT, "kind": pl.Int32}
+    schema = pl.Schema({"subject_id": pl.Int64(), "time": INSTANT, "kind": pl.Int32()})
     every = pl.concat([frame.cast(schema) for frame in instants]).group_by(KEYS).agg(pl.col("kind").max())
     return every.join(values, on=KEYS, how="left").sort(KEYS)
 
 
 def _on_one_axis(grid: pl.DataFrame) -> pl.DataFrame:
-    """With `at`, microseconds on an axis that all subjects share; longer gaps than SILENCE are shortened to it."""
+    """With `at`, microseconds on an axis that all subjects share, gaps above SILENCE shortened to it."""
     step = pl.col("time").diff().dt.total_microseconds().clip(upper_bound=SILENCE)
     is_same = pl.col("subject_id") == pl.col("subject_id").shift(1)
     return grid.with_columns(

@@ -107,10 +107,10 @@ def _sofa() -> Points:
 
     Values sent in mg/dL or mmHg are judged by the table's own bands in those units, others by its bands in SI
     units: the two differ at the edges (1.2 mg/dL creatinine is 1 point, the 106 µmol/L that it is are none).
-    Where the table leaves an edge open (20 mg/dL bilirubin would be "above 12.0", 12.0 itself stands nowhere) the
-    SI band decides: 12.0 and 5.0 mg/dL are above 204 and 440 µmol/L. 3 and 4 points for the lungs need mechanical
-    support in the look-back. Urine counts once some was recorded in the 24 hours before the look-back too, so that
-    an hour's urine is not taken for a day's.
+    Where the table leaves an edge open (12.0 mg/dL bilirubin, 5.0 mg/dL creatinine) the SI band decides: they
+    are above 204 and 440 µmol/L. 3 and 4 points for the lungs need mechanical support in the look-back. Urine
+    counts once some was recorded in the 24 hours before the look-back too, so that an hour's urine is not
+    taken for a day's.
 
     **Source:** Vincent et al., Intensive Care Med 1996;22:707-710, doi 10.1007/BF01709751, table 3:
     PaO2/FiO2 in kPa (mmHg), bilirubin and creatinine in µmol/L (mg/dL), vasopressors in µg/kg/min.
