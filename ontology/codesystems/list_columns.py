@@ -51,6 +51,13 @@ def note_bad_codes(rows: pl.DataFrame, form: str, told: str, faults: list[Fault]
     ]
 
 
+def note_no_name(rows: pl.DataFrame, faults: list[Fault]) -> None:
+    """Note rows whose label is empty."""
+    faults += [
+        (row, "a row without a name", "empty") for row in rows.filter(pl.col("label").is_null())["row"]
+    ]
+
+
 def note_ends_before_begins(rows: pl.DataFrame, faults: list[Fault]) -> None:
     """Note rows whose valid_to lies before their valid_from."""
     wrong = rows.filter(pl.col("valid_to") < pl.col("valid_from"))

@@ -16,6 +16,7 @@ from ontology.codesystems.list_columns import (
     edges_of,
     note_bad_codes,
     note_ends_before_begins,
+    note_no_name,
     properties_of,
     replaced_by,
     with_days,
@@ -28,25 +29,24 @@ GROUP = "group"
 """The level of the list's groups; their codes begin with `GROUP:` and are never recorded."""
 
 _NEEDED = {"code": ("kode", "code"), "label": ("norsk_bruksnavn", "norsk bruksnavn", "bruksnavn")}
-_VALIDITY = {
+_VALIDITY: dict[str, tuple[str, ...]] = {
     "valid_from": ("gyldig_fra", "gyldig fra"),
     "valid_to": ("gyldig_til", "gyldig til"),
     "replaced_by": ("erstattes_av", "erstattes av"),
-    "group": ("gruppering",),
 }
 _TOLD = {
     "definition": ("kodedefinisjon",),
     "component": ("komponent",),
-    "component_specification": ("komponent_spesifikasjon",),
-    "sample_system": ("system",),
-    "system_specification": ("system_spesifikasjon",),
+    "component_specification": ("komponent_spesifikasjon", "komponent spesifikasjon"),
+    "system": ("system",),
+    "system_specification": ("system_spesifikasjon", "system spesifikasjon"),
     "kind_of_property": ("egenskapsart",),
-    "kind_specification": ("egenskapsart_spesifikasjon",),
+    "kind_specification": ("egenskapsart_spesifikasjon", "egenskapsart spesifikasjon"),
     "unit": ("enhet",),
-    "specialty": ("primært_fagområde", "primært fagområde"),
+    "specialty": ("primært_fagområde", "primært fagområde", "fagområde"),
     "second_specialty": ("sekundært_fagområde", "sekundært fagområde"),
+    "group": ("gruppering",),
 }
-_PROPERTIES = {name: name for name in _TOLD} | {"sample_system": "system", "group": "group"}
 
 
 def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
@@ -71,19 +71,19 @@ def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
     faults: list[Fault] = []
     rows = with_days(read_rows(path, _NEEDED, _VALIDITY | _TOLD), ("valid_from", "valid_to"), faults)
     note_bad_codes(rows, r"(NPU|NOR)\d{5}", "NPU or NOR and five digits", faults)
-    faults += [
-        (row, "a row without a name", "empty") for row in rows.filter(pl.col("label").is_null())["row"]
-    ]
+    note_no_name(rows, faults)
     note_ends_before_begins(rows, faults)
     raise_faults(path, faults, "mend or remove these rows")
-    codes = concept_rows(SYSTEM, rows.select(*_NEEDED, "valid_from", "valid_to"), language="nb", level="code")
+    codes = concept_rows(
+        SYSTEM, rows.select("code", "label", "valid_from", "valid_to"), language="nb", level="code"
+    )
     replacing = rows.with_columns(pl.col("replaced_by").str.extract_all(r"(?:NPU|NOR)\d{5}")).explode(
         "replaced_by"
     )
     return CodeSystem(
         concepts=pl.concat([codes, _groups(rows)]).unique().sort(pl.all()),
         edges=edges_of(rows, SYSTEM, _group_code()),
-        properties=properties_of(rows, SYSTEM, _PROPERTIES),
+        properties=properties_of(rows, SYSTEM, {name: name for name in _TOLD}),
         mappings=replaced_by(replacing, SYSTEM, path.name),
         coverage=pl.DataFrame([(SYSTEM, rows["valid_from"].min(), covered_to)], COVERAGE, orient="row"),
     )
