@@ -1,0 +1,134 @@
+"""All ancestors of every node of a hierarchy as one array, in NumPy, one level after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints: TypeAlias = NDArray[np.int32]
+Offsets: TypeAlias = NDArray[np.int64]
+
+PAIRS_AT_ONCE = 2_000_000
+"""How many pairs of node and ancestor are sorted at a time; it bounds the memory of the build."""
+
+
+def turns(child: Ints, parent: Ints, n: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """For each node the longest way down to it along the edges given, and which nodes such a way reaches.
+
+    Args:
+        child: the lower end of each edge, a position below n.
+        parent: the upper end.
+        n: how many nodes there are.
+
+    Returns:
+        Steps from a node without parents, and whether it is so for the node: a node on a circle, or below one,
+        is never reached.
+    """
+    waiting = np.bincount(child, minlength=n)
+    turn = np.zeros(n, dtype=np.int32)
+    is_reached = waiting == 0
+    below = child[np.argsort(parent, kind="stable")]
+    offsets = offsets_of(parent, n)
+    frontier = np.flatnonzero(is_reached)
+    step = 0
+    while len(frontier):
+        step += 1
+        reached, counts = np.unique(below[_slices(offsets, frontier)], return_counts=True)
+        waiting[reached] -= counts
+        frontier = reached[waiting[reached] == 0]
+        turn[frontier] = step
+        is_reached[frontier] = True
+    return turn, is_reached
+
+
+def by_turn(turn: Ints) -> Iterator[Ints]:
+    """The nodes of each turn from 1 on, in order of position."""
+    order = np.argsort(turn, kind="stable").astype(np.int32)
+    yield from np.split(order, np.flatnonzero(np.diff(turn[order])) + 1)[1:]
+
+
+def closure(known: tuple[Offsets, Ints], child: Ints, parent: Ints, turn: Ints) -> tuple[Offsets, Ints]:
+    """All proper ancestors of every node.
+
+    Args:
+        known: offsets and values of the first nodes, whose ancestors are known; no edge begins at these.
+        child: the lower end of each edge.
+        parent: the upper end.
+        turn: as `turns` gives it for these edges.
+
+    Returns:
+        Offsets (one more than nodes) and values: the ancestors of node i are values[offsets[i]:offsets[i + 1]],
+        in order of position.
+    """
+    n, n_known = len(turn), len(known[0]) - 1
+    starts, counts = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    starts[:n_known], counts[:n_known] = known[0][:-1], np.diff(known[0])
+    found, n_found = known[1], len(known[1])
+    order = np.lexsort((child, turn[child]))
+    child, parent = child[order], parent[order]
+    for first, last in _chunks(child, parent, turn, counts):
+        below, above = child[first:last], parent[first:last]
+        rows = np.concatenate([np.repeat(below, counts[above]), below])
+        values = np.concatenate([found[_runs(starts[above], counts[above])], above])
+        rows, values = np.divmod(np.unique(rows * np.int64(n) + values), n)
+        found = _room(found, n_found, len(values))
+        found[n_found : n_found + len(values)] = values
+        nodes, first_of, n_above = np.unique(rows, return_index=True, return_counts=True)
+        starts[nodes], counts[nodes] = n_found + first_of, n_above
+        n_found += len(values)
+    return _in_order(found, starts, counts)
+
+
+def offsets_of(nodes: Ints, n: int) -> Offsets:
+    """Where the rows of each node begin, in a table sorted by node; n + 1 offsets."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(nodes, minlength=n))])
+
+
+def _chunks(child: Ints, parent: Ints, turn: Ints, counts: Offsets) -> Iterator[tuple[int, int]]:
+    """Edges from first to last: all edges of some children of one turn, so that few pairs come of them.
+
+    The counts of a turn are read when its chunks are asked for: by then those of its parents are filled in.
+    """
+    is_first = np.diff(child, prepend=-1) != 0
+    bounds = [0, *(np.flatnonzero(np.diff(turn[child])) + 1), len(child)]
+    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        n_pairs = np.cumsum(counts[parent[first:last]] + 1)
+        begins = np.flatnonzero(is_first[first:last])
+        chunk = (n_pairs[begins] // PAIRS_AT_ONCE).tolist()
+        cuts = [begins[k] for k in range(1, len(begins)) if chunk[k] != chunk[k - 1]]
+        edges = [first, *(first + int(cut) for cut in cuts), last]
+        yield from zip(edges[:-1], edges[1:], strict=True)
+
+
+def _room(found: Ints, n_found: int, n_more: int) -> Ints:
+    """The array, or one that is half as large again, with room for more behind what was found."""
+    if n_found + n_more <= len(found):
+        return found
+    larger = np.empty(max(n_found + n_more, n_found * 3 // 2), np.int32)
+    larger[:n_found] = found[:n_found]
+    return larger
+
+
+def _in_order(found: Ints, starts: Offsets, counts: Offsets) -> tuple[Offsets, Ints]:
+    """The rows of all nodes one after the other in order of position."""
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    values = np.empty(offsets[-1], np.int32)
+    cuts = np.searchsorted(offsets, np.arange(PAIRS_AT_ONCE, offsets[-1], PAIRS_AT_ONCE))
+    for first, last in zip([0, *cuts], [*cuts, len(starts)], strict=True):
+        values[offsets[first] : offsets[last]] = found[_runs(starts[first:last], counts[first:last])]
+    return offsets, values
+
+
+def _slices(offsets: Offsets, rows: NDArray[np.intp]) -> Offsets:
+    """The positions from offsets[r] up to offsets[r + 1] of every row, one after the other."""
+    return _runs(offsets[rows], offsets[rows + 1] - offsets[rows])
+
+
+def _runs(starts: Offsets, lengths: Offsets) -> Offsets:
+    """start, start + 1, ... of every start, as many as its length says."""
+    ends = np.cumsum(lengths)
+    n = int(ends[-1]) if len(ends) else 0
+    return np.arange(n, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)

@@ -1,0 +1,85 @@
+"""Forms of codes: where the dot stands, which shorter codes stand above, what each length is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+Spelling = Callable[[str], str]
+"""How a system writes the letters of a code."""
+
+Stops = Callable[[str], tuple[int, ...]]
+"""The lengths at which a code, without dots, is a code of its system, shortest first."""
+
+Level = Callable[[str], str]
+"""What a code, without dots, is called."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of code, without dots.
+
+    Attributes:
+        pattern: what such codes look like, as a full match.
+        stops: the lengths at which a beginning of the code is itself a code.
+        dot_after: behind how many characters the dot stands; None = no dot.
+        level: what a code of this form is called.
+    """
+
+    pattern: str
+    stops: Stops
+    dot_after: int | None
+    level: Level
+
+    @cached_property
+    def _matcher(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)
+
+    def fits(self, bare: str) -> bool:
+        """Whether a code without dots has this form."""
+        return self._matcher.fullmatch(bare) is not None
+
+    def dotted(self, bare: str) -> str:
+        """The code with its dot."""
+        if self.dot_after is None or len(bare) <= self.dot_after:
+            return bare
+        return f"{bare[: self.dot_after]}.{bare[self.dot_after :]}"
+
+    def lengths_above(self, bare: str) -> tuple[int, ...]:
+        """The lengths of the codes above, nearest first."""
+        return tuple(n for n in reversed(self.stops(bare)) if n < len(bare))
+
+
+def stops(*lengths: int) -> Stops:
+    """The same lengths for every code."""
+    return lambda bare: tuple(n for n in lengths if n <= len(bare))
+
+
+def letters_then_number(bare: str) -> tuple[int, ...]:
+    """One stop for each letter that a code begins with, then the whole code: J, JK, JKE, JKE00."""
+    n_letters = len(bare) - len(bare.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    return (*range(1, n_letters + 1), len(bare))
+
+
+def by_length(names: dict[int, str], beyond: str) -> Level:
+    """The name of each length; `beyond` for every other."""
+    return lambda bare: names.get(len(bare), beyond)
+
+
+def procedure_level(bare: str) -> str:
+    """A letter is a chapter, more letters a group, with a number a procedure."""
+    if any(map(str.isdigit, bare)):
+        return "procedure"
+    return "chapter" if len(bare) == 1 else "group"
+
+
+def upper(bare: str) -> str:
+    """All letters large."""
+    return bare.upper()
+
+
+def lower_tail(bare: str) -> str:
+    """The first letter large, the others small, as in the Norwegian codes of outer causes (V0n0a); XIV stays."""
+    return bare[:1].upper() + bare[1:].lower() if any(map(str.isdigit, bare)) else bare.upper()

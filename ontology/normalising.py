@@ -1,0 +1,106 @@
+"""Codes as hospitals write them found among the concepts that are listed, or the nearest one above them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from ontology.systems import SYSTEMS, above_by_form, parts, spelled, without_letters
+
+if TYPE_CHECKING:
+    from ontology.terminology import Ontology
+
+How = Literal["exact", "respelled", "nearest_parent", "not_found"]
+
+NORMALISED = pl.Schema({"sent": pl.String(), "concept": pl.String(), "how": pl.String()})
+"""how: exact (as sent); respelled (other dots, case, spaces, letters or marks behind it); nearest_parent (no such
+code is listed: the nearest that is, above it); not_found (concept is null)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """The concepts that lists hold, for finding codes among them.
+
+    Attributes:
+        concepts: everything that is listed; a dictionary or a set.
+    """
+
+    concepts: Collection[str]
+
+    @cached_property
+    def systems(self) -> frozenset[str]:
+        """The systems of which at least one concept is listed."""
+        return frozenset({parts(concept)[0] for concept in self.concepts})
+
+    @cached_property
+    def blocks(self) -> Mapping[str, Sequence[tuple[str, str, str]]]:
+        """Of each system the concepts whose code is a range: first, last and concept, the narrowest first."""
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for concept in self.concepts:
+            system, code = parts(concept)
+            first, hyphen, last = code.partition("-")
+            if hyphen and first and len(first) == len(last) and first <= last and system in SYSTEMS:
+                found.setdefault(system, []).append((first, last, concept))
+        return {system: _narrowest_first(rows) for system, rows in found.items()}
+
+    def find(self, sent: str) -> tuple[str | None, How]:
+        """The listed concept of a code, and how it was found.
+
+        The rule: the code as sent; as its system writes it; without the letters behind it; the same code in the
+        edition that the system is placed under (which counts as exact or respelled only while the own edition
+        is not listed at all); the nearest shorter code by form, in the own edition and then in the other; the
+        narrowest block that holds the category. Without any of these it is not found.
+        """
+        if sent in self.concepts:
+            return sent, "exact"
+        return next(self._found(sent), (None, "not_found"))
+
+    def _found(self, sent: str) -> Iterator[tuple[str, How]]:
+        system, code = parts(sent)
+        known = SYSTEMS.get(system)
+        if known is None:
+            return
+        other = known.placed_under
+        written = spelled(system, code)
+        cut = without_letters(system, code)
+        for same in (written, cut):
+            if same is not None and f"{system}//{same}" in self.concepts:
+                yield f"{system}//{same}", "respelled"
+        for same in (code, written, cut):
+            if other is not None and same is not None and f"{other}//{same}" in self.concepts:
+                how: How = "exact" if same == code else "respelled"
+                yield f"{other}//{same}", "nearest_parent" if system in self.systems else how
+        for shorter in above_by_form(system, code):
+            for edition in (system, other):
+                if f"{edition}//{shorter}" in self.concepts:
+                    yield f"{edition}//{shorter}", "nearest_parent"
+        category = (above_by_form(system, code) or (written,))[-1]
+        for edition in (system, other):
+            for first, last, concept in self.blocks.get(edition or "", ()):
+                if len(first) == len(category) and first <= category <= last:
+                    yield concept, "nearest_parent"
+
+
+def normalise(codes: pl.Series, ontology: Ontology) -> pl.DataFrame:
+    """The listed concept of every code, and how it was found.
+
+    Args:
+        codes: `SYSTEM//code` as sent; repeated codes and nulls are told once and not at all.
+        ontology: where to look; concepts that only data had do not count as listed.
+
+    Returns:
+        Columns of NORMALISED, one row for each distinct code, sorted by `sent`.
+    """
+    sent = codes.drop_nulls().unique().sort().to_list()
+    found = [(code, *ontology.listed.find(code)) for code in sent]
+    return pl.DataFrame(found, schema=NORMALISED, orient="row")
+
+
+def _narrowest_first(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Ranges, those that begin last and end first before the ranges that hold them."""
+    ends_first = sorted(rows, key=lambda row: (row[1], row[2]))
+    return sorted(ends_first, key=lambda row: row[0], reverse=True)

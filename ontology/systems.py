@@ -1,0 +1,266 @@
+"""The code systems by name, and how the codes of each are written: dots, case, and what stands above by form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ontology.code_forms import (
+    Form,
+    Spelling,
+    by_length,
+    letters_then_number,
+    lower_tail,
+    procedure_level,
+    stops,
+    upper,
+)
+
+VOLVEN = "2.16.578.1.12.4.1.1"
+
+
+@dataclass(frozen=True)
+class System:
+    """One code system.
+
+    Attributes:
+        name: as it stands before `//`.
+        title: its name in words.
+        language: of its labels, where it has one.
+        oid: its object identifier, empty where it has none.
+        urls: canonical addresses by which FHIR names it.
+        placed_under: the system whose concepts of the same code stand above its own.
+        forms: how its codes look and what stands above them by form; the first that fits counts.
+        spelling: how letters are written; None = codes are not respelled.
+        drops_letters: whether letters behind a whole code are a hospital's own and may be dropped.
+    """
+
+    name: str
+    title: str
+    language: str = "en"
+    oid: str = ""
+    urls: tuple[str, ...] = ()
+    placed_under: str | None = None
+    forms: tuple[Form, ...] = ()
+    spelling: Spelling | None = upper
+    drops_letters: bool = False
+
+
+_ICD_LEVEL = by_length({3: "category"}, "subcategory")
+_ICD10 = (Form(r"[A-Z]\d[\dA-Z][\dA-Z]{0,4}", stops(3, 4, 5, 6, 7), 3, _ICD_LEVEL),)
+_ICD10_NO = (Form(r"[A-Z]\d[\da-z][\da-z]{0,3}", stops(3, 4, 5, 6), 3, _ICD_LEVEL),)
+_ICD9CM = (
+    Form(r"\d{3,5}", stops(3, 4, 5), 3, _ICD_LEVEL),
+    Form(r"V\d{2,4}", stops(3, 4, 5), 3, _ICD_LEVEL),
+    Form(r"E\d{3,4}", stops(4, 5), 4, by_length({4: "category"}, "subcategory")),
+)
+_ICD9PCS = (Form(r"\d{2,4}", stops(2, 3, 4), 2, by_length({2: "category"}, "subcategory")),)
+_ICPC2 = (
+    Form(
+        r"[A-Z-](\d\d\d{0,5})?", stops(1, 3, 4, 7, 8), None, by_length({1: "chapter", 3: "rubric"}, "local")
+    ),
+)
+_ATC_LEVELS = {
+    1: "main_group",
+    3: "therapeutic_subgroup",
+    4: "pharmacological_subgroup",
+    5: "chemical_subgroup",
+}
+_ATC = (
+    Form(
+        r"[A-Z](\d\d([A-Z]([A-Z](\d\d)?)?)?)?",
+        stops(1, 3, 4, 5, 7),
+        None,
+        by_length(_ATC_LEVELS, "substance"),
+    ),
+)
+_PROCEDURE = (Form(r"[A-Z]{1,4}(\d[\dA-Z]{1,2})?", letters_then_number, None, procedure_level),)
+_ICD11 = (
+    Form(
+        r"[\dA-Z][A-HJ-NP-Z]\d[\dA-Z][\dA-Z]{0,2}",
+        stops(4, 5, 6),
+        4,
+        by_length({4: "category"}, "subcategory"),
+    ),
+)
+_NLK = (Form(r"(NPU|NOR)\d{5}", stops(8), None, by_length({}, "analysis")),)
+
+SYSTEMS: Mapping[str, System] = {
+    system.name: system
+    for system in (
+        System(
+            "ICD10",
+            "ICD-10, WHO",
+            oid="2.16.840.1.113883.6.3",
+            urls=("http://hl7.org/fhir/sid/icd-10",),
+            forms=_ICD10,
+            drops_letters=True,
+        ),
+        System(
+            "ICD10-NO",
+            "ICD-10, Norwegian edition",
+            "nb",
+            oid=f"{VOLVEN}.7110",
+            urls=("http://hl7.org/fhir/sid/icd-10-no",),
+            placed_under="ICD10",
+            forms=_ICD10_NO,
+            spelling=lower_tail,
+            drops_letters=True,
+        ),
+        System(
+            "ICD10CM",
+            "ICD-10-CM, United States",
+            oid="2.16.840.1.113883.6.90",
+            urls=("http://hl7.org/fhir/sid/icd-10-cm",),
+            placed_under="ICD10",
+            forms=_ICD10,
+        ),
+        System(
+            "ICD9CM",
+            "ICD-9-CM diagnoses, United States",
+            oid="2.16.840.1.113883.6.103",
+            urls=("http://hl7.org/fhir/sid/icd-9-cm", "http://terminology.hl7.org/CodeSystem/icd9cm"),
+            forms=_ICD9CM,
+        ),
+        System(
+            "ICD9PCS",
+            "ICD-9-CM procedures, United States",
+            oid="2.16.840.1.113883.6.104",
+            forms=_ICD9PCS,
+        ),
+        System(
+            "ICPC2",
+            "ICPC-2",
+            "nb",
+            oid=f"{VOLVEN}.7170",
+            urls=("http://hl7.org/fhir/sid/icpc-2",),
+            forms=_ICPC2,
+        ),
+        System("NCSP", "NCSP, surgery", "nb", f"{VOLVEN}.7210", forms=_PROCEDURE, drops_letters=True),
+        System("NCMP", "NCMP, medical procedures", "nb", f"{VOLVEN}.7220", forms=_PROCEDURE),
+        System(
+            "NCRP",
+            "NCRP, radiology",
+            "nb",
+            f"{VOLVEN}.7270",
+            ("http://helsedir.no/fhir/CodeSystem/no-kodeverk-7270-ncrp",),
+            forms=_PROCEDURE,
+        ),
+        System("ATC", "ATC", "en", f"{VOLVEN}.7180", ("http://www.whocc.no/atc",), forms=_ATC),
+        System(
+            "NLK",
+            "Norwegian laboratory code system (NPU)",
+            "nb",
+            f"{VOLVEN}.7280",
+            ("http://helsedir.no/fhir/CodeSystem/no-kodeverk-7280-nlk",),
+            forms=_NLK,
+        ),
+        System(
+            "LOINC",
+            "LOINC",
+            oid="2.16.840.1.113883.6.1",
+            urls=("http://loinc.org",),
+        ),
+        System(
+            "SCT",
+            "SNOMED CT",
+            oid="2.16.840.1.113883.6.96",
+            urls=("http://snomed.info/sct",),
+        ),
+        System(
+            "ICD11",
+            "ICD-11 for mortality and morbidity statistics",
+            urls=("http://id.who.int/icd/release/11/mms",),
+            forms=_ICD11,
+        ),
+        System("CIIO", "Catheter infection indications ontology", spelling=None),
+        System("AAENOTE", "Annotations of adverse event notes", spelling=None),
+    )
+}
+"""**Source:** identifiers as published by Direktoratet for e-helse (Volven 7010-7305), HL7 terminology and the
+Norwegian base profiles; forms from the systems' own manuals (ICD-10 volume 2, section 2.4; ICD-9-CM official
+guidelines, section I.A; WHO Collaborating Centre, Guidelines for ATC classification, chapter I; NOMESCO
+Classification of Surgical Procedures, introduction)."""
+
+
+def parts(concept: str) -> tuple[str, str]:
+    """System and code of `SYSTEM//code`; the system is empty where there is no `//`."""
+    system, slashes, code = concept.partition("//")
+    return (system, code) if slashes else ("", concept)
+
+
+def compact(code: str) -> str:
+    """A code without what hospitals vary in: dots, spaces, case, and marks behind it such as dagger and asterisk."""
+    return _FILLING.sub("", code).upper().rstrip(_MARKS)
+
+
+def spelled(system: str, code: str) -> str:
+    """A code as its system writes it: `a419 ` -> `A41.9`; unchanged where the system is not known.
+
+    Args:
+        system: a name of SYSTEMS.
+        code: the code as sent.
+    """
+    known = SYSTEMS.get(system)
+    if known is None or known.spelling is None:
+        return code
+    bare = known.spelling(_bare(known, code))
+    form = _form(known, bare)
+    return form.dotted(bare) if form else bare
+
+
+def without_letters(system: str, code: str) -> str | None:
+    """The code without the letters that a hospital put behind it (`A41.9V` -> `A41.9`), where that is a rule."""
+    known = SYSTEMS.get(system)
+    if known is None or not known.drops_letters:
+        return None
+    bare = compact(code)
+    shorter = bare.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return spelled(system, shorter) if shorter not in {"", bare} else None
+
+
+def above_by_form(system: str, code: str) -> tuple[str, ...]:
+    """What stands above a code by its form alone, nearest first: A41.90 -> A41.9, A41.
+
+    Args:
+        system: a name of SYSTEMS.
+        code: as sent or as the system writes it.
+
+    Returns:
+        Codes as the system writes them; none where the system or the form is not known.
+    """
+    known = SYSTEMS.get(system)
+    if known is None or known.spelling is None:
+        return ()
+    bare = known.spelling(_bare(known, code))
+    form = _form(known, bare)
+    return tuple(form.dotted(bare[:n]) for n in form.lengths_above(bare)) if form else ()
+
+
+def level_by_form(system: str, code: str) -> str | None:
+    """The level of a code by its form alone: category for A41, substance for J01CF05."""
+    known = SYSTEMS.get(system)
+    if known is None or known.spelling is None:
+        return None
+    bare = known.spelling(_bare(known, code))
+    form = _form(known, bare)
+    return form.level(bare) if form else None
+
+
+def _bare(system: System, code: str) -> str:
+    """Without filling; a hyphen goes too where the code then has one of the system's forms (NPU-19748)."""
+    bare = compact(code)
+    joined = bare.replace("-", "")
+    if joined != bare and _form(system, system.spelling(joined) if system.spelling else joined):
+        is_range = "-" in bare and _form(system, bare.split("-")[0]) is not None
+        return bare if is_range else joined
+    return bare
+
+
+def _form(system: System, bare: str) -> Form | None:
+    return next((form for form in system.forms if form.fits(bare)), None)
+
+
+_MARKS = "*+†‡#!"
+_FILLING = re.compile(r"[\s. ]+")

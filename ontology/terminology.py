@@ -1,0 +1,264 @@
+"""The ontology as one asks it: labels, levels, what stands above and below, codes rolled up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property, lru_cache
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ontology.concepts import CodeSystem
+from ontology.errors import ConfigurationError, Problem
+from ontology.graph import Graph
+from ontology.normalising import Listed
+from ontology.placing import placed
+from ontology.rolling import nearest_targets
+from ontology.systems import SYSTEMS, above_by_form, compact, parts
+
+LANGUAGES = ("nb", "no", "nn", "en")
+"""In which language labels are given where nothing else is asked for: the first that a concept has."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ontology:
+    """All code systems that were built together; immutable.
+
+    Attributes:
+        system: the tables; concepts sorted by concept, those that data added behind them.
+        graph: the hierarchy; its names are the distinct concepts of the table in the same order.
+        digest: sha256 of the sorted tables of the release; codes that data add do not change it.
+        languages: the order in which labels are looked for.
+        listed: the concepts that lists hold, without those that data added.
+    """
+
+    system: CodeSystem
+    graph: Graph
+    digest: str
+    languages: tuple[str, ...]
+    listed: Listed
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The names of all code systems, sorted."""
+        return tuple(sorted(self._levels_of_systems))
+
+    def __contains__(self, concept: object) -> bool:
+        return concept in self.graph.index
+
+    def label(self, concept: str, language: str | None = None, on: date | None = None) -> str | None:
+        """What a concept is called.
+
+        A concept without a text of its own takes that of the same code in the edition it is placed under, else
+        that of the nearest concept above, with its code behind it.
+
+        Args:
+            concept: `SYSTEM//code`; one that is not listed is placed first.
+            language: the language wanted; others follow where it is not there.
+            on: the day whose text is wanted; null or a day without a text = the latest.
+
+        Returns:
+            The label; None where neither the concept nor anything above it has one.
+        """
+        at = self.graph.index.get(concept)
+        if at is None:
+            return self.with_codes([concept]).label(concept, language, on)
+        own = self._text(at, language, on)
+        if own is not None:
+            return own
+        code = compact(parts(concept)[1])
+        while (at := int(self.graph.primary_parent[at])) >= 0:
+            text = self._text(at, language, on)
+            if text is not None:
+                is_same = compact(parts(self.graph.names[at])[1]) == code
+                return text if is_same else f"{text} ({parts(concept)[1]})"
+        return None
+
+    def level(self, concept: str) -> str | None:
+        """The level that a concept stands on in its system (chapter, block, category); None where it has none."""
+        at = self.graph.index.get(concept)
+        return None if at is None else self._levels[at]
+
+    def levels(self, system: str) -> list[str]:
+        """The levels of a system's concepts, sorted; none where the ontology does not hold the system."""
+        return self._levels_of_systems.get(system, [])
+
+    def system_of(self, concept: str) -> str:
+        """The system that a concept belongs to."""
+        return parts(concept)[0]
+
+    def ancestors(self, concept: str) -> list[str]:
+        """All concepts above, those with the longest way to a root first; none for an unknown concept."""
+        at = self.graph.index.get(concept)
+        if at is None:
+            return []
+        way, names = self.graph.longest_way, self.graph.names
+        return [
+            names[i] for i in sorted(self.graph.ancestors(at).tolist(), key=lambda i: (-way[i], names[i]))
+        ]
+
+    def descendants_of(self, concepts: Iterable[str]) -> set[str]:
+        """Concepts and everything below them.
+
+        A concept that is not listed stands for the codes of its system that its form holds: ICD10CM//E11 for
+        ICD10CM//E1165, whether or not the American edition is there.
+
+        Args:
+            concepts: `SYSTEM//code`.
+        """
+        index, names = self.graph.index, self.graph.names
+        found: set[str] = set()
+        for concept in concepts:
+            found.add(concept)
+            at = index.get(concept)
+            if at is None:
+                found |= self._below_by_form(concept)
+            else:
+                found.update(names[i] for i in self.graph.descendants(at).tolist())
+        return found
+
+    def with_codes(self, codes: Iterable[str]) -> Ontology:
+        """The ontology with codes that only data have, each placed by its form under what is listed.
+
+        Args:
+            codes: `SYSTEM//code`; those that are there already change nothing.
+
+        Returns:
+            The same digest; new concepts carry the flag not_listed. Which place a code gets does not depend on
+            the other codes.
+        """
+        new = sorted({code for code in codes if code not in self.graph.index})
+        if not new:
+            return self
+        concepts, edges = placed(new, self.listed)
+        is_there = pl.Series([name in self.graph.index for name in concepts["concept"]], dtype=pl.Boolean)
+        concepts = concepts.filter(~is_there)
+        edges = edges.join(concepts.select("concept"), left_on="child", right_on="concept", how="semi")
+        system = replace(
+            self.system,
+            concepts=pl.concat([self.system.concepts, concepts]),
+            edges=pl.concat([self.system.edges, edges]),
+        )
+        return replace(self, system=system, graph=self.graph.extended(concepts["concept"].to_list(), edges))
+
+    def roll_up(self, codes: pl.Series, level: str | Sequence[str]) -> pl.Series:
+        """Every code as the concept of a level that stands above it, or is it.
+
+        Along primary parents the first concept of the level; where these lead past the level, of all ancestors
+        there the one with the longest way to a root, then the first in text order.
+
+        Args:
+            codes: `SYSTEM//code`, nulls allowed; those that are not listed are placed by their form.
+            level: a level's name ("category"), that of one system ("ICD10//category"), or the wanted concepts.
+
+        Returns:
+            Concepts, in the order of `codes`; null where nothing of the level stands above.
+
+        Raises:
+            ConfigurationError: no concept has that level.
+        """
+        distinct = codes.drop_nulls().unique()
+        ontology = self.with_codes(distinct.to_list())
+        targets = ontology._targets(level)
+        index, names = ontology.graph.index, np.array(ontology.graph.names, dtype=object)
+        places = np.fromiter((index[code] for code in distinct), np.int32, len(distinct))
+        above = nearest_targets(ontology.graph, places, targets)
+        found = pl.Series([names[i] if i >= 0 else None for i in above], dtype=pl.String)
+        told = pl.DataFrame({"code": distinct, "concept": found})
+        return (
+            codes.rename("code")
+            .to_frame()
+            .join(told, on="code", how="left", maintain_order="left")["concept"]
+        ).rename(codes.name)
+
+    def _targets(self, level: str | Sequence[str]) -> NDArray[np.bool_]:
+        names = self.graph.names
+        if not isinstance(level, str):
+            wanted = set(level)
+            return np.fromiter((name in wanted for name in names), np.bool_, len(names))
+        system, name = parts(level) if "//" in level else ("", level)
+        is_target = (self._levels == name).fill_null(value=False).to_numpy().copy()
+        if system:
+            is_target &= np.fromiter((n.startswith(f"{system}//") for n in names), np.bool_, len(names))
+        if not is_target.any():
+            allowed = sorted({found for levels in self._levels_of_systems.values() for found in levels})
+            raise ConfigurationError(
+                Problem(
+                    "no concept has this level",
+                    found=level,
+                    allowed=", ".join(allowed),
+                    next_step="name one of these, with SYSTEM// before it for one system only",
+                )
+            )
+        return is_target
+
+    def _below_by_form(self, concept: str) -> set[str]:
+        """Concepts of the same system whose code is the same but for spelling, or has it above by form."""
+        system, code = parts(concept)
+        if system not in SYSTEMS:
+            return set()
+        wanted = compact(code)
+        return {
+            name
+            for name in self.graph.names
+            if name.startswith(f"{system}//")
+            and any(compact(of) == wanted for of in (parts(name)[1], *above_by_form(system, parts(name)[1])))
+        }
+
+    def _text(self, at: int, language: str | None, on: date | None) -> str | None:
+        return _chosen_text(self._rows(at), (*([language] if language else []), *self.languages), on)
+
+    def _rows(self, at: int) -> tuple[tuple[str | None, str, date | None, date | None], ...]:
+        first, last = self._row_offsets[at : at + 2]
+        rows = self.system.concepts[first:last].select("language", "label", "valid_from", "valid_to")
+        return tuple(row for row in rows.rows() if row[1] is not None)
+
+    @cached_property
+    def _row_offsets(self) -> list[int]:
+        """Where the rows of each concept begin in the table of concepts."""
+        return [*np.flatnonzero(self._is_first_row).tolist(), self.system.concepts.height]
+
+    @cached_property
+    def _is_first_row(self) -> NDArray[np.bool_]:
+        concept = self.system.concepts["concept"]
+        return (concept != concept.shift(1)).fill_null(value=True).to_numpy()
+
+    @cached_property
+    def _levels(self) -> pl.Series:
+        """The level of each concept: that of its first row."""
+        return self.system.concepts.filter(pl.Series(self._is_first_row))["level"]
+
+    @cached_property
+    def _levels_of_systems(self) -> dict[str, list[str]]:
+        pairs = self.system.concepts.select("system", "level").unique().sort("system", "level")
+        found: dict[str, list[str]] = {}
+        for system, level in pairs.iter_rows():
+            found.setdefault(system, []).extend([level] if level is not None else [])
+        return found
+
+
+@lru_cache(maxsize=100_000)
+def _chosen_text(
+    rows: tuple[tuple[str | None, str, date | None, date | None], ...],
+    languages: tuple[str, ...],
+    on: date | None,
+) -> str | None:
+    """Of the texts of one concept the one of the first language, valid on the day, else the latest."""
+
+    def rank(row: tuple[str | None, str, date | None, date | None]) -> tuple[object, ...]:
+        language, text, first, last = row
+        place = next(
+            (n for n, wanted in enumerate(languages) if _is_language(language, wanted)), len(languages)
+        )
+        is_valid = on is not None and (first or date.min) <= on <= (last or date.max)
+        begins = (first or date.min).toordinal()
+        return place, not is_valid, -(last or date.max).toordinal(), -begins, language or "", text
+
+    return min(rows, key=rank)[1] if rows else None
+
+
+def _is_language(language: str | None, wanted: str) -> bool:
+    return language is not None and language.casefold().split("-")[0] == wanted.casefold().split("-")[0]
