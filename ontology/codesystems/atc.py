@@ -11,15 +11,15 @@ from pathlib import Path
 
 import polars as pl
 
-from ontology.codesystems.list_columns import (
-    Fault,
+from ontology.codesystems.code_tables import (
+    Column,
+    Faults,
     note_bad_codes,
-    note_ends_before_begins,
-    note_no_name,
     properties_of,
-    with_days,
+    read_table,
+    with_dates,
 )
-from ontology.codesystems.list_files import raise_faults, read_rows
+from ontology.codesystems.list_columns import note_ends_before_begins, note_no_name
 from ontology.codesystems.placed_by_form import placed_by_form
 from ontology.concepts import CodeSystem
 from ontology.errors import InputError, Problem
@@ -28,18 +28,20 @@ SYSTEM = "ATC"
 
 _FORM = r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?"
 _TOLD = "J, J01, J01C, J01CF or J01CF05"
-_NEEDED = {
-    "code": ("atc code", "atc_code", "atckode", "atc-kode", "atc", "kode", "code"),
-    "label": ("atc level name", "atc_name", "name", "navn", "tekst", "text", "label"),
-}
-_OPTIONAL = {
-    "language": ("language", "språk"),
-    "valid_from": ("valid_from", "gyldig_fra"),
-    "valid_to": ("valid_to", "gyldig_til"),
-    "ddd": ("ddd",),
-    "ddd_unit": ("ddd_unit", "uom", "unit", "u", "enhet"),
-    "route": ("adm.r", "adm_r", "adm.route", "route", "administrasjonsvei"),
-}
+_NEEDED = (
+    Column("code", ("atc code", "atc_code", "atckode", "atc-kode", "atc", "kode", "code"), is_required=True),
+    Column(
+        "label", ("atc level name", "atc_name", "name", "navn", "tekst", "text", "label"), is_required=True
+    ),
+)
+_OPTIONAL = (
+    Column("language", ("language", "språk")),
+    Column("valid_from", ("valid_from", "gyldig_fra")),
+    Column("valid_to", ("valid_to", "gyldig_til")),
+    Column("ddd", ("ddd",)),
+    Column("ddd_unit", ("ddd_unit", "uom", "unit", "u", "enhet")),
+    Column("route", ("adm.r", "adm_r", "adm.route", "route", "administrasjonsvei")),
+)
 
 
 def atc_of(codes: Iterable[str]) -> CodeSystem:
@@ -65,7 +67,7 @@ def read_atc(path: Path, *, language: str = "en") -> CodeSystem:
     """ATC with names, and defined daily doses where the file has them.
 
     Args:
-        path: CSV, TSV, JSON or Excel with the code and its name, and any of language, valid_from, valid_to, ddd,
+        path: CSV, TSV or JSON with the code and its name, and any of language, valid_from, valid_to, ddd,
             its unit and route. A code may stand in several rows (languages, routes, spans of days).
         language: of the names where the file has no column for it.
 
@@ -77,13 +79,13 @@ def read_atc(path: Path, *, language: str = "en") -> CodeSystem:
         InputError: missing columns; rows without code or name, with a code of another form, or with days that
             cannot be read: all of them with their rows.
     """
-    faults: list[Fault] = []
-    rows = with_days(read_rows(path, _NEEDED, _OPTIONAL), ("valid_from", "valid_to"), faults)
+    faults = Faults(path)
+    rows = with_dates(read_table(path, (*_NEEDED, *_OPTIONAL)), ("valid_from", "valid_to"), faults)
     rows = rows.with_columns(pl.col("code").str.to_uppercase(), pl.col("language").fill_null(language))
-    note_bad_codes(rows, _FORM, _TOLD, faults)
+    note_bad_codes(rows, faults, _FORM, _TOLD)
     note_no_name(rows, faults)
     note_ends_before_begins(rows, faults)
-    raise_faults(path, faults, "mend or remove these rows")
+    faults.end()
     dose = pl.concat_str(pl.col("ddd", "ddd_unit", "route"), separator=" ", ignore_nulls=True)
     doses = rows.filter(pl.col("ddd").is_not_null()).with_columns(ddd=dose)
     return CodeSystem(

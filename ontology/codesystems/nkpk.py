@@ -13,14 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ontology.codesystems.list_columns import (
-    Fault,
-    note_bad_codes,
-    note_ends_before_begins,
-    note_no_name,
-    with_days,
-)
-from ontology.codesystems.list_files import raise_faults, read_rows
+from ontology.codesystems.code_tables import Column, Faults, note_bad_codes, read_table, with_dates
+from ontology.codesystems.list_columns import note_ends_before_begins, note_no_name
 from ontology.codesystems.placed_by_form import placed_by_form
 from ontology.codesystems.year_lists import read_spans, years_covered
 from ontology.concepts import COVERAGE, CodeSystem
@@ -33,8 +27,14 @@ SPECIAL = "SPECIAL"
 
 _FORM = r"[0-9A-Z]{5,6}|[A-Z]{1,4}"
 _TOLD = "as JKE00, ABFX01, FPK56A, 17X01; groups as JK"
-_NEEDED = {"code": ("code", "kode"), "label": ("text", "tekst", "label", "text_latest")}
-_OPTIONAL = {"valid_from": ("valid_from", "gyldig_fra"), "valid_to": ("valid_to", "gyldig_til")}
+_NEEDED = (
+    Column("code", ("code", "kode"), is_required=True),
+    Column("label", ("text", "tekst", "label", "text_latest"), is_required=True),
+)
+_OPTIONAL = (
+    Column("valid_from", ("valid_from", "gyldig_fra")),
+    Column("valid_to", ("valid_to", "gyldig_til")),
+)
 
 
 def read_procedures(system: str, path: Path, *, covered_to: date | None = None) -> CodeSystem:
@@ -42,7 +42,7 @@ def read_procedures(system: str, path: Path, *, covered_to: date | None = None) 
 
     Args:
         system: NCSP, NCMP or NCRP.
-        path: CSV, TSV, JSON or Excel with code and text, and perhaps gyldig_fra and gyldig_til.
+        path: CSV, TSV or JSON with code and text, and perhaps gyldig_fra and gyldig_til.
         covered_to: the last day that the list is complete for; None leaves it open.
 
     Returns:
@@ -54,12 +54,12 @@ def read_procedures(system: str, path: Path, *, covered_to: date | None = None) 
         InputError: missing columns, codes of no form, rows without text, days that cannot be read.
     """
     _known(system)
-    faults: list[Fault] = []
-    rows = with_days(read_rows(path, _NEEDED, _OPTIONAL), ("valid_from", "valid_to"), faults)
-    note_bad_codes(rows, _FORM, _TOLD, faults)
+    faults = Faults(path)
+    rows = with_dates(read_table(path, (*_NEEDED, *_OPTIONAL)), ("valid_from", "valid_to"), faults)
+    note_bad_codes(rows, faults, _FORM, _TOLD)
     note_no_name(rows, faults)
     note_ends_before_begins(rows, faults)
-    raise_faults(path, faults, "mend or remove these rows")
+    faults.end()
     first = rows["valid_from"].min()
     covered = [] if first is None else [(system, first, covered_to)]
     listed = rows.select("code", "label", "valid_from", "valid_to")
@@ -71,7 +71,7 @@ def read_procedure_years(system: str, lists: Mapping[int, Path]) -> CodeSystem:
 
     Args:
         system: NCSP, NCMP or NCRP.
-        lists: the file of each year: CSV, TSV, JSON or Excel with code and text.
+        lists: the file of each year: CSV, TSV or JSON with code and text.
 
     Returns:
         One row for each text and unbroken run of years; coverage is the years read.

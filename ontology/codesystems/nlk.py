@@ -11,49 +11,50 @@ from pathlib import Path
 
 import polars as pl
 
-from ontology.codesystems.list_columns import (
-    Fault,
-    edges_of,
+from ontology.codesystems.code_tables import (
+    Column,
+    Faults,
     note_bad_codes,
-    note_ends_before_begins,
-    note_no_name,
     properties_of,
-    replaced_by,
-    with_days,
+    read_table,
+    with_dates,
 )
-from ontology.codesystems.list_files import raise_faults, read_rows
+from ontology.codesystems.list_columns import edges_of, note_ends_before_begins, note_no_name, replaced_by
 from ontology.concepts import COVERAGE, CodeSystem, concept_rows
 
 SYSTEM = "NLK"
 GROUP = "group"
 """The level of the list's groups; their codes begin with `GROUP:` and are never recorded."""
 
-_NEEDED = {"code": ("kode", "code"), "label": ("norsk_bruksnavn", "norsk bruksnavn", "bruksnavn")}
-_VALIDITY: dict[str, tuple[str, ...]] = {
-    "valid_from": ("gyldig_fra", "gyldig fra"),
-    "valid_to": ("gyldig_til", "gyldig til"),
-    "replaced_by": ("erstattes_av", "erstattes av"),
-}
-_TOLD = {
-    "definition": ("kodedefinisjon",),
-    "component": ("komponent",),
-    "component_specification": ("komponent_spesifikasjon", "komponent spesifikasjon"),
-    "system": ("system",),
-    "system_specification": ("system_spesifikasjon", "system spesifikasjon"),
-    "kind_of_property": ("egenskapsart",),
-    "kind_specification": ("egenskapsart_spesifikasjon", "egenskapsart spesifikasjon"),
-    "unit": ("enhet",),
-    "specialty": ("primært_fagområde", "primært fagområde", "fagområde"),
-    "second_specialty": ("sekundært_fagområde", "sekundært fagområde"),
-    "group": ("gruppering",),
-}
+_NEEDED = (
+    Column("code", ("kode", "code"), is_required=True),
+    Column("label", ("norsk_bruksnavn", "norsk bruksnavn", "bruksnavn"), is_required=True),
+)
+_VALIDITY = (
+    Column("valid_from", ("gyldig_fra", "gyldig fra")),
+    Column("valid_to", ("gyldig_til", "gyldig til")),
+    Column("replaced_by", ("erstattes_av", "erstattes av")),
+)
+_TOLD = (
+    Column("definition", ("kodedefinisjon",)),
+    Column("component", ("komponent",)),
+    Column("component_specification", ("komponent_spesifikasjon", "komponent spesifikasjon")),
+    Column("system", ("system",)),
+    Column("system_specification", ("system_spesifikasjon", "system spesifikasjon")),
+    Column("kind_of_property", ("egenskapsart",)),
+    Column("kind_specification", ("egenskapsart_spesifikasjon", "egenskapsart spesifikasjon")),
+    Column("unit", ("enhet",)),
+    Column("specialty", ("primært_fagområde", "primært fagområde", "fagområde")),
+    Column("second_specialty", ("sekundært_fagområde", "sekundært fagområde")),
+    Column("group", ("gruppering",)),
+)
 
 
 def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
     """NLK with validity, replacements, units and groups.
 
     Args:
-        path: the list as CSV, TSV, JSON or Excel: kode, norsk_bruksnavn and any of gyldig_fra, gyldig_til,
+        path: the list as CSV, TSV or JSON: kode, norsk_bruksnavn and any of gyldig_fra, gyldig_til,
             erstattes_av, kodedefinisjon, komponent, system, egenskapsart, enhet, primært_fagområde,
             gruppering and the specifications.
         covered_to: the last day that the list is complete for; None leaves it open.
@@ -68,12 +69,12 @@ def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
 
     **Source:** columns of the list 7280 (Norsk laboratoriekodeverk), Norwegian Directorate of Health.
     """
-    faults: list[Fault] = []
-    rows = with_days(read_rows(path, _NEEDED, _VALIDITY | _TOLD), ("valid_from", "valid_to"), faults)
-    note_bad_codes(rows, r"(NPU|NOR)\d{5}", "NPU or NOR and five digits", faults)
+    faults = Faults(path)
+    rows = with_dates(read_table(path, (*_NEEDED, *_VALIDITY, *_TOLD)), ("valid_from", "valid_to"), faults)
+    note_bad_codes(rows, faults, r"(NPU|NOR)\d{5}", "NPU or NOR and five digits")
     note_no_name(rows, faults)
     note_ends_before_begins(rows, faults)
-    raise_faults(path, faults, "mend or remove these rows")
+    faults.end()
     codes = concept_rows(
         SYSTEM, rows.select("code", "label", "valid_from", "valid_to"), language="nb", level="code"
     )
@@ -83,7 +84,7 @@ def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
     return CodeSystem(
         concepts=pl.concat([codes, _groups(rows)]).unique().sort(pl.all()),
         edges=edges_of(rows, SYSTEM, _group_code()),
-        properties=properties_of(rows, SYSTEM, {name: name for name in _TOLD}),
+        properties=properties_of(rows, SYSTEM, {column.name: column.name for column in _TOLD}),
         mappings=replaced_by(replacing, SYSTEM, path.name),
         coverage=pl.DataFrame([(SYSTEM, rows["valid_from"].min(), covered_to)], COVERAGE, orient="row"),
     )
