@@ -2,84 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from ontology.codesystems.list_files import raise_faults, read_rows
-from ontology.concepts import COVERAGE, PROPERTIES
+from ontology.codesystems.code_tables import ROW, Column, Faults, read_table, with_dates
+from ontology.codesystems.list_columns import note_ends_before_begins, note_no_name
+from ontology.concepts import COVERAGE
 
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "code": ("Kode",),
-    "label": ("Tekst_uten_lengdebegrensning",),
-    "valid_from": ("Gyldig_fra",),
-    "valid_to": ("Gyldig_til",),
-    "parent": ("Foreldrekode",),
-}
-OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "short_label": ("Tekst_med_maksimalt_60_tegn",),
-    "parent_label": ("Foreldrekodetekst",),
-    "reported": ("Rapporteres_til_NPR",),
-    "npr_valid_from": ("NPR_Gyldig_fra",),
-    "npr_valid_to": ("NPR_Gyldig_til",),
-    "asterisk": ("Stjernekode",),
-    "additional": ("Tilleggskode",),
-    "sex": ("Kjønn",),
-    "unspecific": ("Uspesifikk_kode",),
-    "edition": ("Kodeverk",),
-}
+_COLUMNS = (
+    Column("code", ("Kode",), is_required=True),
+    Column("label", ("Tekst_uten_lengdebegrensning",), is_required=True),
+    Column("valid_from", ("Gyldig_fra",), is_required=True),
+    Column("valid_to", ("Gyldig_til",), is_required=True),
+    Column("parent", ("Foreldrekode",), is_required=True),
+    Column("short_label", ("Tekst_med_maksimalt_60_tegn",)),
+    Column("reported", ("Rapporteres_til_NPR",)),
+    Column("npr_valid_from", ("NPR_Gyldig_fra",)),
+    Column("npr_valid_to", ("NPR_Gyldig_til",)),
+    Column("asterisk", ("Stjernekode",)),
+    Column("additional", ("Tilleggskode",)),
+    Column("sex", ("Kjønn",)),
+    Column("unspecific", ("Uspesifikk_kode",)),
+    Column("edition", ("Kodeverk",)),
+)
 """**Source:** the download format of the official lists, as NAV's open-source reader describes it
 (github.com/navikt/diagnosekoder, DownloadFormat.ts); Kodeverk stands in ICPC-2's export."""
 
-_NAMES: Mapping[str, tuple[str, ...]] = {**NEEDED, **OPTIONAL}
-_YES = frozenset({"ja", "j", "yes", "true", "1", "x"})
-_NO = frozenset({"nei", "n", "no", "false", "0"})
-_FEMALE = frozenset({"k", "kvinne", "kvinner", "kvinnelig", "f", "female", "2"})
-_MALE = frozenset({"m", "mann", "menn", "mannlig", "male", "1"})
+_YES = ["ja", "j", "yes", "true", "1", "x"]
+_NO = ["nei", "n", "no", "false", "0"]
+_FEMALE = ["k", "kvinne", "kvinner", "kvinnelig", "f", "female", "2"]
+_MALE = ["m", "mann", "menn", "mannlig", "male", "1"]
 _DATES = ("valid_from", "valid_to", "npr_valid_from", "npr_valid_to")
 _MARKS = ("reported", "asterisk", "additional", "unspecific")
-_OPEN_YEAR = 2999
-"""A last day from this year on means that no end is known."""
+_NO_END = date(2999, 1, 1)
+"""A last day from here on means that no end is known."""
 
 
-def read_export_rows(path: Path) -> pl.DataFrame:
+def read_export_rows(path: Path, *, encoding: str = "utf-8-sig") -> pl.DataFrame:
     """The rows of an export, checked.
+
+    Args:
+        path: JSON, CSV, TSV or Excel with the published columns.
+        encoding: of a CSV or TSV.
 
     Returns:
         code, label, parent, short_label, sex, edition (text), valid_from, valid_to, npr_valid_from,
         npr_valid_to (dates), flags (asterisk, additional, unspecific, female_only, male_only, not_reported);
-        not_reported only where the export has the column Rapporteres_til_NPR.
+        not_reported only where the export says of any row that it is reported.
 
     Raises:
-        InputError: rows without code or text, dates or marks that cannot be read, spans that end before they
-            begin; all of them, by row.
+        InputError: missing columns; rows without code or text, dates or marks that cannot be read, spans that
+            end before they begin, a code twice over the same days; all of them, by row.
+        StorageError: the file cannot be read.
+        MissingExtraError: an Excel file, and no reader for it is installed.
     """
-    rows = read_rows(path, NEEDED, OPTIONAL)
-    faults = [fault for row in rows.iter_rows(named=True) for fault in _faults(row)]
-    raise_faults(path, sorted(faults), "mend the row, or leave it out")
-    says_reported = rows["reported"].is_not_null().any()
-    flags = [_flags(row, says_reported=says_reported) for row in rows.iter_rows(named=True)]
-    dates = {name: pl.Series([_day(text) for text in rows[name]], dtype=pl.Date()) for name in _DATES}
-    return rows.drop("row", "reported", "asterisk", "additional", "unspecific", "parent_label").with_columns(
-        flags=pl.Series(flags, dtype=pl.List(pl.String())), **dates
-    )
-
-
-def export_properties(system: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Columns of PROPERTIES: short_label, sex, npr_valid_from and npr_valid_to, where they are told."""
-    names = ["short_label", "sex", "npr_valid_from", "npr_valid_to"]
-    return (
-        rows.select(
-            pl.format(system + "//{}", "code").alias("concept"), *(pl.col(n).cast(pl.String) for n in names)
-        )
-        .unpivot(names, index="concept", variable_name="property", value_name="value")
-        .drop_nulls()
-        .select(list(PROPERTIES))
-        .unique()
-        .sort(pl.all())
-    )
+    faults = Faults(path)
+    rows = with_dates(read_table(path, _COLUMNS, encoding=encoding), _DATES, faults)
+    _note_faults(rows, faults)
+    faults.end()
+    is_reported = _is_in("reported", _YES)
+    marks = {
+        "asterisk": _is_in("asterisk", _YES),
+        "additional": _is_in("additional", _YES),
+        "unspecific": _is_in("unspecific", _YES),
+        "female_only": _is_in("sex", _FEMALE),
+        "male_only": _is_in("sex", _MALE),
+        "not_reported": is_reported.any() & ~is_reported,
+    }
+    flags = pl.concat_list(pl.when(holds).then(pl.lit(flag)) for flag, holds in marks.items())
+    ends = (pl.when(pl.col(name) < _NO_END).then(pl.col(name)).alias(name) for name in _DATES)
+    return rows.with_columns(flags.list.drop_nulls().alias("flags"), *ends).drop(ROW, *_MARKS)
 
 
 def export_coverage(system: str, rows: pl.DataFrame, covered_to: date | None) -> pl.DataFrame:
@@ -87,54 +81,22 @@ def export_coverage(system: str, rows: pl.DataFrame, covered_to: date | None) ->
     return pl.DataFrame([(system, rows["valid_from"].min(), covered_to)], schema=COVERAGE, orient="row")
 
 
-def _faults(row: Mapping[str, object]) -> Iterator[tuple[int, str, str]]:
-    number = int(str(row["row"]))
-    code = row["code"] or "empty"
-    if row["code"] is None or row["label"] is None:
-        yield number, "a row without code or text", f"code {code}"
-    for name in _DATES:
-        if not _is_day(row[name]):
-            yield number, f"{_NAMES[name][0]} is not a date", f"{row[name]} (code {code})"
+def _note_faults(rows: pl.DataFrame, faults: Faults) -> None:
+    do = "mend these rows"
+    faults.rows("a row has no code", rows.filter(pl.col("code").is_null())[ROW], do=do)
+    note_no_name(rows, faults)
+    spelled = {column.name: column.spellings[0] for column in _COLUMNS}
     for name in _MARKS:
-        if row[name] is not None and str(row[name]).casefold() not in _YES | _NO:
-            yield number, f"{OPTIONAL[name][0]} is neither Ja, Nei nor empty", f"{row[name]} (code {code})"
-    if row["sex"] is not None and str(row["sex"]).casefold() not in _FEMALE | _MALE:
-        yield number, "Kjønn is neither Kvinne, Mann nor empty", f"{row['sex']} (code {code})"
-    first, last = row["valid_from"], row["valid_to"]
-    if (
-        first
-        and last
-        and _is_day(first)
-        and _is_day(last)
-        and (_day(first) or date.min) > (_day(last) or date.max)
-    ):
-        yield number, "Gyldig_til lies before Gyldig_fra", f"{first} to {last} (code {code})"
+        wrong = rows.filter(pl.col(name).is_not_null() & ~_is_in(name, _YES + _NO))
+        faults.rows(f"{spelled[name]} cannot be read", wrong[ROW], allowed="Ja, Nei or empty", do=do)
+    wrong = rows.filter(pl.col("sex").is_not_null() & ~_is_in("sex", _FEMALE + _MALE))
+    faults.rows(f"{spelled['sex']} cannot be read", wrong[ROW], allowed="Kvinne, Mann or empty", do=do)
+    note_ends_before_begins(rows, faults)
+    before = pl.col("valid_to").fill_null(_NO_END).shift(1).over("code", order_by=["valid_from", ROW])
+    begins = pl.col("valid_from").fill_null(date.min)
+    again = rows.filter(pl.col("code").is_not_null() & (before >= begins))
+    faults.rows("a code stands twice over the same days", again[ROW], do="keep one row for each span")
 
 
-def _flags(row: Mapping[str, str | None], *, says_reported: bool) -> list[str]:
-    flags = [name for name in ("asterisk", "additional", "unspecific") if _is_yes(row[name])]
-    sex = (row["sex"] or "").casefold()
-    flags += ["female_only"] if sex in _FEMALE else ["male_only"] if sex in _MALE else []
-    return [*flags, "not_reported"] if says_reported and not _is_yes(row["reported"]) else flags
-
-
-def _is_yes(mark: str | None) -> bool:
-    return mark is not None and mark.casefold() in _YES
-
-
-def _is_day(text: object) -> bool:
-    try:
-        _day(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _day(text: object) -> date | None:
-    """The day of a date or instant: 1999-01-01T00:00:00, 1999-01-01 or 01.01.1999; far future = no end."""
-    if text is None:
-        return None
-    words = str(text)
-    is_norwegian = words[2:3] == "."
-    day = datetime.strptime(words[:10], "%d.%m.%Y" if is_norwegian else "%Y-%m-%d").date()
-    return None if day.year >= _OPEN_YEAR else day
+def _is_in(column: str, words: list[str]) -> pl.Expr:
+    return pl.col(column).str.to_lowercase().is_in(words).fill_null(value=False)

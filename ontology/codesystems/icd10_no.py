@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from ontology.codesystems.export_files import export_coverage, export_properties, read_export_rows
+from ontology.codesystems.code_tables import properties_of
+from ontology.codesystems.export_files import export_coverage, read_export_rows
 from ontology.codesystems.who_icd10 import (
     ASTERISK_CATEGORIES,
     nearest_who_code,
@@ -18,6 +18,7 @@ from ontology.codesystems.who_icd10 import (
 )
 from ontology.codesystems.year_lists import read_spans, years_covered
 from ontology.concepts import EDGES, CodeSystem, concept_rows
+from ontology.systems import SYSTEMS
 
 SYSTEM = "ICD10-NO"
 
@@ -51,8 +52,9 @@ that is not listed here lies in the narrowest block that holds its decade (V1n i
 **Source:** the titles of these codes in the official Norwegian lists 2023-2026, read beside WHO's blocks.
 """
 
-_CODE = re.compile(r"[A-Z][0-9][0-9a-z][0-9A-Za-z]{0,3}")
-_DOTTED = re.compile(r"[A-Z][0-9][0-9a-z](\.[0-9A-Za-z]+)?")
+_CODE_FORM = "[A-Z][0-9][0-9a-z][0-9A-Za-z]{0,3}"
+_CODE_TOLD = "a letter, two digits (or a digit and n, s or t) and up to three more signs"
+_PROPERTIES = ("short_label", "sex", "npr_valid_from", "npr_valid_to")
 
 
 def read_year_lists(lists: Mapping[int, Path]) -> CodeSystem:
@@ -72,7 +74,7 @@ def read_year_lists(lists: Mapping[int, Path]) -> CodeSystem:
         ConfigurationError: no list.
         InputError: everything that is wrong with the files.
     """
-    spans = read_spans(lists, _CODE, dotted)
+    spans = read_spans(lists, _CODE_FORM, _CODE_TOLD).with_columns(code=_dotted(pl.col("code")))
     codes = spans["code"].unique().sort().to_list()
     level = pl.when(pl.col("code").str.len_chars() == 3).then(pl.lit("category"))
     is_asterisk = pl.col("code").str.slice(0, 3).is_in(sorted(ASTERISK_CATEGORIES))
@@ -81,31 +83,45 @@ def read_year_lists(lists: Mapping[int, Path]) -> CodeSystem:
         flags=pl.when(is_asterisk).then(pl.lit(["asterisk"])).otherwise(pl.lit([], pl.List(pl.String()))),
     )
     return CodeSystem(
-        concept_rows(SYSTEM, flagged, language="nb"),
+        concept_rows(SYSTEM, flagged, language=SYSTEMS[SYSTEM].language),
         placing_edges(codes),
         coverage=years_covered(SYSTEM, lists),
     )
 
 
-def read_export(path: Path, *, covered_to: date | None = None) -> CodeSystem:
+def read_export(path: Path, *, covered_to: date | None = None, encoding: str = "utf-8-sig") -> CodeSystem:
     """The official export with its own parents, dates and marks (Kode, Foreldrekode, Gyldig_fra, ...).
 
     Args:
         path: JSON, CSV or Excel with the published columns.
-        covered_to: the day on which the export was made; null = it is taken to hold on.
+        covered_to: the day on which the export was made; None = it is taken to hold on.
+        encoding: of a CSV; cp1252 for one from an older Norwegian Excel.
 
     Returns:
         Concepts of ICD10-NO in Norwegian: chapters, blocks, categories, subcategories, with the flags
         abstract, asterisk, additional, unspecific, female_only, male_only and not_reported. Every row keeps
-        its own parent and is placed under WHO's concept of the same code as well. Properties: short_label, sex,
-        npr_valid_from, npr_valid_to (the span in which it is reported to NPR, where that differs).
+        its own parent and is placed under WHO's concept of the same code as well. Properties: short_label,
+        sex, npr_valid_from, npr_valid_to (the span in which it is reported to NPR).
 
     Raises:
         InputError: everything that is wrong with the file, by row.
     """
-    rows = read_export_rows(path)
-    levels = [export_level(code, parent) for code, parent in rows.select("code", "parent").iter_rows()]
-    rows = rows.with_columns(level=pl.Series(levels, dtype=pl.String))
+    rows = read_export_rows(path, encoding=encoding)
+    is_code, has_dot = (
+        pl.col("code").str.contains(r"^[A-Z][0-9][0-9a-z](\.\w+)?$"),
+        pl.col("code").str.contains(".", literal=True),
+    )
+    is_block = pl.col("parent").is_not_null() | pl.col("code").str.contains("-", literal=True)
+    level = (
+        pl.when(is_code & has_dot)
+        .then(pl.lit("subcategory"))
+        .when(is_code)
+        .then(pl.lit("category"))
+        .when(is_block)
+        .then(pl.lit("block"))
+        .otherwise(pl.lit("chapter"))
+    )
+    rows = rows.with_columns(level=level)
     is_abstract = pl.col("level").is_in(["chapter", "block"])
     rows = rows.with_columns(flags=pl.when(is_abstract).then(pl.lit(["abstract"])).otherwise(pl.col("flags")))
     own = rows.filter(pl.col("parent").is_not_null())
@@ -116,9 +132,13 @@ def read_export(path: Path, *, covered_to: date | None = None) -> CodeSystem:
         [_edges(own.select("code", "parent").iter_rows(), SYSTEM, "is_a"), _edges(under_who, "ICD10")]
     )
     return CodeSystem(
-        concept_rows(SYSTEM, rows, language="nb"),
+        concept_rows(SYSTEM, rows, language=SYSTEMS[SYSTEM].language),
         edges.unique().sort("child", "parent"),
-        properties=export_properties(SYSTEM, rows),
+        properties=properties_of(
+            rows.with_columns(pl.col(_PROPERTIES).cast(pl.String)),
+            SYSTEM,
+            {name: name for name in _PROPERTIES},
+        ),
         coverage=export_coverage(SYSTEM, rows, covered_to),
     )
 
@@ -143,17 +163,9 @@ def placing_edges(codes: Iterable[str]) -> pl.DataFrame:
     return pl.concat([_edges(own, SYSTEM), _edges(who, "ICD10")]).sort("child", "parent")
 
 
-def dotted(code: str) -> str:
-    """A code with the dot behind its third character: A419 -> A41.9."""
-    bare = code.replace(".", "")
-    return f"{bare[:3]}.{bare[3:]}" if len(bare) > 3 else bare
-
-
-def export_level(code: str, parent: str | None) -> str:
-    """chapter, block, category or subcategory, from the form of the code in the official export."""
-    if _DOTTED.fullmatch(code):
-        return "subcategory" if "." in code else "category"
-    return "block" if parent is not None or "-" in code else "chapter"
+def _dotted(bare: pl.Expr) -> pl.Expr:
+    """Codes with the dot behind the third character: A419 -> A41.9."""
+    return bare.str.replace(r"^(.{3})(.+)$", "$1.$2")
 
 
 def _above_in_who(code: str) -> str | None:

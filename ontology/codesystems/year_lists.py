@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from ontology.codesystems.list_files import raise_faults, read_rows
+from ontology.codesystems.code_tables import ROW, Column, Faults, note_bad_codes, read_table
+from ontology.codesystems.list_columns import note_no_name
 from ontology.concepts import COVERAGE
 from ontology.errors import ConfigurationError, Problem, gathered_problems
 
-COLUMNS = {"code": ("code", "kode"), "label": ("text", "tekst", "label")}
+_COLUMNS = (
+    Column("code", ("code", "kode"), is_required=True),
+    Column("label", ("text", "tekst", "label"), is_required=True),
+)
 
 
-def read_spans(
-    lists: Mapping[int, Path], pattern: re.Pattern[str], written: Callable[[str], str]
-) -> pl.DataFrame:
+def read_spans(lists: Mapping[int, Path], form: str, told: str) -> pl.DataFrame:
     """One row for each code, text and unbroken run of years in which the lists hold them.
 
     Args:
         lists: the file of each year; a list holds from 1 January to 31 December of its year.
-        pattern: what a code looks like, without dots.
-        written: how a code without dots is written in the ontology.
+        form: a regular expression that a code without dots must match.
+        told: the form in words.
 
     Returns:
-        code, label, valid_from, valid_to (both inclusive), sorted. A year without a list ends a run: what
-        held then is not known.
+        code (without dots), label, valid_from, valid_to (both inclusive), sorted. A year without a list ends
+        a run: what held then is not known.
 
     Raises:
         ConfigurationError: no list at all.
@@ -42,18 +43,14 @@ def read_spans(
     with gathered_problems() as attempt:
         for year in sorted(lists):
             with attempt():
-                years.append(_one_year(lists[year], pattern).with_columns(year=pl.lit(year, pl.Int32)))
-    spelled = {code: written(code) for code in pl.concat(years)["code"].unique().to_list()}
-    run = pl.col("year") - pl.int_range(pl.len(), dtype=pl.Int32).over("code", "label")
-    spans = (
+                years.append(_one_year(lists[year], form, told).with_columns(year=pl.lit(year, pl.Int32)))
+    position = pl.int_range(pl.len(), dtype=pl.Int32).over("code", "label")
+    return (
         pl.concat(years)
         .sort("code", "label", "year")
-        .with_columns(run=run)
+        .with_columns(run=pl.col("year") - position)
         .group_by("code", "label", "run")
         .agg(valid_from=pl.date(pl.col("year").min(), 1, 1), valid_to=pl.date(pl.col("year").max(), 12, 31))
-    )
-    return (
-        spans.with_columns(pl.col("code").replace_strict(spelled, return_dtype=pl.String()))
         .select("code", "label", "valid_from", "valid_to")
         .sort("code", "valid_from", "label")
     )
@@ -65,26 +62,22 @@ def years_covered(system: str, years: Mapping[int, Path]) -> pl.DataFrame:
     runs = read.group_by(run=pl.col("year") - pl.int_range(pl.len(), dtype=pl.Int32)).agg(
         covered_from=pl.date(pl.col("year").min(), 1, 1), covered_to=pl.date(pl.col("year").max(), 12, 31)
     )
-    return (
-        runs.sort("covered_from")
-        .select(pl.lit(system).alias("system"), "covered_from", "covered_to")
-        .cast(COVERAGE)
-    )
+    spans = runs.sort("covered_from").select(pl.lit(system).alias("system"), "covered_from", "covered_to")
+    return spans.cast(COVERAGE)
 
 
-def _one_year(path: Path, pattern: re.Pattern[str]) -> pl.DataFrame:
+def _one_year(path: Path, form: str, told: str) -> pl.DataFrame:
     """Code (without dots) and label of one list, checked."""
-    rows = read_rows(path, COLUMNS).with_columns(pl.col("code").str.replace_all(".", "", literal=True))
-    faults = []
-    seen: dict[str, int] = {}
-    for row, code, label in rows.select("row", "code", "label").iter_rows():
-        if code is None or label is None:
-            faults.append((row, "a row without code or text", f"code {code or 'empty'}"))
-        elif not pattern.fullmatch(code):
-            faults.append((row, "not a code of this system", code))
-        elif code in seen:
-            faults.append((row, "a code twice in one year's list", f"{code}, already in row {seen[code]}"))
-        else:
-            seen[code] = row
-    raise_faults(path, faults, "mend or remove these rows")
+    rows = read_table(path, _COLUMNS).with_columns(pl.col("code").str.replace_all(".", "", literal=True))
+    faults = Faults(path)
+    note_bad_codes(rows, faults, form, told)
+    note_no_name(rows, faults)
+    note_repeated(rows, faults)
+    faults.end()
     return rows.select("code", "label")
+
+
+def note_repeated(rows: pl.DataFrame, faults: Faults) -> None:
+    """Note rows whose code stands in an earlier row of the same list; columns row and code."""
+    again = rows.filter(pl.col("code").is_not_null() & ~pl.col("code").is_first_distinct())
+    faults.rows("a code stands twice in one list", again[ROW], do="keep one row for each code")
