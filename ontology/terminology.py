@@ -23,6 +23,21 @@ LANGUAGES = ("nb", "no", "nn", "en")
 """In which language labels are given where nothing else is asked for: the first that a concept has."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """One file that an ontology was built from.
+
+    Attributes:
+        reader: the name of the reader that read it.
+        file: the file's name, without folders.
+        sha256: of its bytes.
+    """
+
+    reader: str
+    file: str
+    sha256: str
+
+
 @dataclass(frozen=True, eq=False)
 class Ontology:
     """All code systems that were built together; immutable.
@@ -33,6 +48,7 @@ class Ontology:
         digest: sha256 of the sorted tables of the release; codes that data add do not change it.
         languages: the order in which labels are looked for.
         listed: the concepts that lists hold, without those that data added.
+        sources: the files that the release was built from; none for the embedded one.
     """
 
     system: CodeSystem
@@ -40,6 +56,7 @@ class Ontology:
     digest: str
     languages: tuple[str, ...]
     listed: Listed
+    sources: tuple[Source, ...] = ()
 
     @property
     def systems(self) -> tuple[str, ...]:
