@@ -32,7 +32,7 @@ class MarkedYaml:
     lines: Mapping[Place, int]
 
     def where(self, place: Sequence[str | int]) -> str:
-        """`file:line: key.path` of a key path, with the line of the nearest part of it that the file holds."""
+        """`file:line: key.path` of a key path; the line is that of the nearest part which the file holds."""
         known = next(tuple(place[:n]) for n in range(len(place), -1, -1) if tuple(place[:n]) in self.lines)
         path = ".".join(str(part) for part in place) or "the whole file"
         return f"{self.file.name}:{self.lines[known]}: {path}"
@@ -66,7 +66,9 @@ def marked_problems(error: ValidationError, marked: MarkedYaml, within: Place = 
         within: the key path at which the validated content stands in the file.
     """
     return [
-        Problem(problem.what, marked.where((*within, *fault["loc"])), problem.found, next_step="mend this key")
+        Problem(
+            problem.what, marked.where((*within, *fault["loc"])), problem.found, next_step="mend this key"
+        )
         for problem, fault in zip(
             validation_problems(error, where=""), error.errors(include_url=False), strict=True
         )
@@ -85,8 +87,8 @@ def validate_marked(model: type[ModelT], marked: MarkedYaml) -> ModelT:
         raise ConfigurationError(marked_problems(error, marked)) from None
 
 
-def _mark(node: yaml.Node, place: Place, lines: dict[Place, int], twice: list[Place]) -> None:
-    lines.setdefault(place, node.start_mark.line + 1)
+def _mark(node: yaml.Node | None, place: Place, lines: dict[Place, int], twice: list[Place]) -> None:
+    lines.setdefault(place, node.start_mark.line + 1 if node else 1)
     if isinstance(node, yaml.MappingNode):
         seen: set[Any] = set()
         for key, value in node.value:

@@ -60,7 +60,9 @@ class Rule(BaseModel):
         said = [name for name in CRITERIA if getattr(self, name)]
         if len(said) != 1:
             found = " and ".join(said) or "none"
-            raise ValueError(f"a rule has exactly one of {', '.join(CRITERIA)}, none of them empty: found {found}")
+            raise ValueError(
+                f"a rule has exactly one of {', '.join(CRITERIA)}, none of them empty: found {found}"
+            )
         if self.from_year and self.to_year and self.from_year > self.to_year:
             raise ValueError("from_year lies after to_year")
         if self.text and (self.from_year or self.to_year):
@@ -149,11 +151,12 @@ class Family(_Described):
         for name, group in self.groups.items():
             unknown = {*group.hides, *group.seen_with} - self.groups.keys()
             if unknown:
-                raise ValueError(f"group {name} names groups that are not there: {', '.join(sorted(unknown))}")
+                raise ValueError(
+                    f"group {name} names groups that are not there: {', '.join(sorted(unknown))}"
+                )
         weightings = [set(group.weights) for group in self.groups.values() if not group.is_auxiliary]
         if any(each != weightings[0] for each in weightings):
             raise ValueError("every group has a weight in every weighting, 0 where it does not count")
         if self.weighting and self.weighting not in weightings[0]:
             raise ValueError(f"no group has a weight for the weighting {self.weighting}")
         return self
-

@@ -49,17 +49,18 @@ def infections(
         first culture) or "code" (coded, onset unknown: at discharge, or null where the stay has no end).
     """
     beds = stay_rows.filter(pl.col("care_level").is_in(OVERNIGHT_LEVELS))
-    sepsis_codes = load_valueset(outcome.definition)
+    codes_there = dataset.events().select(pl.col("code").unique()).collect()["code"].to_list()
+    is_sepsis = load_valueset(outcome.definition).holds("code", codes_there)
     found = (
         dataset.events()
-        .filter(pl.col("code").is_in([CULTURE_CODE, GROWTH_CODE]) | sepsis_codes.holds("code"))
+        .filter(pl.col("code").is_in([CULTURE_CODE, GROWTH_CODE]) | is_sepsis)
         .filter(pl.col("time").is_not_null())
         .select("subject_id", "time", "code", "text_value", "contact_id")
         .collect()
     )
     cultures = found.filter(pl.col("code").is_in([CULTURE_CODE, GROWTH_CODE]))
     growths = true_growths(cultures.filter(pl.col("code") == GROWTH_CODE), load_valueset(outcome.commensals))
-    codes = _coded_stays(found.filter(sepsis_codes.holds("code")), contacts, beds)
+    codes = _coded_stays(found.filter(is_sepsis), contacts, beds)
     first_growth = _first_in_stay(growths, beds, outcome.lookback_hours, "_growth")
     first_culture = _first_in_stay(cultures, beds, outcome.lookback_hours, "_culture")
     onset = pl.coalesce("_growth", "_culture", "end_time").alias("onset_time")
@@ -91,7 +92,7 @@ def true_growths(growths: pl.DataFrame, commensals: ValueSet) -> pl.DataFrame:
         subject_id, time of the growths that count, the first of two for a commensal; sorted, unique.
     """
     named = growths.filter(pl.col("text_value").is_not_null()).with_columns(
-        is_commensal=commensals.holds("text_value"),
+        is_commensal=commensals.holds_text("text_value"),
         organism=pl.col("text_value").str.to_lowercase().str.strip_chars(),
     )
     occasions = (

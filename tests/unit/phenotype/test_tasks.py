@@ -51,8 +51,8 @@ def test_a_shipped_task_is_called_as_its_file_and_survives_json(name: str) -> No
     assert task.name == name
     assert Task.model_validate_json(task.model_dump_json()) == task
     if isinstance(task.outcome, InfectionInStay | InfectionAdmission):
-        assert load_valueset(task.outcome.definition).members
-        assert load_valueset(task.outcome.commensals).members
+        assert load_valueset(task.outcome.definition).rules.include
+        assert load_valueset(task.outcome.commensals).rules.include
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
