@@ -27,7 +27,7 @@ _COLUMNS = (
 _RELEASE = re.compile(r"\d{4}-[A-Z][a-z]{2}-\d{2}")
 
 
-def read_icd11_map(path: Path) -> CodeSystem:
+def read_icd11(path: Path) -> CodeSystem:
     """WHO's 10To11MapToOneCategory.txt as mappings from ICD10 and concepts of ICD11.
 
     Args:
@@ -37,8 +37,8 @@ def read_icd11_map(path: Path) -> CodeSystem:
         Mappings ICD10//A00 -> ICD11//1A00: exactMatch where WHO says Equivalent, broadMatch where WHO says
         Subclass or where the equal entity has no code of its own and bears that of the class above it
         (LIN-ROLLUP without post-coordination). The source names the table, its date, WHO's relation and match
-        type. Rows without an ICD-11 entity give no mapping. Concepts of ICD11 in English: chapters (01), blocks
-        (by WHO's entity number, since they bear no code), categories and post-coordinated expressions
+        type. Rows without an ICD-11 entity give no mapping. Concepts of ICD11 in English: chapters (01),
+        blocks (by WHO's entity number, since they bear no code), categories and post-coordinated expressions
         (1A00&XN8P1), each under what its form tells (1A07.Z under 1A07, an expression under its stem), else
         under its chapter.
 

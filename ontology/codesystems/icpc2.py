@@ -1,12 +1,14 @@
-"""ICPC-2 from yearly lists: chapters by letter, components by number, local codes under what they extend."""
+"""ICPC-2: chapters by letter, components by number, local codes under what they extend."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from ontology.codesystems.export_files import export_coverage, read_export_rows
 from ontology.codesystems.year_lists import read_spans, years_covered
 from ontology.concepts import EDGES, PROPERTIES, CodeSystem, concept_rows
 from ontology.systems import SYSTEMS
@@ -52,7 +54,7 @@ _FORM = "[ABDFHKLNPR-UW-Z][0-9]{2,3}"
 _TOLD = "a chapter's letter and two digits, with one more in local codes"
 
 
-def read_year_lists(lists: Mapping[int, Path]) -> CodeSystem:
+def read_icpc2_years(lists: Mapping[int, Path]) -> CodeSystem:
     """The yearly lists {code, text} as one system with validity by years.
 
     Args:
@@ -60,15 +62,43 @@ def read_year_lists(lists: Mapping[int, Path]) -> CodeSystem:
 
     Returns:
         Concepts of ICPC2: chapters (A) and components (A70-A99) with labels in Norwegian and English, rubrics
-        (A77) and local codes (A191) in Norwegian, one row for each text and unbroken run of years. A local code
-        lies under the rubric that it extends, or under the component where that rubric is not listed.
+        (A77) and local codes (A191) in Norwegian, one row for each text and unbroken run of years. A local
+        code lies under the rubric that it extends, or under the component where that rubric is not listed.
         Property: component, 1 to 7. Coverage: the years read.
 
     Raises:
         ConfigurationError: no list.
         InputError: everything that is wrong with the files, by row.
     """
-    spans = read_spans(lists, _FORM, _TOLD)
+    return _system(read_spans(lists, _FORM, _TOLD), years_covered(SYSTEM, lists))
+
+
+def read_icpc2(path: Path, *, covered_to: date | None = None, encoding: str = "utf-8-sig") -> CodeSystem:
+    """The official export (Kode, Tekst_uten_lengdebegrensning, Gyldig_fra, Gyldig_til, Kodeverk, ...).
+
+    Args:
+        path: JSON, CSV or Excel with the published columns.
+        covered_to: the day on which the export was made; None = it is taken to hold on.
+        encoding: of a CSV; cp1252 for one from an older Norwegian Excel.
+
+    Returns:
+        As read_icpc2_years; coverage begins with the first valid day. Rows of chapters, and of the terms of
+        ICPC-2B (Kodeverk), are left out: chapters have the words of CHAPTERS.
+
+    Raises:
+        InputError: everything that is wrong with the file, by row.
+    """
+    rows = read_export_rows(path, encoding=encoding)
+    is_term = pl.col("edition").fill_null("").str.to_uppercase().str.ends_with("B")
+    rubrics = rows.filter(~is_term & pl.col("code").str.contains(f"^{_FORM}$"))
+    return _system(
+        rubrics.select("code", "label", "valid_from", "valid_to"),
+        export_coverage(SYSTEM, rubrics, covered_to),
+    )
+
+
+def _system(spans: pl.DataFrame, coverage: pl.DataFrame) -> CodeSystem:
+    """Rubrics and local codes (columns code, label, valid_from, valid_to) with everything above them."""
     level = pl.when(pl.col("code").str.len_chars() == 3).then(pl.lit("rubric")).otherwise(pl.lit("local"))
     rubrics = concept_rows(SYSTEM, spans.with_columns(level=level), language=SYSTEMS[SYSTEM].language)
     codes = spans["code"].unique().sort().to_list()
@@ -82,7 +112,7 @@ def read_year_lists(lists: Mapping[int, Path]) -> CodeSystem:
         pl.concat([rubrics, _grouping_rows(groups)]),
         pl.DataFrame(edges, schema=EDGES, orient="row"),
         pl.DataFrame(properties, schema=PROPERTIES, orient="row"),
-        coverage=years_covered(SYSTEM, lists),
+        coverage=coverage,
     )
 
 

@@ -1,0 +1,247 @@
+"""Which codes hold on which day, what came, went or changed between two years, and what replaced what.
+
+A list says what holds only for the days that it covers (COVERAGE). Within them a code is valid or not;
+outside them, and for systems without dated lists, it cannot be judged. All spans are inclusive at both ends.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from ontology.concepts import CodeSystem
+from ontology.errors import ConfigurationError, Problem
+from ontology.normalising import normalise
+from ontology.terminology import Ontology
+
+STATES = ("valid", "not_valid", "not_judgeable")
+
+FINDINGS = pl.Schema(
+    {
+        "row": pl.UInt32(),
+        "code": pl.String(),
+        "day": pl.Date(),
+        "kind": pl.String(),
+        "concept": pl.String(),
+        "valid_from": pl.Date(),
+        "valid_to": pl.Date(),
+        "replaced_by": pl.String(),
+    }
+)
+"""One coding that the list of its day does not hold.
+
+kind: outside_years (the list holds the code on other days: valid_from to valid_to is the nearest of them) or
+not_listed (never; concept is the nearest one above, if any). row is the position among the codings, from 0.
+"""
+
+DIFFERENCES = pl.Schema(
+    {"change": pl.String(), "concept": pl.String(), "before": pl.String(), "after": pl.String()}
+)
+"""change: new (before is null), gone (after is null) or text; before and after are the labels."""
+
+
+def valid_on(ontology: Ontology, codes: pl.Series, days: pl.Series) -> pl.Series:
+    """Whether each code holds on its day.
+
+    Args:
+        ontology: the lists.
+        codes: `SYSTEM//code` as sent; codes that are only spelled otherwise are judged as the listed code.
+        days: dates or instants, one for each code.
+
+    Returns:
+        valid, not_valid or not_judgeable for each: not_judgeable where the code or the day is null, the
+        system has no dated list, or the lists do not cover the day.
+    """
+    asked = _asked(codes, days)
+    return asked.select("code", "day").join(
+        _judged(ontology, asked), on=["code", "day"], how="left", nulls_equal=True, maintain_order="left"
+    )["state"]
+
+
+def codings_outside_lists(ontology: Ontology, codings: pl.DataFrame) -> pl.DataFrame:
+    """The codings whose code the list of their day does not hold.
+
+    Args:
+        ontology: the lists.
+        codings: columns code (`SYSTEM//code`) and time (date or instant, null = not judged).
+
+    Returns:
+        Columns of FINDINGS, sorted by row; none for what cannot be judged.
+    """
+    asked = _asked(codings["code"], codings["time"])
+    wrong = _judged(ontology, asked).filter(pl.col("state") == "not_valid")
+    spans = _spans(ontology.system)
+    distance = pl.max_horizontal(
+        (pl.col("valid_from") - pl.col("day")).dt.total_days(),
+        (pl.col("day") - pl.col("valid_to")).dt.total_days(),
+    )
+    nearest = (
+        wrong.filter(pl.col("is_listed"))
+        .join(spans, on="concept")
+        .sort("code", "day", distance, "valid_from", nulls_last=True)
+        .unique(["code", "day"], keep="first", maintain_order=True)
+        .select("code", "day", "valid_from", "valid_to")
+    )
+    kind = pl.when("is_listed").then(pl.lit("outside_years")).otherwise(pl.lit("not_listed"))
+    told = wrong.join(nearest, on=["code", "day"], how="left").with_columns(kind=kind)
+    found = asked.with_row_index("row").join(told, on=["code", "day"])
+    return (
+        found.join(_successors(ontology), on="concept", how="left")
+        .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
+        .sort("row")
+    )
+
+
+def difference(ontology: Ontology, system: str, before: int, after: int) -> pl.DataFrame:
+    """What came, went or changed its text between 1 January of two years.
+
+    Args:
+        ontology: the lists.
+        system: the system's name.
+        before: the earlier year.
+        after: the later year.
+
+    Returns:
+        Columns of DIFFERENCES, sorted by change and concept. Texts are compared language by language.
+
+    Raises:
+        ConfigurationError: the ontology has no list of that system for one or both of the years.
+    """
+    days = [date(year, 1, 1) for year in (before, after)]
+    _need_coverage(ontology, system, days)
+    then, now = (_texts_on(ontology, system, day) for day in days)
+    rows = then.join(now, on=["concept", "language"], how="full", coalesce=True, nulls_equal=True)
+    was_there = pl.col("concept").is_in(then["concept"].unique().implode())
+    is_there = pl.col("concept").is_in(now["concept"].unique().implode())
+    change = (
+        pl.when(~was_there)
+        .then(pl.lit("new"))
+        .when(~is_there)
+        .then(pl.lit("gone"))
+        .when(pl.col("before_text").ne_missing(pl.col("after_text")))
+        .then(pl.lit("text"))
+    )
+    order = {language: place for place, language in enumerate(ontology.languages)}
+    rank = pl.col("language").replace_strict(order, default=len(order), return_dtype=pl.Int32)
+    return (
+        rows.rename({"label": "before_text", "label_right": "after_text"})
+        .with_columns(change=change)
+        .drop_nulls("change")
+        .sort("change", "concept", rank, "language")
+        .unique(["change", "concept"], keep="first", maintain_order=True)
+        .select("change", "concept", before="before_text", after="after_text")
+        .cast(DIFFERENCES)
+    )
+
+
+def replaced_by(ontology: Ontology, concept: str) -> list[str]:
+    """What holds in a concept's place: replacements followed to their ends, sorted."""
+    after: dict[str, list[str]] = {}
+    pairs = ontology.system.mappings.filter(pl.col("predicate") == "replaced_by").select("subject", "object")
+    for old, new in pairs.sort("subject", "object").iter_rows():
+        after.setdefault(old, []).append(new)
+    seen, waiting = {concept}, [concept]
+    ends: set[str] = set()
+    while waiting:
+        new = [one for one in after.get(waiting.pop(), []) if one not in seen]
+        seen.update(new)
+        waiting += [one for one in new if one in after]
+        ends.update(one for one in new if one not in after)
+    return sorted(ends)
+
+
+def years_covered(ontology: Ontology) -> pl.DataFrame:
+    """Columns of COVERAGE: the days for which each system's lists are complete, sorted."""
+    return ontology.system.coverage.sort("system", "covered_from")
+
+
+def _asked(codes: pl.Series, days: pl.Series) -> pl.DataFrame:
+    return pl.DataFrame({"code": codes.cast(pl.String), "day": days.cast(pl.Date)})
+
+
+def _judged(ontology: Ontology, asked: pl.DataFrame) -> pl.DataFrame:
+    """Code, day, state, the listed or nearest concept, and whether it is the code's own; each pair once."""
+    found = normalise(asked["code"], ontology).with_columns(_system("sent"))
+    is_own = pl.col("how").is_in(["exact", "respelled"]) & (_system("concept") == pl.col("system"))
+    pairs = (
+        asked.unique()
+        .join(found.rename({"sent": "code"}), on="code", how="left")
+        .with_columns(is_listed=is_own.fill_null(value=False))
+    )
+    spans = _spans(ontology.system)
+    valid = _within(pairs.filter("is_listed").join(spans, on="concept"), "valid_from", "valid_to")
+    covered = _within(pairs.join(ontology.system.coverage, on="system"), "covered_from", "covered_to")
+    state = (
+        pl.when(pl.col("is_covered").is_null())
+        .then(pl.lit("not_judgeable"))
+        .when(pl.col("is_valid").is_null())
+        .then(pl.lit("not_valid"))
+        .otherwise(pl.lit("valid"))
+    )
+    return (
+        pairs.join(covered.with_columns(is_covered=True), on=["code", "day"], how="left")
+        .join(valid.with_columns(is_valid=True), on=["code", "day"], how="left")
+        .select("code", "day", "concept", "is_listed", state=state)
+    )
+
+
+def _within(pairs: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
+    """The distinct pairs of code and day whose day lies in a span; a null end is open."""
+    begins = (pl.col(first) <= pl.col("day")).fill_null(value=True)
+    ends = (pl.col("day") <= pl.col(last)).fill_null(value=True)
+    return pairs.filter(pl.col("day").is_not_null() & begins & ends).select("code", "day").unique()
+
+
+def _spans(system: CodeSystem) -> pl.DataFrame:
+    return system.concepts.select("concept", "valid_from", "valid_to").unique()
+
+
+def _texts_on(ontology: Ontology, system: str, day: date) -> pl.DataFrame:
+    rows = ontology.system.concepts.filter(
+        (pl.col("system") == system) & ~pl.col("flags").list.contains("not_listed")
+    )
+    begins = (pl.col("valid_from") <= day).fill_null(value=True)
+    ends = (pl.col("valid_to") >= day).fill_null(value=True)
+    held = rows.filter(begins & ends).sort("concept", "language", "valid_from", "label")
+    return held.unique(["concept", "language"], keep="last", maintain_order=True).select(
+        "concept", "language", "label"
+    )
+
+
+def _need_coverage(ontology: Ontology, system: str, days: list[date]) -> None:
+    spans = ontology.system.coverage.filter(pl.col("system") == system)
+    missing = [
+        str(day.year)
+        for day in days
+        if not any(
+            (first or date.min) <= day <= (last or date.max) for _, first, last in spans.sort(pl.all()).rows()
+        )
+    ]
+    if not missing:
+        return
+    told = [f"{first or '...'} to {last or '...'}" for _, first, last in spans.sort(pl.all()).rows()]
+    raise ConfigurationError(
+        Problem(
+            f"the ontology holds no list of {system} for {' and '.join(missing)}",
+            found=f"{system}: " + ("; ".join(told) if told else "no dated list"),
+            allowed="years that its lists cover",
+            next_step="name the lists in a configuration, run `pesta ontology build CONFIG --out FOLDER`, and"
+            " give that folder by --ontology or PESTA_ONTOLOGY (docs/ontology.md)",
+        )
+    )
+
+
+def _successors(ontology: Ontology) -> pl.DataFrame:
+    """Concept and what replaced it, several joined by a comma."""
+    direct = ontology.system.mappings.filter(pl.col("predicate") == "replaced_by")
+    return (
+        direct.sort("subject", "object")
+        .group_by("subject", maintain_order=True)
+        .agg(pl.col("object").unique(maintain_order=True).str.join(", "))
+        .rename({"subject": "concept", "object": "replaced_by"})
+    )
+
+
+def _system(column: str) -> pl.Expr:
+    return pl.col(column).str.extract("^(.*?)//").alias("system")
