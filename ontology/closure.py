@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -24,8 +25,8 @@ def turns(child: Ints, parent: Ints, n: int) -> tuple[Ints, NDArray[np.bool_]]:
         n: how many nodes there are.
 
     Returns:
-        Steps from a node without parents, and whether it is so for the node: a node on a circle, or below one,
-        is never reached.
+        Steps from a node without parents, and whether such a way reaches the node: one on a circle, or below
+        one, is never reached.
     """
     waiting = np.bincount(child, minlength=n)
     turn = np.zeros(n, dtype=np.int32)
@@ -60,8 +61,8 @@ def closure(known: tuple[Offsets, Ints], child: Ints, parent: Ints, turn: Ints) 
         turn: as `turns` gives it for these edges.
 
     Returns:
-        Offsets (one more than nodes) and values: the ancestors of node i are values[offsets[i]:offsets[i + 1]],
-        in order of position.
+        Offsets (one more than nodes) and values: the ancestors of node i are
+        values[offsets[i]:offsets[i + 1]], in order of position.
     """
     n, n_known = len(turn), len(known[0]) - 1
     starts, counts = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -94,13 +95,13 @@ def _chunks(child: Ints, parent: Ints, turn: Ints, counts: Offsets) -> Iterator[
     """
     is_first = np.diff(child, prepend=-1) != 0
     bounds = [0, *(np.flatnonzero(np.diff(turn[child])) + 1), len(child)]
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         n_pairs = np.cumsum(counts[parent[first:last]] + 1)
         begins = np.flatnonzero(is_first[first:last])
         chunk = (n_pairs[begins] // PAIRS_AT_ONCE).tolist()
         cuts = [begins[k] for k in range(1, len(begins)) if chunk[k] != chunk[k - 1]]
         edges = [first, *(first + int(cut) for cut in cuts), last]
-        yield from zip(edges[:-1], edges[1:], strict=True)
+        yield from pairwise(edges)
 
 
 def _room(found: Ints, n_found: int, n_more: int) -> Ints:
@@ -131,4 +132,6 @@ def _runs(starts: Offsets, lengths: Offsets) -> Offsets:
     """start, start + 1, ... of every start, as many as its length says."""
     ends = np.cumsum(lengths)
     n = int(ends[-1]) if len(ends) else 0
-    return np.arange(n, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    runs: Offsets = np.repeat(starts - (ends - lengths), lengths)
+    runs += np.arange(n, dtype=np.int64)
+    return runs

@@ -54,7 +54,8 @@ class Form:
 
 def stops(*lengths: int) -> Stops:
     """The same lengths for every code."""
-    return lambda bare: tuple(n for n in lengths if n <= len(bare))
+    up_to = [tuple(n for n in lengths if n <= length) for length in range(lengths[-1] + 1)]
+    return lambda bare: up_to[min(len(bare), lengths[-1])]
 
 
 def letters_then_number(bare: str) -> tuple[int, ...]:
@@ -81,5 +82,5 @@ def upper(bare: str) -> str:
 
 
 def lower_tail(bare: str) -> str:
-    """The first letter large, the others small, as in the Norwegian codes of outer causes (V0n0a); XIV stays."""
+    """The first letter large, the others small, as in the Norwegian V0n0a; what has no digit (XIV) large."""
     return bare[:1].upper() + bare[1:].lower() if any(map(str.isdigit, bare)) else bare.upper()

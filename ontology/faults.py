@@ -32,7 +32,7 @@ def find_faults(system: CodeSystem) -> pl.DataFrame:
 
 
 def circles(n: int, child: Ints, parent: Ints) -> list[list[int]]:
-    """The nodes of each circle: every strongly connected component of more than one node, and every self-loop.
+    """The nodes of each circle: strongly connected components of more than one node, and self-loops.
 
     Args:
         n: how many nodes there are.

@@ -22,8 +22,8 @@ class Graph:
         index: the position of each.
         parent_offsets, parent_values: the direct parents of concept i are values[offsets[i]:offsets[i + 1]].
         above_offsets, above_values: all proper ancestors likewise, in order of position.
-        primary_parent: the one parent for whatever needs a tree, -1 for a root. An is_a parent comes before one
-            that is placed_under; then a parent of the same system; then the parent with the longest way to a
+        primary_parent: the one parent for whatever needs a tree, -1 for a root. An is_a parent comes before
+            one that is placed_under; then a parent of the same system; then the one with the longest way to a
             root; then the first in text order.
         depth: steps to a root along primary parents.
         longest_way: the longest way to a root along any parents, in steps.
@@ -128,7 +128,7 @@ def _extended(base: Graph, new: tuple[str, ...], edges: pl.DataFrame) -> Graph:
 
 
 def _pairs(names: Sequence[str], edges: pl.DataFrame) -> pl.DataFrame:
-    """Edges between concepts as positions, each pair once, sorted: child, parent, and what ranks the parent."""
+    """Edges between concepts as positions, each pair once, sorted, with what ranks the parent."""
     places = pl.LazyFrame({"name": names, "at": np.arange(len(names), dtype=np.int32)})
     system = "^(.*?)//"
     return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from ontology.systems import SYSTEMS, above_by_form, parts, spelled, without_letters
+from ontology.systems import SYSTEMS, parts, reading, without_letters
 
 if TYPE_CHECKING:
     from ontology.terminology import Ontology
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 How = Literal["exact", "respelled", "nearest_parent", "not_found"]
 
 NORMALISED = pl.Schema({"sent": pl.String(), "concept": pl.String(), "how": pl.String()})
-"""how: exact (as sent); respelled (other dots, case, spaces, letters or marks behind it); nearest_parent (no such
-code is listed: the nearest that is, above it); not_found (concept is null)."""
+"""how: exact (as sent); respelled (other dots, case, spaces, letters or marks behind it); nearest_parent (no
+such code is listed: the nearest that is, above it); not_found (concept is null)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +50,10 @@ class Listed:
     def find(self, sent: str) -> tuple[str | None, How]:
         """The listed concept of a code, and how it was found.
 
-        The rule: the code as sent; as its system writes it; without the letters behind it; the same code in the
-        edition that the system is placed under (which counts as exact or respelled only while the own edition
-        is not listed at all); the nearest shorter code by form, in the own edition and then in the other; the
-        narrowest block that holds the category. Without any of these it is not found.
+        The rule: the code as sent; as its system writes it; without the letters behind it; the same code in
+        the edition that the system is placed under (which counts as exact or respelled only while the own
+        edition is not listed at all); the nearest shorter code by form, in the own edition and then in the
+        other; the narrowest block that holds the category. Without any of these it is not found.
         """
         if sent in self.concepts:
             return sent, "exact"
@@ -64,25 +64,42 @@ class Listed:
         known = SYSTEMS.get(system)
         if known is None:
             return
-        other = known.placed_under
-        written = spelled(system, code)
+        listed = self.concepts
+        written, above, _ = reading(system, code)
         cut = without_letters(system, code)
-        for same in (written, cut):
-            if same is not None and f"{system}//{same}" in self.concepts:
-                yield f"{system}//{same}", "respelled"
-        for same in (code, written, cut):
-            if other is not None and same is not None and f"{other}//{same}" in self.concepts:
-                how: How = "exact" if same == code else "respelled"
-                yield f"{other}//{same}", "nearest_parent" if system in self.systems else how
-        for shorter in above_by_form(system, code):
-            for edition in (system, other):
-                if f"{edition}//{shorter}" in self.concepts:
-                    yield f"{edition}//{shorter}", "nearest_parent"
-        category = (above_by_form(system, code) or (written,))[-1]
-        for edition in (system, other):
-            for first, last, concept in self.blocks.get(edition or "", ()):
-                if len(first) == len(category) and first <= category <= last:
-                    yield concept, "nearest_parent"
+        same = (written,) if cut is None else (written, cut)
+        yield from ((name, "respelled") for code in same if (name := f"{system}//{code}") in listed)
+        editions: tuple[str, ...] = (system,)
+        if known.placed_under is not None:
+            editions = (system, known.placed_under)
+            for like in (code, *same):
+                if (name := f"{known.placed_under}//{like}") in listed:
+                    how: How = "exact" if like == code else "respelled"
+                    yield name, "nearest_parent" if system in self.systems else how
+        for shorter in above:
+            for edition in editions:
+                if (name := f"{edition}//{shorter}") in listed:
+                    yield name, "nearest_parent"
+        for edition in editions:
+            block = self._block(edition, above[-1] if above else written)
+            if block is not None:
+                yield block, "nearest_parent"
+
+    def _block(self, system: str, category: str) -> str | None:
+        """The narrowest block of a system that holds a category."""
+        key = (system, category)
+        if key not in self._known_blocks:
+            holding = (
+                concept
+                for first, last, concept in self.blocks.get(system, ())
+                if len(first) == len(category) and first <= category <= last
+            )
+            self._known_blocks[key] = next(holding, None)
+        return self._known_blocks[key]
+
+    @cached_property
+    def _known_blocks(self) -> dict[tuple[str, str], str | None]:
+        return {}
 
 
 def normalise(codes: pl.Series, ontology: Ontology) -> pl.DataFrame:

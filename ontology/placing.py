@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
 
 import polars as pl
 
 from ontology.concepts import CONCEPTS, EDGES
 from ontology.normalising import Listed
-from ontology.systems import SYSTEMS, above_by_form, level_by_form, parts, spelled
+from ontology.systems import SYSTEMS, level_by_form, parts, reading
 
 
 def placed(codes: Sequence[str], listed: Listed) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Concepts and edges for codes that are not listed.
 
-    A code is placed under what `Listed.find` gives for it. Where its system is placed under no other and its form
-    tells of codes between the two (ICD9CM//995.9 and ICD9CM//995 above ICD9CM//99591), those become concepts as
-    well, so that what is asked of them holds without a list. So the place of a code depends on the lists and on
-    the code alone, never on what other codes there are.
+    A code is placed under what `Listed.find` gives for it. Where its system is placed under no other and its
+    form tells of codes between the two (ICD9CM//995.9 and ICD9CM//995 above ICD9CM//99591), those become
+    concepts as well, so that what is asked of them holds without a list. The place of a code depends on the
+    lists and on the code alone, never on what other codes there are.
 
     Args:
         codes: `SYSTEM//code` as data have them, none of them listed.
@@ -26,61 +28,58 @@ def placed(codes: Sequence[str], listed: Listed) -> tuple[pl.DataFrame, pl.DataF
     Returns:
         Columns of CONCEPTS (no label; flag not_listed) and of EDGES (placed_under), each unique and sorted.
     """
-    parents: dict[str, str | None] = {}
+    places: dict[str, _Place] = {}
     for code in codes:
-        _place(code, listed, parents)
-    names = sorted(parents)
-    split = [parts(name) for name in names]
-    concepts = pl.DataFrame(
-        {
-            "concept": names,
-            "system": [system for system, _ in split],
-            "code": [code for _, code in split],
-            "level": [_level(system, code) for system, code in split],
-            "flags": [["not_listed"]] * len(names),
-        },
-        schema_overrides={name: CONCEPTS[name] for name in ("concept", "system", "code", "level", "flags")},
-    )
-    missing = [pl.lit(None, CONCEPTS[name]).alias(name) for name in CONCEPTS if name not in concepts.columns]
-    edges = [(name, parents[name], "placed_under") for name in names if parents[name] is not None]
-    return concepts.with_columns(missing).select(list(CONCEPTS)), pl.DataFrame(
-        edges, schema=EDGES, orient="row"
-    )
-
-
-def _place(name: str, listed: Listed, parents: dict[str, str | None]) -> None:
-    """Fill in the parent of a code, and those of the codes between it and the nearest listed one."""
-    concept, how = listed.find(name)
-    if how in {"exact", "respelled"}:
-        parents[name] = concept
-        return
-    below = name
-    for above in _chain(name):
-        if below in parents:
-            return
-        if above in listed.concepts:
-            break
-        parents[below] = above
-        below = above
-    if below not in parents:
-        parents[below] = listed.find(below)[0]
-
-
-def _chain(name: str) -> list[str]:
-    """The code as its system writes it and what stands above by form; none in an edition placed under another."""
-    system, code = parts(name)
-    known = SYSTEMS.get(system)
-    if known is None or known.placed_under is not None or not known.forms:
-        return []
-    written = spelled(system, code)
-    return [
-        f"{system}//{above}"
-        for above in (*([written] if written != code else []), *above_by_form(system, code))
+        _place(code, listed, places)
+    names = sorted(places)
+    told = [places[name] for name in names]
+    columns = {
+        "concept": names,
+        "system": [place.system for place in told],
+        "code": [place.code for place in told],
+        "level": [place.level for place in told],
+    }
+    concepts = pl.DataFrame(columns, schema={name: CONCEPTS[name] for name in columns})
+    missing = [
+        pl.lit(None, CONCEPTS[name]).alias(name) for name in CONCEPTS if name not in (*columns, "flags")
     ]
+    parents = pl.Series([place.parent for place in told], dtype=pl.String)
+    edges = concepts.select(child="concept", parent=parents, relation=pl.lit("placed_under"))
+    whole = concepts.with_columns(*missing, flags=pl.lit(["not_listed"])).select(list(CONCEPTS))
+    return whole, edges.drop_nulls("parent").select(list(EDGES))
 
 
-def _level(system: str, code: str) -> str | None:
-    """The level by form, for codes as their system writes them; editions under another take that one's levels."""
+class _Place(NamedTuple):
+    system: str
+    code: str
+    level: str | None
+    parent: str | None
+
+
+def _place(name: str, listed: Listed, places: dict[str, _Place]) -> None:
+    """Fill in the place of a code, and those of the codes between it and the nearest listed one."""
+    system, code = parts(name)
+    written, above, level = reading(system, code)
+    concept, how = listed.find(name)
+    is_own = _has_own_groups(system)
+    between = (*((written,) if written != code else ()), *above) if is_own and how in _BELOW else ()
+    level = level if is_own and written == code else None
+    for shorter in between:
+        group = f"{system}//{shorter}"
+        if group == concept:
+            break
+        places[name] = _Place(system, code, level, group)
+        if group in places:
+            return
+        name, code, level = group, shorter, level_by_form(system, shorter)
+    places[name] = _Place(system, code, level, concept)
+
+
+_BELOW = frozenset({"nearest_parent", "not_found"})
+
+
+@cache
+def _has_own_groups(system: str) -> bool:
+    """Whether the codes above a code by form become concepts: not in editions placed under another system."""
     known = SYSTEMS.get(system)
-    is_own = known is not None and known.placed_under is None and spelled(system, code) == code
-    return level_by_form(system, code) if is_own else None
+    return known is not None and known.placed_under is None and bool(known.forms)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ontology.assembling import TABLES, embedded_ontology, listed_of, ontology_of, tables_digest
+from ontology.assembling import TABLES, embedded_ontology, listed_of, ontology_of
 from ontology.building import OntologyConfig, build_ontology
 from ontology.closure import Ints, Offsets
 from ontology.concepts import CONCEPTS, COVERAGE, EDGES, MAPPINGS, PROPERTIES, CodeSystem
@@ -49,8 +49,8 @@ CLOSURE = pl.Schema(
         "ancestors": pl.List(pl.Int32()),
     }
 )
-"""One row for each concept in text order. primary_parent, parents and ancestors are numbers of rows of this table,
-from 0; primary_parent is -1 for a root."""
+"""One row for each concept in text order. primary_parent, parents and ancestors are numbers of rows of this
+table, from 0; primary_parent is -1 for a root."""
 
 _SCHEMAS = dict(zip(TABLES, (CONCEPTS, EDGES, PROPERTIES, MAPPINGS, COVERAGE), strict=True))
 
@@ -98,7 +98,8 @@ def load_ontology(folder: Path | None = None) -> Ontology:
     """A written release, checked against its manifest; the embedded ontology without a folder.
 
     Raises:
-        InputError: no release is there, its format is not known, or files are missing or changed: all of them.
+        InputError: no release is there, its format is not known, or files are missing or changed: all of
+            them.
     """
     if folder is None:
         return embedded_ontology()
@@ -164,7 +165,8 @@ def _closure_table(graph: Graph) -> pl.DataFrame:
 def _lists(offsets: Offsets, values: Ints) -> pl.Series:
     import pyarrow as pa
 
-    return pl.Series(pa.LargeListArray.from_arrays(offsets, values))
+    lists = pa.LargeListArray.from_arrays(offsets, values)  # type: ignore[call-overload]
+    return pl.Series(lists)
 
 
 def _graph(table: pl.DataFrame) -> Graph:

@@ -1,10 +1,13 @@
-"""The code systems by name, and how the codes of each are written: dots, case, and what stands above by form."""
+"""The code systems by name, and how the codes of each are written: dots, case, what stands above by form."""
 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from ontology.code_forms import (
     Form,
@@ -178,10 +181,10 @@ SYSTEMS: Mapping[str, System] = {
         System("AAENOTE", "Annotations of adverse event notes", spelling=None),
     )
 }
-"""**Source:** identifiers as published by Direktoratet for e-helse (Volven 7010-7305), HL7 terminology and the
-Norwegian base profiles; forms from the systems' own manuals (ICD-10 volume 2, section 2.4; ICD-9-CM official
-guidelines, section I.A; WHO Collaborating Centre, Guidelines for ATC classification, chapter I; NOMESCO
-Classification of Surgical Procedures, introduction)."""
+"""**Source:** identifiers as published by Direktoratet for e-helse (Volven 7010-7305), HL7 terminology and
+the Norwegian base profiles; forms from the systems' own manuals (ICD-10 volume 2, section 2.4; ICD-9-CM
+official guidelines, section I.A; WHO Collaborating Centre, Guidelines for ATC classification, chapter I;
+NOMESCO Classification of Surgical Procedures, introduction)."""
 
 
 def parts(concept: str) -> tuple[str, str]:
@@ -191,8 +194,8 @@ def parts(concept: str) -> tuple[str, str]:
 
 
 def compact(code: str) -> str:
-    """A code without what hospitals vary in: dots, spaces, case, and marks behind it such as dagger and asterisk."""
-    return _FILLING.sub("", code).upper().rstrip(_MARKS)
+    """A code without what hospitals vary in: dots, spaces, case, and marks behind it (dagger, asterisk)."""
+    return code.upper() if code.isalnum() else _FILLING.sub("", code).upper().rstrip(_MARKS)
 
 
 def spelled(system: str, code: str) -> str:
@@ -202,22 +205,21 @@ def spelled(system: str, code: str) -> str:
         system: a name of SYSTEMS.
         code: the code as sent.
     """
-    known = SYSTEMS.get(system)
-    if known is None or known.spelling is None:
-        return code
-    bare = known.spelling(_bare(known, code))
-    form = _form(known, bare)
-    return form.dotted(bare) if form else bare
+    return reading(system, code).written
 
 
 def without_letters(system: str, code: str) -> str | None:
-    """The code without the letters that a hospital put behind it (`A41.9V` -> `A41.9`), where that is a rule."""
+    """The code without the letters that a hospital put behind it: `A41.9V` -> `A41.9`.
+
+    Returns:
+        The shorter code as its system writes it; None where there are no such letters, or where letters at
+        the end are the system's own.
+    """
     known = SYSTEMS.get(system)
-    if known is None or not known.drops_letters:
+    if known is None or not known.drops_letters or not code.rstrip(_END)[-1:].isalpha():
         return None
-    bare = compact(code)
-    shorter = bare.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    return spelled(system, shorter) if shorter not in {"", bare} else None
+    shorter = compact(code).rstrip(string.ascii_uppercase)
+    return spelled(system, shorter) if shorter else None
 
 
 def above_by_form(system: str, code: str) -> tuple[str, ...]:
@@ -230,37 +232,53 @@ def above_by_form(system: str, code: str) -> tuple[str, ...]:
     Returns:
         Codes as the system writes them; none where the system or the form is not known.
     """
-    known = SYSTEMS.get(system)
-    if known is None or known.spelling is None:
-        return ()
-    bare = known.spelling(_bare(known, code))
-    form = _form(known, bare)
-    return tuple(form.dotted(bare[:n]) for n in form.lengths_above(bare)) if form else ()
+    return reading(system, code).above
 
 
 def level_by_form(system: str, code: str) -> str | None:
-    """The level of a code by its form alone: category for A41, substance for J01CF05."""
+    """The level of a code by its form alone: category for A41, substance for J01CF05; None without a form."""
+    return reading(system, code).level
+
+
+class Reading(NamedTuple):
+    """What the form of a code tells of it.
+
+    Attributes:
+        written: the code as its system writes it; as sent where the system is not known.
+        above: what stands above it by form, nearest first.
+        level: its level, None where it has no form of the system.
+    """
+
+    written: str
+    above: tuple[str, ...] = ()
+    level: str | None = None
+
+
+@lru_cache(maxsize=100_000)
+def reading(system: str, code: str) -> Reading:
+    """What the form of a code tells of it; an unknown system tells nothing."""
     known = SYSTEMS.get(system)
     if known is None or known.spelling is None:
-        return None
-    bare = known.spelling(_bare(known, code))
+        return Reading(code)
+    bare = known.spelling(compact(code))
     form = _form(known, bare)
-    return form.level(bare) if form else None
-
-
-def _bare(system: System, code: str) -> str:
-    """Without filling; a hyphen goes too where the code then has one of the system's forms (NPU-19748)."""
-    bare = compact(code)
-    joined = bare.replace("-", "")
-    if joined != bare and _form(system, system.spelling(joined) if system.spelling else joined):
-        is_range = "-" in bare and _form(system, bare.split("-")[0]) is not None
-        return bare if is_range else joined
-    return bare
+    if form is None and "-" in bare:
+        joined = known.spelling(bare.replace("-", ""))
+        form = None if _form(known, bare.split("-")[0]) else _form(known, joined)
+        bare = joined if form else bare
+    if form is None:
+        return Reading(bare)
+    above = tuple(form.dotted(bare[:length]) for length in form.lengths_above(bare))
+    return Reading(form.dotted(bare), above, form.level(bare))
 
 
 def _form(system: System, bare: str) -> Form | None:
-    return next((form for form in system.forms if form.fits(bare)), None)
+    for form in system.forms:
+        if form.fits(bare):
+            return form
+    return None
 
 
 _MARKS = "*+†‡#!"
-_FILLING = re.compile(r"[\s. ]+")
+_END = _MARKS + string.whitespace
+_FILLING = re.compile(r"[\s.]+")

@@ -69,8 +69,8 @@ class Ontology:
     def label(self, concept: str, language: str | None = None, on: date | None = None) -> str | None:
         """What a concept is called.
 
-        A concept without a text of its own takes that of the same code in the edition it is placed under, else
-        that of the nearest concept above, with its code behind it.
+        A concept without a text of its own takes that of the same code in the edition it is placed under,
+        else that of the nearest concept above, with its code behind it.
 
         Args:
             concept: `SYSTEM//code`; one that is not listed is placed first.
@@ -95,7 +95,7 @@ class Ontology:
         return None
 
     def level(self, concept: str) -> str | None:
-        """The level that a concept stands on in its system (chapter, block, category); None where it has none."""
+        """The level of a concept in its system (chapter, block, category); None where it has none."""
         at = self.graph.index.get(concept)
         return None if at is None else self._levels[at]
 
@@ -144,8 +144,8 @@ class Ontology:
             codes: `SYSTEM//code`; those that are there already change nothing.
 
         Returns:
-            The same digest; new concepts carry the flag not_listed. Which place a code gets does not depend on
-            the other codes.
+            The same digest; new concepts carry the flag not_listed. Which place a code gets does not depend
+            on the other codes.
         """
         new = sorted({code for code in codes if code not in self.graph.index})
         if not new:
@@ -164,12 +164,13 @@ class Ontology:
     def roll_up(self, codes: pl.Series, level: str | Sequence[str]) -> pl.Series:
         """Every code as the concept of a level that stands above it, or is it.
 
-        Along primary parents the first concept of the level; where these lead past the level, of all ancestors
-        there the one with the longest way to a root, then the first in text order.
+        Along primary parents the first concept of the level; where these lead past the level, of all
+        ancestors there the one with the longest way to a root, then the first in text order.
 
         Args:
             codes: `SYSTEM//code`, nulls allowed; those that are not listed are placed by their form.
-            level: a level's name ("category"), that of one system ("ICD10//category"), or the wanted concepts.
+            level: a level's name ("category"), that of one system ("ICD10//category"), or the wanted
+                concepts.
 
         Returns:
             Concepts, in the order of `codes`; null where nothing of the level stands above.
