@@ -1,0 +1,122 @@
+"""The triggers of an ACES task moved through its tree of windows, all at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from phenotype.aces_instants import Instants, Side
+from phenotype.aces_text import TRIGGER
+from phenotype.aces_tree import Step
+
+Rows = npt.NDArray[np.int64]
+WINDOW_OPEN = "window_open"
+WINDOW_DIFFERS = "window_differs"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a step arrived, for each trigger.
+
+    Attributes:
+        row: instants, int64 of shape (n,); any instant of the subject where no event was found.
+        distance: microseconds from the instant, the same for all triggers.
+    """
+
+    row: Rows
+    distance: int
+
+
+class Walk:
+    """Triggers on their way through the steps of a task.
+
+    Attributes:
+        instants: of all subjects.
+        triggers: rows of the instants that are asked about, ascending, int64 of shape (n,).
+        places: name of a step, or "trigger" -> where it arrived.
+        reason: why each trigger is left out, "" where it is not.
+        left_by: the window that left it out, "" where none did.
+    """
+
+    def __init__(self, instants: Instants, triggers: Rows) -> None:
+        self.instants, self.triggers = instants, triggers
+        self.places = {TRIGGER: Place(triggers, 0)}
+        self.reason = np.full(triggers.size, "", dtype=object)
+        self.left_by = np.full(triggers.size, "", dtype=object)
+        self._spans: dict[str, tuple[Rows, Rows]] = {}
+        self._sums: dict[str, Rows] = {}
+
+    def times(self, place: str) -> Rows:
+        """The instant of a place for each trigger, in microseconds."""
+        there = self.places[place]
+        return self.instants.time[there.row] + there.distance
+
+    def take(self, step: Step) -> None:
+        """Go one step; triggers that find no event, or too little or too much on the way, are left out."""
+        window = step.name.partition(".")[0]
+        origin = self.places[step.origin]
+        if step.microseconds is not None:
+            self.places[step.name] = Place(origin.row, origin.distance + step.microseconds)
+            is_before = step.microseconds < 0
+        else:
+            row, is_found = self._event(step)
+            self.places[step.name] = Place(row, 0)
+            self._leave(~is_found, WINDOW_OPEN, window)
+            is_before = step.is_before
+        near, far = self.times(step.origin), self.times(step.name)
+        early, late = (far, near) if is_before else (near, far)
+        for predicate, (least, most) in step.has.items():
+            n = self._count(step, predicate, early, late)
+            is_wrong = np.zeros(n.size, dtype=np.bool_)
+            if least is not None:
+                is_wrong |= n < least
+            if most is not None:
+                is_wrong |= n > most
+            self._leave(is_wrong, WINDOW_DIFFERS, window)
+
+    def first_on_the_way(self, step: Step, predicate: str) -> Rows:
+        """The first instant of a predicate between the two places of a step; -1 where there is none."""
+        near, far = self.times(step.origin), self.times(step.name)
+        is_before = step.is_before if step.microseconds is None else step.microseconds < 0
+        first, after = self._between(step, *((far, near) if is_before else (near, far)))
+        events = np.flatnonzero(self.instants.of(predicate) > 0)
+        found = np.r_[events, self.instants.time.size][np.searchsorted(events, first)]
+        return np.where(found < after, found, -1)
+
+    def _event(self, step: Step) -> tuple[Rows, npt.NDArray[np.bool_]]:
+        """The event that a step seeks, and whether there is one."""
+        events = np.flatnonzero(self.instants.of(f"{step.predicate}") > 0)
+        times, n = self.times(step.origin), self.instants.time.size
+        if step.is_before:
+            # The end of the window may be its start: an event at that very instant counts if the start does.
+            after = self.instants.positions(self.triggers, times, "right" if step.start_inclusive else "left")
+            found = np.r_[-1, events][np.searchsorted(events, after)]
+            is_found = found >= self.instants.starts[self.triggers]
+        else:
+            first = self.instants.positions(self.triggers, times, "left" if step.end_inclusive else "right")
+            found = np.r_[events, n][np.searchsorted(events, first)]
+            is_found = found < self.instants.ends[self.triggers]
+        return np.where(is_found, found, self.triggers), is_found
+
+    def _between(self, step: Step, early: Rows, late: Rows) -> tuple[Rows, Rows]:
+        """The first instant between two times, and the one after the last."""
+        if step.name not in self._spans:
+            from_side: Side = "left" if step.start_inclusive else "right"
+            to_side: Side = "right" if step.end_inclusive else "left"
+            first = self.instants.positions(self.triggers, early, from_side)
+            after = self.instants.positions(self.triggers, late, to_side)
+            self._spans[step.name] = (first, np.maximum(first, after))
+        return self._spans[step.name]
+
+    def _count(self, step: Step, predicate: str, early: Rows, late: Rows) -> Rows:
+        if predicate not in self._sums:
+            self._sums[predicate] = np.r_[0, np.cumsum(self.instants.of(predicate))]
+        first, after = self._between(step, early, late)
+        return self._sums[predicate][after] - self._sums[predicate][first]
+
+    def _leave(self, is_out: npt.NDArray[np.bool_], reason: str, window: str) -> None:
+        """Leave triggers out, those that no earlier step left out."""
+        fresh = is_out & (self.reason == "")
+        self.reason[fresh], self.left_by[fresh] = reason, window
