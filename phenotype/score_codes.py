@@ -23,15 +23,19 @@ class ComponentCode(BaseModel):
 
     Attributes:
         code: the event code.
-        factor: the event's value times this is in the component's unit.
+        factor: the event's value times this, plus `offset`, is in the component's unit.
+        offset: in the component's unit.
         unit: where given, only events with exactly this unit count.
+        present: the event alone counts, as 1, whatever its value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: str
     factor: float = 1.0
+    offset: float = 0.0
     unit: str | None = None
+    present: bool = False
 
 
 class Component(BaseModel):
@@ -90,7 +94,8 @@ def component_events(
         subject_id, time (by that clock), component, value (Float64), known_time, lineage_id; in no order.
     """
     sources = _sources(codes, components)
-    value = (pl.col("numeric_value").cast(pl.Float64) * pl.col("factor")).round(STORED_DIGITS)
+    number = pl.col("numeric_value").cast(pl.Float64) * pl.col("factor") + pl.col("offset")
+    value = pl.when("present").then(1.0).otherwise(number.round(STORED_DIGITS))
     time = known_time() if clock == "known_time" else pl.col("time")
     return (
         events.filter(pl.col("code").is_in(sources["code"].unique().to_list()) & time.is_not_null())
@@ -120,7 +125,16 @@ def _sources(codes: ScoreCodes, components: tuple[str, ...]) -> pl.DataFrame:
     listed = [(name, codes.components[name]) for name in components if name in codes.components]
     return pl.DataFrame(
         [
-            (source.code, name, source.factor, source.unit, component.low, component.high)
+            (
+                source.code,
+                name,
+                source.factor,
+                source.offset,
+                source.unit,
+                source.present,
+                component.low,
+                component.high,
+            )
             for name, component in listed
             for source in component.codes
         ],
@@ -128,7 +142,9 @@ def _sources(codes: ScoreCodes, components: tuple[str, ...]) -> pl.DataFrame:
             "code": pl.String,
             "component": pl.String,
             "factor": pl.Float64,
+            "offset": pl.Float64,
             "only_unit": pl.String,
+            "present": pl.Boolean,
             "low": pl.Float64,
             "high": pl.Float64,
         },

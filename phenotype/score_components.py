@@ -1,4 +1,4 @@
-"""What a severity score measures, found in the events: components, and those that follow from two others."""
+"""What a severity score measures, found in the events: components, and those that follow from others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS = ["subject_id", "time"]
 def measured_components(
     events: pl.LazyFrame, definition: Score, codes: ScoreCodes | None = None, *, clock: Clock = "time"
 ) -> pl.DataFrame:
-    """Measurements of a score's components, mean arterial pressure and oxygenation among them.
+    """Measurements of a score's components, with what follows from several of them.
 
     Args:
         events: columns of EVENTS.
@@ -28,13 +28,13 @@ def measured_components(
 
     Returns:
         subject_id, time, component, value (Float64), known_time (when all of it could be known), lineage_ids
-        (of one or two events); in no order.
+        (of one to three events); in no order.
     """
     single = component_events(events, codes or load_score_codes(), definition.components, clock=clock)
     single = single.with_columns(
         pl.col("value").round(ROUNDED_DIGITS), pl.concat_list("lineage_id").alias("lineage_ids")
     ).drop("lineage_id")
-    derived = [_mean_pressure(single)]
+    derived = [_mean_pressure(single), _coma_scale(single)]
     derived += [_oxygenation(single, gas, ratio) for gas, ratio in OXYGENATION.items()]
     return pl.concat([single, *(frame.select(single.columns) for frame in derived)])
 
@@ -53,6 +53,25 @@ def _mean_pressure(single: pl.DataFrame) -> pl.DataFrame:
         ((pl.col("value") + 2 * pl.col("value_low")) / 3).round(ROUNDED_DIGITS).alias("value"),
         pl.max_horizontal("known_time", "known_time_low").alias("known_time"),
         pl.concat_list("lineage_ids", "lineage_ids_low").alias("lineage_ids"),
+    )
+
+
+def _coma_scale(single: pl.DataFrame) -> pl.DataFrame:
+    """The Glasgow coma scale, the sum of its three parts where all were charted at one instant."""
+    parts = single.filter(pl.col("component").is_in(["gcs_eyes", "gcs_verbal", "gcs_motor"]))
+    lowest = parts.sort("value", "known_time", "lineage_ids").unique(
+        [*KEYS, "component"], keep="first", maintain_order=True
+    )
+    return (
+        lowest.group_by(KEYS)
+        .agg(
+            pl.len().alias("n_parts"),
+            pl.col("value").sum(),
+            pl.col("known_time").max(),
+            pl.col("lineage_ids").explode().sort(),
+        )
+        .filter(pl.col("n_parts") == 3)
+        .with_columns(pl.lit("gcs").alias("component"))
     )
 
 

@@ -155,7 +155,8 @@ def _lungs(ratio: pl.Expr, bands: tuple[float, float, float, float]) -> pl.Expr:
     return pl.when(pl.col("ventilation_max").is_not_null()).then(supported).otherwise(alone)
 
 
-_BREATH_AND_MIND = ("respiratory_rate", "systolic_bp", "consciousness", "gcs")
+_COMA = ("gcs", "gcs_eyes", "gcs_verbal", "gcs_motor")
+_BREATH_AND_MIND = ("respiratory_rate", "systolic_bp", "consciousness", *_COMA)
 SCORES = {
     "NEWS2": Score((*_BREATH_AND_MIND, "spo2", "oxygen_flow", "fio2", "heart_rate", "temperature"), _news2),
     "qSOFA": Score(_BREATH_AND_MIND, _qsofa),
@@ -175,7 +176,7 @@ SCORES = {
             "adrenaline",
             "dopamine",
             "dobutamine",
-            "gcs",
+            *_COMA,
             "creatinine",
             "creatinine_mg_dl",
             "urine",
