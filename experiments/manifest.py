@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.config import RunConfig
 from ontology.labels import labels_digest
+from ontology.release import active_ontology
 from phenotype.tasks import Task
 from phenotype.trajectory import Dataset
 
@@ -27,8 +28,8 @@ def make_manifest(config: RunConfig, dataset: Dataset, tasks: Sequence[Task]) ->
         tasks: what it asks, whose files may lie outside Pesta.
 
     Returns:
-        run, dataset (name, digest), tasks_digest, ontology_digest, code_digest, versions, seed, and
-        outer_folds_scored (how often held-out rows were judged: 0 so far).
+        run, dataset (name, digest), tasks_digest, ontology_digest, labels_digest, code_digest, versions,
+        seed, and outer_folds_scored (how often held-out rows were judged: 0 so far).
     """
     return {
         "format": 1,
@@ -40,7 +41,8 @@ def make_manifest(config: RunConfig, dataset: Dataset, tasks: Sequence[Task]) ->
             "digest": dataset.digest,
         },
         "tasks_digest": _tasks_digest(tasks),
-        "ontology_digest": labels_digest(),
+        "ontology_digest": active_ontology().digest,
+        "labels_digest": labels_digest(),
         "code_digest": code_digest(),
         "versions": {"python": platform.python_version(), "pesta": version("pesta")}
         | {name: version(name) for name in LIBRARIES},

@@ -1,7 +1,8 @@
 """What codes are called: plain labels, domains, units and usual bands, read from configs/labels/*.yaml.
 
-A code that no file lists borrows the label of the nearest listed code above it (A41 for A41.9), then the
-words in the code itself; its domain is that of the longest listed prefix. So every code has both.
+A code that no file lists is called what the ontology in use calls it; then it borrows the label of the
+nearest listed code above it (A41 for A41.9), then the words in the code itself. Its domain is that of the
+longest listed prefix. So every code has both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ontology.errors import ConfigurationError, Problem
+from ontology.systems import SYSTEMS, compact
 
 DOMAINS = (
     "Demographics",
@@ -99,13 +101,31 @@ class LabelFile(BaseModel):
 
 
 def label_of(code: str) -> str:
-    """The plain-language name of a code; never empty."""
+    """The plain-language name of a code, as the files have it, else the ontology in use; never empty."""
+    if code in _tables()[0]:
+        return _tables()[0][code].label
+    if (named := _ontology_label(code)) is not None:
+        return named
     entry = entry_of(code)
     if entry is None:
         words = _words(code)
         is_bare = any(letter.isdigit() for letter in words) and " " not in words
         return f"{_KIND_OF_FACT.get(_prefix_domain(code), '')} {words}".strip() if is_bare else words
-    return entry.label if code in _tables()[0] else f"{entry.label} ({code.rsplit('//', 1)[-1]})"
+    return f"{entry.label} ({code.rsplit('//', 1)[-1]})"
+
+
+def _ontology_label(code: str) -> str | None:
+    """The label of a code of a code system, from the ontology in use; None for all other codes."""
+    from ontology.release import active_ontology
+
+    ontology = active_ontology()
+    system, separator, bare = code.partition("//")
+    if not separator or system not in SYSTEMS:
+        return None
+    concept = code if code in ontology else ontology.listed.find(code)[0]
+    text = None if concept is None else ontology.label(concept)
+    is_same = concept is not None and compact(concept.partition("//")[2]) == compact(bare)
+    return text if is_same or text is None else f"{text} ({bare})"
 
 
 _KIND_OF_FACT = {"Diagnoses": "Diagnosis", "Drugs": "Drug", "Procedures": "Procedure"}

@@ -12,6 +12,7 @@ import polars as pl
 
 from ontology.errors import Problem, TaskError
 from phenotype.cases import Cases
+from phenotype.code_groups import fitted_spec
 from phenotype.feature_spec import FeatureSpec
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def choose_columns(train: Cases, spec: FeatureSpec) -> FeatureColumns:
     Raises:
         TaskError: no column is held by `spec.min_subjects` training patients.
     """
+    spec = fitted_spec(spec)
     matrix = train.features(spec)
     everyone = np.ones(train.rows.height, dtype=np.bool_)
     names = sorted(matrix.frequent(everyone, spec.min_subjects))

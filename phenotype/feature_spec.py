@@ -45,6 +45,22 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+class RollUp(BaseModel):
+    """Codes that count as a concept above them as well, or instead.
+
+    Attributes:
+        system: the code system of the concept above: ICD10, ATC, ICD9CM.
+        level: the level of the concept above, as the ontology names it: chapter, block, category.
+        keep_codes: whether the codes below keep their own features; where not, only the concept has them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system: str
+    level: str
+    keep_codes: bool = True
+
+
 class FeatureSpec(BaseModel):
     """Which features are made of a trajectory.
 
@@ -56,6 +72,8 @@ class FeatureSpec(BaseModel):
         exclude: codes with these beginnings make no features.
         static: whether facts without a time become columns.
         age: whether age at the prediction time becomes a column.
+        roll_up: levels of the ontology whose concepts become features, of what happened below them.
+        ontology_digest: the ontology that features were fitted with; filled in by the fit where roll_up is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,3 +90,5 @@ class FeatureSpec(BaseModel):
     exclude: tuple[str, ...] = ("SCORE//",)
     static: bool = True
     age: bool = True
+    roll_up: tuple[RollUp, ...] = ()
+    ontology_digest: str | None = None

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from ontology.errors import ConfigurationError, InputError
+from phenotype.feature_spec import RollUp
 from phenotype.features import FeatureMatrix, FeatureSpec, build_features
 from phenotype.trajectory import EVENTS
 
@@ -281,3 +282,51 @@ def test_unknown_and_doubled_names_are_refused() -> None:
         matrix.select(["C · last · 6h", "D · last · 6h"])
     with pytest.raises(ConfigurationError, match="twice"):
         matrix.dense(["C · last · 6h", "C · last · 6h"])
+
+
+# WHO ICD-10: A41.9 lies in category A41, block A30-A49, chapter I; J18.9 in J18, J09-J18, X; Z95.1 elsewhere.
+CODED = (
+    (1, -6, "ICD10-NO//A41.9", None),
+    (1, -4, "ICD10CM//A403", None),
+    (1, -2, "ICD10-NO//J18.9", None),
+    (1, 2, "ICD10-NO//A41.5", None),
+    (1, -1, "VITAL//heart_rate", 88),
+)
+
+
+def rolled(level: str, *, keep_codes: bool = True) -> FeatureSpec:
+    rule = {"system": "ICD10", "level": level, "keep_codes": keep_codes}
+    return FeatureSpec.model_validate(
+        {"windows": ("24h",), "aggregations": ("count", "time_since"), "roll_up": [rule]}
+    )
+
+
+def test_codes_of_every_edition_count_as_the_block_above_them_from_when_they_were_known() -> None:
+    found = cells(build_features(events_of(*CODED), rows_at((1, 0)), rolled("block")))
+    assert found["ICD10//A30-A49 · count · 24h"] == 2
+    assert found["ICD10//A30-A49 · time_since · 24h"] == 4
+    assert found["ICD10//J09-J18 · count · 24h"] == 1
+    assert found["ICD10-NO//A41.9 · count · 24h"] == 1
+    assert found["VITAL//heart_rate · count · 24h"] == 1
+
+
+def test_codes_may_count_as_the_concept_only() -> None:
+    matrix = build_features(events_of(*CODED), rows_at((1, 0)), rolled("chapter", keep_codes=False))
+    assert sorted(set(matrix.columns["code"])) == ["ICD10//I", "ICD10//X", "VITAL//heart_rate"]
+    assert cells(matrix)["ICD10//I · count · 24h"] == 2
+
+
+def test_a_concept_has_no_values_but_counts() -> None:
+    drugs = ((1, -3, "ATC//J01CF05", 2000), (1, -2, "ATC//J01DD01", 1))
+    above = {"system": "ATC", "level": "therapeutic_subgroup", "keep_codes": False}
+    wanted = spec("24h").model_copy(update={"roll_up": (RollUp.model_validate(above),)})
+    found = cells(build_features(events_of(*drugs), rows_at((1, 0)), wanted))
+    assert found == {"ATC//J01 · count · 24h": 2, "ATC//J01 · time_since · 24h": 2}
+
+
+def test_an_unknown_level_or_another_ontology_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="no level shelf of ICD10"):
+        build_features(events_of(*CODED), rows_at((1, 0)), rolled("shelf"))
+    other = rolled("block").model_copy(update={"ontology_digest": "0" * 64})
+    with pytest.raises(ConfigurationError, match="another ontology"):
+        build_features(events_of(*CODED), rows_at((1, 0)), other)
