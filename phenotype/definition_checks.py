@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ontology.errors import PestaError, Problem
+from ontology.units import is_unit, unit_faults
 from ontology.valuesets import load_family, load_valueset
-from phenotype.definition_nodes import Condition, Events, Part, Phenotype, Weights
+from phenotype.definition_nodes import Events, Part, Phenotype, Weights
 
 if TYPE_CHECKING:
     from ontology.marked_yaml import Place
@@ -100,23 +101,22 @@ def _near(name: str) -> str:
 
 
 def _unit_problems(part: Events, file: DefinitionFile, place: Place) -> list[Problem]:
-    from ontology.units import conversion
-
-    wanted = part.value.unit if isinstance(part.value, Condition) else None
+    wanted = part.value.unit if part.value is not None else None
     if wanted is None:
         return []
-    for name in part.sets or ("",):
+    if not is_unit(wanted):
+        return [
+            Problem("a unit that is not known", file.where(place), wanted, "a UCUM unit", "mend the unit")
+        ]
+    for name in part.sets:
         try:
-            declared = load_valueset(name) if name else None
+            declared = load_valueset(name)
         except PestaError:
             continue
-        analyte = declared.analyte if declared else None
-        sent = (declared.unit if declared else None) or wanted
-        try:
-            conversion(sent, wanted, analyte)
-        except PestaError as error:
-            what = f"a unit that cannot be converted: {error.problems[0].what}"
-            allowed = f"a unit that {sent} can be converted to" if sent != wanted else "a UCUM unit"
+        faults = unit_faults(declared.unit, wanted, declared.analyte) if declared.unit else ()
+        if faults:
+            what = f"a unit that cannot be converted: {faults[0].what}"
+            allowed = f"a unit that {declared.unit} can be converted to, for {name} is measured in it"
             return [Problem(what, file.where(place), wanted, allowed, "mend the unit")]
     return []
 

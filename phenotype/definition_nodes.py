@@ -248,6 +248,11 @@ class Score(Part):
             raise ValueError(f"no such part; {self.name} has {', '.join(SCORES[self.name].points())}")
         if self.rise is not None and self.around is None:
             raise ValueError("rise is seen in a window: name the marks that it lies around")
+        others = (self.part, self.at_least, self.below, self.any_single)
+        if self.rise is not None and any(other is not None for other in others):
+            raise ValueError("rise stands alone: no part, at_least, below or any_single beside it")
+        if self.from_hours > self.to_hours:
+            raise ValueError("from_hours must not be greater than to_hours")
         return self
 
 
@@ -257,6 +262,7 @@ class Weights(Part):
     key: ClassVar[str] = "weights"
     kind: Literal["weights"] = "weights"
     family: str
+    weighting: str | None = None
     look_back_days: Positive | None = None
     per: Literal["stay", "subject"] = "stay"
     at_least: float | None = None

@@ -18,7 +18,7 @@ from ontology.marked_yaml import MarkedYaml, Place, marked_problems, read_marked
 from ontology.valuesets import load_family
 from phenotype.definition_nodes import NODES, STATES, Criterion, Not, Part, Phenotype
 
-__all__ = ["Definition", "definition_files", "load_definitions", "read_definitions"]
+__all__ = ["Definition", "definition_files", "load_definitions", "read_definitions", "with_needed"]
 
 ROOM = "phenotypes"
 _COMPANIONS = {"any": (), "all": ("per",), "first": ("per",), "last": ("per",), "phenotype": ("state",)}
@@ -255,8 +255,8 @@ def read_definitions(files: Sequence[Path]) -> list[Definition]:
         except ConfigurationError as error:
             problems += error.problems
     problems += [problem for file in read for problem in file.problems]
-    shipped = set(definition_files()) - {file.resolve() for file in files}
-    problems += problems_between(read, _shipped_names(shipped))
+    others = set(definition_files()) - {file.resolve() for file in files}
+    problems += problems_between(read, _shipped_names(others))
     if problems:
         raise ConfigurationError(problems)
     return [definition for file in read for definition, _ in file.definitions]
@@ -265,23 +265,41 @@ def read_definitions(files: Sequence[Path]) -> list[Definition]:
 def load_definitions(names: Sequence[str | Path] | None = None) -> list[Definition]:
     """Definitions by the names or paths of their files; None = all that come with Pesta.
 
-    Phenotypes of other files that come with Pesta and that these definitions need are read along, and stand
-    before them.
-
     Raises:
         ConfigurationError: as read_definitions, or no such file.
     """
-    if names is None:
-        return read_definitions(definition_files())
-    files = [find_config(ROOM, name) for name in names]
-    by_name = dict(_names_by_file(definition_files()))
-    while True:
-        definitions = read_definitions(files)
-        have = {definition.name for definition in definitions}
-        missing = {by_name[name] for name in _references(definitions) if name not in have and name in by_name}
-        if not missing:
-            return definitions
-        files = sorted(missing) + files
+    return read_definitions(definition_files() if names is None else [find_config(ROOM, n) for n in names])
+
+
+def with_needed(definitions: Sequence[Definition]) -> list[Definition]:
+    """The definitions and those that come with Pesta which they need, each after what it needs.
+
+    Raises:
+        ConfigurationError: a definition that is needed and is not there.
+    """
+    have = {definition.name: definition for definition in definitions}
+    missing = needed_names(definitions) - have.keys()
+    while missing:
+        shipped = {definition.name: definition for definition in load_definitions()}
+        if unknown := missing - shipped.keys():
+            raise ConfigurationError(
+                [Problem("no definition of this name", found=name) for name in sorted(unknown)]
+            )
+        have |= {name: shipped[name] for name in missing}
+        missing = needed_names(list(have.values())) - have.keys()
+    return in_order_of_need(list(have.values()))
+
+
+def in_order_of_need(definitions: Sequence[Definition]) -> list[Definition]:
+    """The definitions, each after those that it needs; otherwise in the order given."""
+    waiting, done, ordered = list(definitions), set[str](), list[Definition]()
+    names = {definition.name for definition in definitions}
+    while waiting:
+        ready = next(one for one in waiting if needed_names([one]) & names <= done)
+        waiting.remove(ready)
+        done.add(ready.name)
+        ordered.append(ready)
+    return ordered
 
 
 def definition_files() -> list[Path]:
@@ -289,14 +307,15 @@ def definition_files() -> list[Path]:
     return sorted((Path(str(resources.files("configs"))) / ROOM).resolve().glob("*.yaml"))
 
 
-def _references(definitions: Sequence[Definition]) -> list[str]:
-    return [
+def needed_names(definitions: Sequence[Definition]) -> set[str]:
+    """Names of the phenotypes that these definitions' criteria name."""
+    return {
         part.name
         for definition in definitions
         for criterion in definition.criteria.values()
         for part in parts_of(criterion)
         if isinstance(part, Phenotype)
-    ]
+    }
 
 
 def parts_of(criterion: Part) -> Iterator[Part]:
@@ -309,17 +328,14 @@ def parts_of(criterion: Part) -> Iterator[Part]:
 
 
 def _shipped_names(files: set[Path]) -> set[str]:
-    return {name for name, _ in _names_by_file(sorted(files))}
-
-
-def _names_by_file(files: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    for file in files:
+    names: set[str] = set()
+    for file in sorted(files):
         try:
             read = DefinitionFile(read_marked(file))
         except ConfigurationError:
             continue
-        for definition, _ in read.definitions:
-            yield definition.name, file
+        names |= {definition.name for definition, _ in read.definitions}
+    return names
 
 
 def _filled(content: Any, words: Mapping[str, str]) -> Any:

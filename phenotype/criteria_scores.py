@@ -1,0 +1,133 @@
+"""The criterion `score`: the instants at which a severity score fulfils a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from phenotype.definition_nodes import Part, Score
+from phenotype.mark_windows import microseconds
+from phenotype.marks import MARKS, as_marks, latest
+from phenotype.record import Record
+from phenotype.score_course import score_course
+from phenotype.score_evidence import score_evidence
+from phenotype.score_points import SCORES
+from phenotype.score_rise import score_rise
+
+Evaluate = Callable[[Part], pl.DataFrame]
+Course = Callable[[str], pl.DataFrame]
+_KEYS = ["subject_id", "time"]
+
+
+def score_marks(node: Score, evaluate: Evaluate, course: Course, record: Record) -> pl.DataFrame:
+    """The marks of `score`.
+
+    Args:
+        node: the criterion.
+        evaluate: what gives the marks of other criteria.
+        course: what gives the whole course of a score with its parts, by name.
+        record: whose.
+    """
+    around = None if node.around is None else evaluate(node.around)
+    if around is not None and not around.height:
+        return around
+    if around is None:
+        points = _fulfilling(node, course(node.name))
+    elif node.rise is not None:
+        points = _risen(node, around, record)
+    else:
+        points = _first_around(node, around, record)
+    return as_marks(_with_evidence(node, points, around, record).select(MARKS.names()))
+
+
+def _risen(node: Score, around: pl.DataFrame, record: Record) -> pl.DataFrame:
+    instants = around.select("subject_id", pl.col("start_time").alias("time")).unique()
+    found = score_rise(
+        record.events,
+        instants,
+        node.name,
+        rise=node.rise or 0,
+        baseline=node.baseline,
+        from_hours=node.from_hours,
+        to_hours=node.to_hours,
+    )
+    value = (pl.col("score") - pl.col("baseline")).cast(pl.Float64).alias("value")
+    return found.select("subject_id", "around_time", "time", value)
+
+
+def _first_around(node: Score, around: pl.DataFrame, record: Record) -> pl.DataFrame:
+    """The first instant around each mark at which the conditions hold."""
+    start = pl.col("start_time")
+    windows = around.select(
+        "subject_id",
+        start.alias("around_time"),
+        (start + pl.duration(microseconds=microseconds(node.from_hours))).alias("start_time"),
+        (start + pl.duration(microseconds=microseconds(node.to_hours))).alias("end_time"),
+    ).unique()
+    seen = score_course(
+        record.events,
+        node.name,
+        windows=windows.select("subject_id", "start_time", "end_time"),
+        with_parts=True,
+    )
+    points = _fulfilling(node, seen).sort(*_KEYS)
+    found = windows.sort("start_time").join_asof(
+        points.sort("time"),
+        left_on="start_time",
+        right_on="time",
+        by="subject_id",
+        strategy="forward",
+        check_sortedness=False,
+        coalesce=False,
+    )
+    in_time = found.filter(pl.col("time") <= pl.col("end_time"))
+    return in_time.select("subject_id", "around_time", "time", "value")
+
+
+def _fulfilling(node: Score, course: pl.DataFrame) -> pl.DataFrame:
+    """subject_id, time and value of the instants at which the conditions on the score hold."""
+    value = pl.col(node.part or "score").cast(pl.Float64)
+    bounds = [value.is_not_null()]
+    bounds += [value >= node.at_least] if node.at_least is not None else []
+    bounds += [value < node.below] if node.below is not None else []
+    is_in = pl.all_horizontal(bounds)
+    if node.any_single is not None:
+        single = pl.max_horizontal(pl.col(name) for name in SCORES[node.name].points()) >= node.any_single
+        is_bounded = node.at_least is not None or node.below is not None
+        is_in = is_in | single.fill_null(value=False) if is_bounded else is_in & single
+    return course.filter(is_in).select(*_KEYS, value.alias("value"))
+
+
+def _with_evidence(
+    node: Score, points: pl.DataFrame, around: pl.DataFrame | None, record: Record
+) -> pl.DataFrame:
+    """Points as marks: with the measurements in force and, where there is one, the mark they lie around."""
+    looked_at = points.select(_KEYS).unique()
+    measured = score_evidence(record.events, looked_at, node.name, part=node.part)
+    empty = pl.lit([], dtype=pl.List(pl.Int64))
+    rows = points.join(measured, on=_KEYS, how="left").with_columns(
+        pl.col("evidence").fill_null(empty), pl.col("known_time").fill_null(pl.col("time"))
+    )
+    rows = rows.with_columns(known_time=pl.max_horizontal("known_time", "time"))
+    if around is not None:
+        marks = around.group_by("subject_id", pl.col("start_time").alias("around_time")).agg(
+            pl.col("evidence").explode().alias("around_evidence"),
+            latest_or_never("known_time").alias("around_known"),
+        )
+        rows = rows.join(marks, on=["subject_id", "around_time"]).with_columns(
+            latest(pl.col("known_time"), pl.col("around_known")).alias("known_time"),
+            pl.concat_list("evidence", "around_evidence").alias("evidence"),
+        )
+    belonging = record.spans.belonging(rows.select(*_KEYS, contact_id=pl.lit(None, pl.Int64)))
+    return rows.with_columns(
+        pl.col("time").alias("start_time"),
+        pl.col("time").alias("end_time"),
+        belonging["stay_id"],
+        belonging["contact_id"],
+    )
+
+
+def latest_or_never(column: str) -> pl.Expr:
+    """The latest of a group's known_times; null where one is null."""
+    return pl.when(pl.col(column).null_count() == 0).then(pl.col(column).max())

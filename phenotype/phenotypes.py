@@ -1,0 +1,141 @@
+"""phenotypes.parquet: what definitions find in a dataset, with state, evidence and when it could be known."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from ontology.errors import Problem, StorageError
+from ontology.release import Ontology, embedded_ontology
+from phenotype.definition_text import Definition, with_needed
+from phenotype.definitions import evaluate_definitions
+from phenotype.record import read_record
+from phenotype.trajectory import INSTANT, Dataset
+
+PHENOTYPES = pl.Schema(
+    {
+        "subject_id": pl.Int64(),
+        "phenotype": pl.String(),
+        "version": pl.String(),
+        "start_time": INSTANT,
+        "end_time": INSTANT,
+        "state": pl.String(),
+        "value": pl.Float64(),
+        "stay_id": pl.Int64(),
+        "known_time": INSTANT,
+        "evidence": pl.List(pl.Int64()),
+    }
+)
+"""state is confirmed, suspected or excluded. known_time: from when on all of the evidence could be known, null
+where that is not within the record. evidence: lineage_ids, or positions in the order of all events (the file's
+metadata tell which)."""
+_ORDER = ["subject_id", "phenotype", "start_time", "end_time", "state", "value", "stay_id", "known_time"]
+_KEY = b"pesta"
+FORMAT = 1
+
+
+def derive_phenotypes(
+    dataset: Dataset, definitions: Sequence[Definition], ontology: Ontology | None = None
+) -> pl.DataFrame:
+    """The phenotypes of a dataset.
+
+    Args:
+        dataset: whose.
+        definitions: as `load_definitions` gives them; what they need beyond these is read from those that
+            come with Pesta.
+        ontology: by which `under` of value sets is judged; None = the one that comes with Pesta.
+
+    Returns:
+        Columns of PHENOTYPES for the definitions given, sorted by subject, phenotype and start; the same for
+        any order of rows and any shards.
+
+    Raises:
+        ConfigurationError: value sets that name concepts which the ontology does not have; all of them.
+    """
+    return _derived(dataset, definitions, ontology)[0]
+
+
+def _derived(
+    dataset: Dataset, definitions: Sequence[Definition], ontology: Ontology | None
+) -> tuple[pl.DataFrame, str]:
+    needed = with_needed(definitions)
+    criteria = [criterion for definition in needed for criterion in definition.criteria.values()]
+    record = read_record(dataset, criteria, ontology)
+    found = evaluate_definitions(record, needed)
+    rows = [
+        found[definition.name]
+        .with_columns(phenotype=pl.lit(definition.name), version=pl.lit(definition.version))
+        .select(PHENOTYPES.names())
+        for definition in definitions
+    ]
+    together = pl.concat([pl.DataFrame(schema=PHENOTYPES), *rows])
+    return together.sort(_ORDER, nulls_last=False, maintain_order=True), record.evidence_is
+
+
+def write_phenotypes(
+    out: Path, dataset: Dataset, definitions: Sequence[Definition], ontology: Ontology | None = None
+) -> pl.DataFrame:
+    """Derive a dataset's phenotypes and write them as one Parquet file.
+
+    Args:
+        out: the file; it is replaced as a whole.
+        dataset: whose.
+        definitions: as for derive_phenotypes.
+        ontology: likewise.
+
+    Returns:
+        What was written, columns of PHENOTYPES. The file's metadata (read_phenotypes_metadata) hold format,
+        ontology digest, what evidence is, and title, version and digest of every definition.
+
+    Raises:
+        ConfigurationError: as derive_phenotypes.
+        StorageError: the file cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    rows, evidence_is = _derived(dataset, definitions, ontology)
+    metadata = {
+        "format": FORMAT,
+        "evidence": evidence_is,
+        "ontology_digest": (ontology or embedded_ontology()).digest,
+        "definitions": {
+            definition.name: {
+                "title": definition.title,
+                "version": definition.version,
+                "digest": definition.digest,
+                "file": definition.file,
+            }
+            for definition in definitions
+        },
+    }
+    table = rows.to_arrow()
+    kept = {**(table.schema.metadata or {}), _KEY: json.dumps(metadata, sort_keys=True).encode()}
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        pq.write_table(
+            table.replace_schema_metadata(kept), temporary, compression="zstd", compression_level=1
+        )
+        temporary.replace(out)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(
+            Problem(
+                "the phenotypes cannot be written",
+                str(out),
+                error.strerror or "",
+                next_step="check the folder",
+            )
+        ) from None
+    return rows
+
+
+def read_phenotypes_metadata(file: Path) -> dict[str, object]:
+    """What write_phenotypes wrote beside the rows; empty where another program wrote the file."""
+    import pyarrow.parquet as pq
+
+    held = pq.read_schema(file).metadata or {}
+    return dict(json.loads(held[_KEY])) if _KEY in held else {}
