@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,9 +52,10 @@ class Listed:
         """The listed concept of a code, and how it was found.
 
         The rule: the code as sent; as its system writes it; without the letters behind it; the same code in
-        the edition that the system is placed under (which counts as exact or respelled only while the own
-        edition is not listed at all); the nearest shorter code by form, in the own edition and then in the
-        other; the narrowest block that holds the category. Without any of these it is not found.
+        the edition that the system is placed under (which counts as the same only while the own edition is
+        not listed at all, and then with its letters only); the nearest shorter code by form, in the own
+        edition and then in the other; the narrowest block that holds the category. Without any of these it is
+        not found.
         """
         if sent in self.concepts:
             return sent, "exact"
@@ -75,7 +77,8 @@ class Listed:
             for like in (code, *same):
                 if (name := f"{known.placed_under}//{like}") in listed:
                     how: How = "exact" if like == code else "respelled"
-                    yield name, "nearest_parent" if system in self.systems else how
+                    is_sure = system not in self.systems and like in {code, written}
+                    yield name, how if is_sure else "nearest_parent"
         for shorter in above:
             for edition in editions:
                 if (name := f"{edition}//{shorter}") in listed:
@@ -86,13 +89,20 @@ class Listed:
                 yield block, "nearest_parent"
 
     def _block(self, system: str, category: str) -> str | None:
-        """The narrowest block of a system that holds a category."""
+        """The narrowest block of a system that holds a category.
+
+        A small letter for the last digit (the Norwegian W0n, V8n) stands for all listed categories that begin so.
+        """
         key = (system, category)
         if key not in self._known_blocks:
+            ends = [category]
+            if category[-1:].islower():
+                meant = (f"{category[:-1]}{digit}" for digit in string.digits)
+                ends = [one for one in meant if f"{system}//{one}" in self.concepts]
             holding = (
                 concept
                 for first, last, concept in self.blocks.get(system, ())
-                if len(first) == len(category) and first <= category <= last
+                if ends and len(first) == len(category) and first <= ends[0] and ends[-1] <= last
             )
             self._known_blocks[key] = next(holding, None)
         return self._known_blocks[key]

@@ -75,7 +75,9 @@ def write_ontology(ontology: Ontology, folder: Path) -> None:
                 "something else is there", where=str(folder), next_step="give a new folder, or empty this one"
             )
         )
-    whole = ontology_of([ontology.system], ontology.languages, ontology.sources)
+    whole = ontology
+    if ontology.listed.concepts is not ontology.graph.index:
+        whole = ontology_of([ontology.system], ontology.languages, ontology.sources)
     frames = {name: getattr(whole.system, name) for name in TABLES}
     frames |= {"closure": _closure_table(whole.graph), "faults": find_faults(whole.system)}
     try:
