@@ -12,6 +12,8 @@ from phenotype.aces_text import TRIGGER
 from phenotype.aces_tree import Step
 
 Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+NEVER = np.iinfo(np.int64).max
 WINDOW_OPEN = "window_open"
 WINDOW_DIFFERS = "window_differs"
 
@@ -21,12 +23,14 @@ class Place:
     """Where a step arrived, for each trigger.
 
     Attributes:
-        row: instants, int64 of shape (n,); any instant of the subject where no event was found.
+        row: instants, int64 of shape (n,); any instant of the subject where the place is not there.
         distance: microseconds from the instant, the same for all triggers.
+        is_there: whether every event on the way was found, bool of shape (n,).
     """
 
     row: Rows
     distance: int
+    is_there: Flags
 
 
 class Walk:
@@ -36,15 +40,19 @@ class Walk:
         instants: of all subjects.
         triggers: rows of the instants that are asked about, ascending, int64 of shape (n,).
         places: name of a step, or "trigger" -> where it arrived.
-        reason: why each trigger is left out, "" where it is not.
-        left_by: the window that left it out, "" where none did.
+        exits: each reason and window that may leave a trigger out, in the order in which they were met.
+        exit: number of the exit by which each trigger is left out, the one that is known first where there
+            are several; -1 where it is not.
+        known: microseconds, when it is known that the window leaves it out; NEVER for an event that does not
+            come.
     """
 
     def __init__(self, instants: Instants, triggers: Rows) -> None:
         self.instants, self.triggers = instants, triggers
-        self.places = {TRIGGER: Place(triggers, 0)}
-        self.reason = np.full(triggers.size, "", dtype=object)
-        self.left_by = np.full(triggers.size, "", dtype=object)
+        self.places = {TRIGGER: Place(triggers, 0, np.full(triggers.size, fill_value=True))}
+        self.exits: list[tuple[str, str]] = []
+        self.exit = np.full(triggers.size, -1, dtype=np.int32)
+        self.known = np.full(triggers.size, NEVER, dtype=np.int64)
         self._spans: dict[str, tuple[Rows, Rows]] = {}
         self._sums: dict[str, Rows] = {}
 
@@ -58,13 +66,15 @@ class Walk:
         window = step.name.partition(".")[0]
         origin = self.places[step.origin]
         if step.microseconds is not None:
-            self.places[step.name] = Place(origin.row, origin.distance + step.microseconds)
+            distance = origin.distance + step.microseconds
+            self.places[step.name] = Place(origin.row, distance, origin.is_there)
             is_before = step.microseconds < 0
         else:
             row, is_found = self._event(step)
-            self.places[step.name] = Place(row, 0)
-            self._leave(~is_found, WINDOW_OPEN, window)
+            self.places[step.name] = Place(row, 0, origin.is_there & is_found)
             is_before = step.is_before
+            known = self.times(step.origin) if is_before else np.full(row.size, NEVER)
+            self._leave(origin.is_there & ~is_found, WINDOW_OPEN, window, known)
         near, far = self.times(step.origin), self.times(step.name)
         early, late = (far, near) if is_before else (near, far)
         for predicate, (least, most) in step.has.items():
@@ -74,7 +84,7 @@ class Walk:
                 is_wrong |= n < least
             if most is not None:
                 is_wrong |= n > most
-            self._leave(is_wrong, WINDOW_DIFFERS, window)
+            self._leave(is_wrong & self.places[step.name].is_there, WINDOW_DIFFERS, window, late)
 
     def first_on_the_way(self, step: Step, predicate: str) -> Rows:
         """The first instant of a predicate between the two places of a step; -1 where there is none."""
@@ -85,7 +95,7 @@ class Walk:
         found = np.r_[events, self.instants.time.size][np.searchsorted(events, first)]
         return np.where(found < after, found, -1)
 
-    def _event(self, step: Step) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    def _event(self, step: Step) -> tuple[Rows, Flags]:
         """The event that a step seeks, and whether there is one."""
         events = np.flatnonzero(self.instants.of(f"{step.predicate}") > 0)
         times, n = self.times(step.origin), self.instants.time.size
@@ -116,7 +126,9 @@ class Walk:
         first, after = self._between(step, early, late)
         return self._sums[predicate][after] - self._sums[predicate][first]
 
-    def _leave(self, is_out: npt.NDArray[np.bool_], reason: str, window: str) -> None:
-        """Leave triggers out, those that no earlier step left out."""
-        fresh = is_out & (self.reason == "")
-        self.reason[fresh], self.left_by[fresh] = reason, window
+    def _leave(self, is_out: Flags, reason: str, window: str, known: Rows) -> None:
+        """Leave triggers out, by the window that is known first."""
+        fresh = is_out & ((self.exit < 0) | (known < self.known))
+        if (reason, window) not in self.exits:
+            self.exits.append((reason, window))
+        self.exit[fresh], self.known[fresh] = self.exits.index((reason, window)), known[fresh]

@@ -24,7 +24,9 @@ REASONS = {
     "dead": "the patient is dead at the prediction",
     "left": "the patient left, or died, before the time of the prediction",
     "in_hospital": "the patient is in hospital at the time of a prediction for life outside",
-    "same_time": "another contact gives the same patient the same time of prediction",
+    "not_as_asked_before": "a window before the prediction is not as the ACES task asks",
+    "no_time_of_prediction": "the event that gives the ACES task its time of prediction is not recorded",
+    "same_time": "another contact, or trigger, gives the same patient the same time of prediction",
 }
 """The reasons of eligibility in the order in which they are applied."""
 _WHOLE_DAY = timedelta(days=1)

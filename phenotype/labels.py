@@ -11,13 +11,14 @@ import logging
 import polars as pl
 
 from ontology.errors import Problem, TaskError
+from phenotype.aces_outcomes import aces_outcomes
 from phenotype.attrition import attrition
 from phenotype.contacts import join_stays, stays
 from phenotype.eligibility import with_exclusions
 from phenotype.follow_up import death_times, observed_periods, with_recorded_deaths
 from phenotype.index_times import candidates, check_calendar
 from phenotype.outcomes import CENSORED, outcomes_of
-from phenotype.task_parts import AfterStart, ProlongedStay
+from phenotype.task_parts import AcesTriggers, AfterStart, ProlongedStay
 from phenotype.tasks import Task
 from phenotype.trajectory import INSTANT, Dataset
 
@@ -44,6 +45,8 @@ def find_outcomes(dataset: Dataset, task: Task) -> tuple[pl.DataFrame, pl.DataFr
         ConfigurationError: the task asks at calendar dates and the dataset has a nominal anchor.
         TaskError: the index rule names no row at all.
     """
+    if isinstance(task.index, AcesTriggers):
+        return _told(task, aces_outcomes(dataset, task.index.task, task.event))
     check_calendar(task, dataset)
     contacts = join_stays(dataset.contacts())
     deaths = death_times(dataset, contacts)
@@ -55,7 +58,17 @@ def find_outcomes(dataset: Dataset, task: Task) -> tuple[pl.DataFrame, pl.DataFr
     eligible = with_exclusions(
         task, rows, dataset=dataset, stay_rows=stay_rows, periods=periods, deaths=deaths
     )
-    outcomes = outcomes_of(task, eligible, dataset=dataset, contacts=contacts, stay_rows=stay_rows)
+    return _told(task, outcomes_of(task, eligible, dataset=dataset, contacts=contacts, stay_rows=stay_rows))
+
+
+def _told(task: Task, outcomes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Outcomes in order with their attrition.
+
+    Raises:
+        TaskError: there is no row at all.
+    """
+    if outcomes.is_empty():
+        raise _no_rows(task)
     steps = attrition(outcomes)
     logger.info("%s: %d of %d rows labelled", task.name, steps["n_rows"][-1], steps["n_rows"][0])
     return outcomes.filter(pl.col("prediction_time").is_not_null()).sort(*KEYS, "contact_id"), steps
@@ -180,11 +193,14 @@ def check_labels(train_labels: pl.DataFrame, task: Task) -> list[str]:
 
 
 def _no_rows(task: Task) -> TaskError:
+    is_aces = isinstance(task.index, AcesTriggers)
     return TaskError(
         Problem(
             f"task {task.name} finds nothing to ask about in this dataset",
-            where="contacts.parquet and observation.parquet",
+            where="the events" if is_aces else "contacts.parquet and observation.parquet",
             found=f"no row for index rule {task.index.kind}",
-            next_step="check that the source maps contacts (care_level, start, end) and observation windows",
+            next_step="check that the predicates name codes that the dataset has"
+            if is_aces
+            else "check that the source maps contacts (care_level, start, end) and observation windows",
         )
     )

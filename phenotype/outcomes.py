@@ -28,6 +28,7 @@ OUTCOME_REASONS = {
     "onset_before_index": "the outcome had begun at the prediction",
     "onset_in_blanking": "the outcome began within the blanking window after the prediction",
     "unknown_outcome": "the source does not tell how, or when, the stay ended",
+    "not_as_asked_after": "a window after the prediction is not as the ACES task asks, or has no end",
     CENSORED: "the record ends before the horizon, without the outcome",
 }
 """The reasons for which an eligible row has no label, in the order in which they are applied."""

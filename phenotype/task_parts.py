@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phenotype.aces_text import AcesTask
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, Field(min_length=1)]
 Hours = Annotated[float, Field(gt=0)]
@@ -67,8 +69,20 @@ class NewYear(Frozen):
     kind: Literal["new_year"] = "new_year"
 
 
+class AcesTriggers(Frozen):
+    """Each trigger of a task in ACES' language, at the time that one of its windows gives.
+
+    Attributes:
+        task: the whole task, whose windows also choose the rows and give the answer.
+    """
+
+    kind: Literal["aces"] = "aces"
+    task: AcesTask
+
+
 Index = Annotated[
-    Admission | AfterStart | Hourly | Discharge | AfterDischarge | NewYear, Field(discriminator="kind")
+    Admission | AfterStart | Hourly | Discharge | AfterDischarge | NewYear | AcesTriggers,
+    Field(discriminator="kind"),
 ]
 
 
@@ -172,7 +186,25 @@ class Readmission(Frozen):
     event: ClassVar[str] = "readmission"
 
 
+class AcesLabel(Frozen):
+    """Whether the label of a task in ACES' language stands in its window.
+
+    Attributes:
+        event: the predicate that is the label.
+    """
+
+    kind: Literal["aces_label"] = "aces_label"
+    event: Text
+
+
 Outcome = Annotated[
-    DeathInStay | Death | ProlongedStay | LabelledOnset | InfectionInStay | InfectionAdmission | Readmission,
+    DeathInStay
+    | Death
+    | ProlongedStay
+    | LabelledOnset
+    | InfectionInStay
+    | InfectionAdmission
+    | Readmission
+    | AcesLabel,
     Field(discriminator="kind"),
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ontology.valuesets import load_valueset
+from phenotype.aces_words import describe_windows
 from phenotype.eligibility import reasons_of
 from phenotype.outcomes import CENSORED
-from phenotype.task_parts import InfectionAdmission, InfectionInStay
+from phenotype.task_parts import AcesTriggers, InfectionAdmission, InfectionInStay
 from phenotype.tasks import Task, load_task, task_names
 
 _WHEN = {
@@ -87,6 +88,8 @@ class TaskText:
 
 def describe_task(task: Task) -> TaskText:
     """The task in plain words, from its own fields only."""
+    if isinstance(task.index, AcesTriggers):
+        return _describe_aces(task, task.index)
     words, kind = _words(task), task.outcome.kind
     what = _WHAT[kind].format(**words)
     if task.blanking_hours:
@@ -99,6 +102,20 @@ def describe_task(task: Task) -> TaskText:
         definition=_DEFINITION[kind].format(**words),
         reported_apart=_REPORTED_APART.get(kind, "").format(**words),
         source=_SOURCE.get(kind, ""),
+    )
+
+
+def _describe_aces(task: Task, index: AcesTriggers) -> TaskText:
+    """A task in ACES' language."""
+    words = describe_windows(index.task)
+    return TaskText(
+        who=words.who,
+        when=words.when,
+        what=words.what,
+        left_out=("not_as_asked_before", "no_time_of_prediction", "same_time", "not_as_asked_after"),
+        definition="; ".join(words.windows),
+        reported_apart="",
+        source="Xu et al., ACES, arXiv:2406.19653; the task's own file",
     )
 
 

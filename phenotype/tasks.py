@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,21 @@ from pydantic import Field, ValidationError
 
 from ontology.configuration import find_config, read_yaml, validation_problems
 from ontology.errors import ConfigurationError, Problem
-from phenotype.task_parts import Frozen, Hours, Index, Name, Outcome, Population, Share, Text
+from phenotype.aces_file import is_aces, read_aces
+from phenotype.aces_text import AcesTask
+from phenotype.aces_tree import horizon_hours
+from phenotype.task_parts import (
+    AcesLabel,
+    AcesTriggers,
+    Frozen,
+    Hours,
+    Index,
+    Name,
+    Outcome,
+    Population,
+    Share,
+    Text,
+)
 
 
 class Task(Frozen):
@@ -65,8 +80,10 @@ _OUTCOMES_OF_INDEX: Mapping[str, tuple[str, ...]] = {
     "discharge": ("death", "readmission", "infection_admission"),
     "after_discharge": ("death", "infection_admission"),
     "new_year": ("death", "infection_admission"),
+    "aces": ("aces_label",),
 }
 _UNTIL_STAY_ENDS = ("death_in_stay", "prolonged_stay", "infection_in_stay")
+_WITH_OWN_END = (*_UNTIL_STAY_ENDS, "aces_label")
 
 
 def task_names() -> list[str]:
@@ -79,13 +96,60 @@ def task_names() -> list[str]:
 
 
 def load_task(name_or_path: str | Path) -> Task:
-    """A task by the name of one that comes with Pesta, or by the path of a YAML file.
+    """A task by the name of one that comes with Pesta, or by the path of a YAML file, also one for ACES.
 
     Raises:
         ConfigurationError: no such task, not YAML, or a fault in it; every fault is listed.
     """
     file = find_config("tasks", name_or_path)
-    return parse_task(read_yaml(file), file.name)
+    content = read_yaml(file)
+    return load_aces_task(file) if is_aces(content) else parse_task(content, file.name)
+
+
+def load_aces_task(
+    file: Path, predicates: Path | None = None, *, name: str | None = None, title: str | None = None
+) -> Task:
+    """A task that is written for ACES.
+
+    Args:
+        file: the task's file.
+        predicates: a dataset's predicates file that completes it.
+        name: what it is called here; by default the file's name without its ending.
+        title: its heading; by default its name in words.
+
+    Raises:
+        ConfigurationError: every fault of both files, or a task that asks nothing: no label, or no
+            index_timestamp.
+    """
+    task = read_aces(file, predicates)
+    label = _what_is_asked(task, file)
+    plain = name or re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_")
+    plain = plain if plain[:1].isalpha() else f"task_{plain}"
+    return Task(
+        name=plain,
+        title=title or plain.replace("_", " ").capitalize(),
+        question=task.description or f"Will the label {label} stand in its window?",
+        index=AcesTriggers(task=task),
+        outcome=AcesLabel(event=label),
+        horizon_hours=horizon_hours(task),
+        needs_observation=False,
+    )
+
+
+def _what_is_asked(task: AcesTask, file: Path) -> str:
+    """The label of a task that has both a label and a time of prediction."""
+    if task.label and task.index_window:
+        return task.label
+    missing = [key for key, has in (("label", task.label), ("index_timestamp", task.index_window)) if not has]
+    raise ConfigurationError(
+        Problem(
+            "this task can give rows but asks no model anything",
+            where=f"{file.name}: windows",
+            found=f"no window has {' or '.join(missing)}",
+            allowed="one window with a label, one with an index_timestamp",
+            next_step="add them to the task's windows",
+        )
+    )
 
 
 def parse_task(given: Mapping[str, Any], where: str = "task") -> Task:
@@ -124,7 +188,7 @@ def _contradictions(given: Mapping[str, Any], where: str) -> list[Problem]:
     horizon = given.get("horizon_hours")
     if outcome in _UNTIL_STAY_ENDS and horizon is not None:
         fault("the stay's end is the horizon", "horizon_hours", horizon, "leave the field out")
-    if outcome in known and outcome not in _UNTIL_STAY_ENDS and horizon is None:
+    if outcome in known and outcome not in _WITH_OWN_END and horizon is None:
         fault("a horizon is missing", "horizon_hours", "nothing", "hours, e.g. 720 for 30 days")
     if outcome in {"death", "death_in_stay"} and given.get("competing"):
         fault("death does not compete with itself", "competing", given["competing"], "leave the field out")

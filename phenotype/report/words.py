@@ -71,8 +71,14 @@ def _outcome_words(task: Task) -> tuple[str, str]:
             f"are admitted with {infection}{within}",
         ),
         "readmission": (f"acute readmission{within}", f"are acutely readmitted{within}"),
+        "aces_label": (f"{_plain(outcome.event)}{within}", f"have {_plain(outcome.event)}{within}"),
     }
     return words[outcome.kind]
+
+
+def _plain(name: str) -> str:
+    """A predicate's name as words."""
+    return name.replace("_", " ")
 
 
 def _longer_words(days: float | None, percentile: float | None) -> str:
