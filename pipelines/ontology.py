@@ -227,15 +227,17 @@ def use_lines(use: pl.DataFrame, ontology: Ontology) -> Iterator[str]:
         yield "no code of a known code system in these events"
     for row in use.iter_rows(named=True):
         yield f"{row['system']}: {row['n_codes']:,} codes in {row['n_events']:,} events"
-        if row["system"] not in ontology.systems and not row["n_exact"] + row["n_respelled"]:
-            yield "  no list of this system is in the ontology"
+        if row["n_codes"] == row["n_not_found"] and row["system"] not in ontology.systems:
+            yield "  no list of this system is in the ontology; docs/ontology.md says how to bring one"
+            continue
         yield (
-            f"  codes as listed {row['n_exact']:,}, spelled otherwise {row['n_respelled']:,}, not listed but "
-            f"placed {row['n_nearest_parent']:,}, not found {row['n_not_found']:,}"
+            f"  codes: {row['n_exact']:,} as listed, {row['n_respelled']:,} spelled otherwise, "
+            f"{row['n_nearest_parent']:,} not listed and placed under the nearest parent, "
+            f"{row['n_not_found']:,} not found"
         )
         yield (
-            f"  events with a code that its day's list does not hold {row['n_events_outside_years']:,}, "
-            f"outside the years that the lists cover {row['n_events_not_judgeable']:,}"
+            f"  events: {row['n_events_outside_years']:,} with a code that the list of their day does not hold, "
+            f"{row['n_events_not_judgeable']:,} on days that no list covers"
         )
 
 
