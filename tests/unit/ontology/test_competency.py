@@ -2,8 +2,8 @@
 
 The queries below are our own words for the queries of the ontology's wiki (melissayan/aaenote_and_ciio, page
 "Ontology SPARQL Queries", commit 641a88d9): the same patterns, without its string matching on addresses.
-rdflib runs them over the axioms of the published file. The publication's own result tables were not at hand, so that
-EXPECTED was derived by hand as well, from the file's individuals, sentence by sentence.
+rdflib runs them over the axioms of the published file. The publication's own result tables were not at
+hand, so that EXPECTED was derived by hand as well, from the file's individuals, sentence by sentence.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ FILE = Path(__file__).parents[3] / ".." / "shared" / "kodeverk" / "aaenote-ciio"
 pytestmark = pytest.mark.skipif(not FILE.exists(), reason="needs aaenote-ciio in shared/kodeverk")
 
 EXPECTED = {
-    # 11: red and warm at the site; 14: red and swollen at the site, and with an infusion; 10: at the site pain
-    # only, but pain, red and swollen in a sentence with a discontinued catheter
+    # 11: red and warm at the site; 14: red and swollen at the site, and with an infusion; 10: pain at
+    # the site only, but pain, red and swollen in a sentence with a discontinued catheter
     "phlebitis_early": {"document.10", "document.11", "document.14"},
     # the only painful (and hard) vein is in test note 02, which has no insertion site and no infusion
     "phlebitis_medium": set(),
@@ -247,8 +247,8 @@ def test_sepsis(
     expected = {
         (d, kind, value, None) for d, kind, value in sparql["values"] if (kind, value or "") in wanted
     }
-    expected |= {(row[0], "pus", None, "insertion_site") for row in sparql["pus"]}
-    assert set(told[question].rows()) == expected
+    pus: set[Row] = {(row[0], "pus", None, "insertion_site") for row in sparql["pus"]}
+    assert set(told[question].rows()) == expected | pus
 
 
 def test_catheters(sparql: dict[str, set[Row]], told: dict[str, pl.DataFrame]) -> None:
