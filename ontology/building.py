@@ -8,12 +8,13 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, validate_call
 
 from ontology.assembling import embedded_systems, ontology_of
-from ontology.concepts import CodeSystem
+from ontology.concepts import CONCEPTS, CodeSystem
 from ontology.configuration import read_yaml, validate, validation_problems
 from ontology.errors import ConfigurationError, Problem, gathered_problems
 from ontology.terminology import LANGUAGES, Ontology, Source
@@ -25,7 +26,8 @@ class Reader:
 
     Attributes:
         module: below ontology.
-        of_path: the function for one file or folder; empty where there is none.
+        of_path: the function for one file or folder; empty where there is none. It gives a CodeSystem, or
+            MAPPINGS alone.
         of_paths: the function for a file of each year; empty where there is none.
     """
 
@@ -45,7 +47,8 @@ READERS: Mapping[str, Reader] = {
     "nlk": Reader("codesystems.nlk", "read_nlk"),
     "loinc": Reader("codesystems.loinc", "read_loinc"),
     "snomed": Reader("codesystems.snomed", "read_snomed"),
-    "fhir": Reader("codesystems.fhir", "read_fhir"),
+    "fhir_code_system": Reader("codesystems.fhir", "read_code_system"),
+    "fhir_concept_map": Reader("codesystems.fhir", "read_concept_map"),
     "owl": Reader("codesystems.owl", "read_owl"),
     "sssom": Reader("maps", "read_sssom"),
 }
@@ -140,10 +143,12 @@ def _read(entry: SystemConfig, base: Path, *, where: str) -> CodeSystem:
     years = {year: base / path for year, path in (entry.paths or {}).items()}
     given = {argument: base / entry.path if entry.path is not None else years}
     try:
-        system = validate_call(function)(**given, **entry.options)
+        read: CodeSystem | pl.DataFrame = validate_call(function)(**given, **entry.options)
     except ValidationError as error:
         raise ConfigurationError(validation_problems(error, where=f"{where}.options")) from None
-    return cast("CodeSystem", system)
+    if isinstance(read, CodeSystem):
+        return read
+    return CodeSystem(pl.DataFrame(schema=CONCEPTS), mappings=read)
 
 
 _FILE_ARGUMENTS = frozenset({"path", "folder", "lists", "paths"})

@@ -89,16 +89,10 @@ class Listed:
                 yield block, "nearest_parent"
 
     def _block(self, system: str, category: str) -> str | None:
-        """The narrowest block of a system that holds a category.
-
-        A small letter for the last digit (the Norwegian W0n, V8n) stands for all listed categories that begin so.
-        """
+        """The narrowest block of a system that holds a category."""
         key = (system, category)
         if key not in self._known_blocks:
-            ends = [category]
-            if category[-1:].islower():
-                meant = (f"{category[:-1]}{digit}" for digit in string.digits)
-                ends = [one for one in meant if f"{system}//{one}" in self.concepts]
+            ends = self._categories(system, category)
             holding = (
                 concept
                 for first, last, concept in self.blocks.get(system, ())
@@ -106,6 +100,17 @@ class Listed:
             )
             self._known_blocks[key] = next(holding, None)
         return self._known_blocks[key]
+
+    def _categories(self, system: str, category: str) -> Sequence[str]:
+        """The categories that one stands for: itself, or all that a Norwegian summary category sums up."""
+        if not category[-1:].islower():
+            return [category]
+        from ontology.codesystems.icd10_no import SUMMARY_CATEGORIES
+
+        if category in SUMMARY_CATEGORIES:
+            return SUMMARY_CATEGORIES[category].split("-")
+        meant = (f"{category[:-1]}{digit}" for digit in string.digits)
+        return [one for one in meant if f"{system}//{one}" in self.concepts]
 
     @cached_property
     def _known_blocks(self) -> dict[tuple[str, str], str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,8 @@ from ontology.graph import Graph
 from ontology.normalising import Listed
 from ontology.placing import placed
 from ontology.rolling import nearest_targets
-from ontology.systems import SYSTEMS, above_by_form, compact, parts
+from ontology.systems import SYSTEMS, above_by_form, compact, parts, spelled
+from ontology.texts import Text, chosen, is_language
 
 LANGUAGES = ("nb", "no", "nn", "en")
 """In which language labels are given where nothing else is asked for: the first that a concept has."""
@@ -69,29 +70,32 @@ class Ontology:
     def label(self, concept: str, language: str | None = None, on: date | None = None) -> str | None:
         """What a concept is called.
 
-        A concept without a text of its own takes that of the same code in the edition it is placed under,
-        else that of the nearest concept above, with its code behind it.
+        A concept without a text of its own, or without one in the language, takes that of the same code in
+        the edition it is placed under; one without any takes that of the nearest concept above, with its own
+        code behind it.
 
         Args:
-            concept: `SYSTEM//code`; one that is not listed is placed first.
+            concept: `SYSTEM//code`; one that is not listed is looked for as `normalise` does.
             language: the language wanted; others follow where it is not there.
             on: the day whose text is wanted; null or a day without a text = the latest.
 
         Returns:
             The label; None where neither the concept nor anything above it has one.
         """
-        at = self.graph.index.get(concept)
-        if at is None:
-            return self.with_codes([concept]).label(concept, language, on)
-        own = self._text(at, language, on)
-        if own is not None:
-            return own
-        code = compact(parts(concept)[1])
-        while (at := int(self.graph.primary_parent[at])) >= 0:
-            text = self._text(at, language, on)
-            if text is not None:
-                is_same = compact(parts(self.graph.names[at])[1]) == code
-                return text if is_same else f"{text} ({parts(concept)[1]})"
+        nearest = concept if concept in self.graph.index else self.listed.find(concept)[0]
+        if nearest is None:
+            return None
+        written, names = _written(concept), self.graph.names
+        same = [name for name in (nearest, *self.ancestors(nearest)) if _written(name) == written]
+        texts = [text for name in same if (text := self._text(name, language, on)) is not None]
+        in_language = [text for text in texts if language and is_language(text.language, language)]
+        if texts:
+            return (in_language or texts)[0].label
+        at = self.graph.index[nearest]
+        while at >= 0:
+            if (text := self._text(names[at], language, on)) is not None:
+                return f"{text.label} ({parts(concept)[1]})"
+            at = int(self.graph.primary_parent[at])
         return None
 
     def level(self, concept: str) -> str | None:
@@ -226,13 +230,12 @@ class Ontology:
             and any(compact(of) == wanted for of in (parts(name)[1], *above_by_form(system, parts(name)[1])))
         }
 
-    def _text(self, at: int, language: str | None, on: date | None) -> str | None:
-        return _chosen_text(self._rows(at), (*([language] if language else []), *self.languages), on)
-
-    def _rows(self, at: int) -> tuple[tuple[str | None, str, date | None, date | None], ...]:
+    def _text(self, concept: str, language: str | None, on: date | None) -> Text | None:
+        at = self.graph.index[concept]
         first, last = self._row_offsets[at : at + 2]
-        rows = self.system.concepts[first:last].select("language", "label", "valid_from", "valid_to")
-        return tuple(row for row in rows.rows() if row[1] is not None)
+        rows = self.system.concepts[first:last].select(Text._fields).rows()
+        texts = [Text(*row) for row in rows if row[0] is not None]
+        return chosen(texts, (*([language] if language else []), *self.languages), on)
 
     @cached_property
     def _row_offsets(self) -> list[int]:
@@ -258,25 +261,6 @@ class Ontology:
         return found
 
 
-@lru_cache(maxsize=100_000)
-def _chosen_text(
-    rows: tuple[tuple[str | None, str, date | None, date | None], ...],
-    languages: tuple[str, ...],
-    on: date | None,
-) -> str | None:
-    """Of the texts of one concept the one of the first language, valid on the day, else the latest."""
-
-    def rank(row: tuple[str | None, str, date | None, date | None]) -> tuple[object, ...]:
-        language, text, first, last = row
-        place = next(
-            (n for n, wanted in enumerate(languages) if _is_language(language, wanted)), len(languages)
-        )
-        is_valid = on is not None and (first or date.min) <= on <= (last or date.max)
-        begins = (first or date.min).toordinal()
-        return place, not is_valid, -(last or date.max).toordinal(), -begins, language or "", text
-
-    return min(rows, key=rank)[1] if rows else None
-
-
-def _is_language(language: str | None, wanted: str) -> bool:
-    return language is not None and language.casefold().split("-")[0] == wanted.casefold().split("-")[0]
+def _written(concept: str) -> str:
+    """The code as its system writes it, in capitals: the same for the same code of two editions."""
+    return spelled(*parts(concept)).upper()

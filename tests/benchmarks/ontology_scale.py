@@ -1,6 +1,6 @@
 """400,000 concepts and 630,000 edges: closure, ancestors, five million events rolled up, 100,000 new codes.
 
-The hierarchy is drawn with a fixed seed: 16 levels; every concept below the first has one parent or more, most
+The hierarchy is drawn with a fixed seed: 16 levels; every concept below the first has a parent or more, most
 from the level right above; few concepts have most of the children. Each measurement is a process of its own
 that begins with the written tables; processor seconds stand beside the time, because they hardly change when
 the machine is busy. The ancestors of 500 concepts are compared with rustworkx's.
