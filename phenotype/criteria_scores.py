@@ -111,9 +111,11 @@ def _with_evidence(
     )
     rows = rows.with_columns(known_time=pl.max_horizontal("known_time", "time"))
     if around is not None:
-        marks = around.group_by("subject_id", pl.col("start_time").alias("around_time")).agg(
-            pl.col("evidence").explode().alias("around_evidence"),
-            latest_or_never("known_time").alias("around_known"),
+        marks = around.select(
+            "subject_id",
+            pl.col("start_time").alias("around_time"),
+            pl.col("evidence").alias("around_evidence"),
+            pl.col("known_time").alias("around_known"),
         )
         rows = rows.join(marks, on=["subject_id", "around_time"]).with_columns(
             latest(pl.col("known_time"), pl.col("around_known")).alias("known_time"),
@@ -126,8 +128,3 @@ def _with_evidence(
         belonging["stay_id"],
         belonging["contact_id"],
     )
-
-
-def latest_or_never(column: str) -> pl.Expr:
-    """The latest of a group's known_times; null where one is null."""
-    return pl.when(pl.col(column).null_count() == 0).then(pl.col(column).max())

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from ontology.valuesets import Family, load_family
+from phenotype.comorbidity import family_score
 from phenotype.criteria_events import event_rows
 from phenotype.definition_nodes import Events, Weights
 from phenotype.mark_windows import HOUR, Line, spread
@@ -17,14 +18,15 @@ DAY = 24 * HOUR
 
 def weight_marks(node: Weights, record: Record) -> pl.DataFrame:
     """The marks of `weights`."""
-    from phenotype.comorbidity import family_score
-
     family = load_family(node.family)
     codes = _group_events(node, family, record)
     seen = codes.with_columns(unit=pl.col("subject_id"))
     if node.per == "stay":
         days = node.look_back_days if node.look_back_days is not None else family.look_back_days or 0
-        seen = _seen_by_stay(codes, record.spans.stays, round(days * DAY))
+        own = codes.filter(pl.col("stay_id").is_not_null() & node.own_codes).with_columns(
+            unit=pl.col("stay_id")
+        )
+        seen = pl.concat([own, _seen_before(codes, record.spans.stays, round(days * DAY))])
     ties = ["unit", "group", "start_time", "event_id"]
     firsts = seen.sort(ties).unique(["unit", "group"], keep="first", maintain_order=True)
     scored = family_score(firsts.select("unit", "group"), family, node.weighting)
@@ -60,16 +62,13 @@ def _group_events(node: Weights, family: Family, record: Record) -> pl.DataFrame
     return pl.concat(frames).sort("subject_id", "start_time", "group", "event_id")
 
 
-def _seen_by_stay(codes: pl.DataFrame, stays: pl.DataFrame, look_back: int) -> pl.DataFrame:
-    """The events with `unit`, the stay that they count for: their own, and those that begin soon after."""
-    own = codes.filter(pl.col("stay_id").is_not_null()).with_columns(unit=pl.col("stay_id"))
-    if not look_back:
-        return own
+def _seen_before(codes: pl.DataFrame, stays: pl.DataFrame, look_back: int) -> pl.DataFrame:
+    """The events in the time before each stay, with `unit`, the stay that they count for."""
     line = Line(codes, instants(codes, "subject_id"))
     start = instants(stays, "start_time")
     low, high = line.window(instants(stays, "subject_id"), start - look_back, start - 1)
     unit = stays["stay_id"].gather(np.repeat(np.arange(len(low)), high - low))
-    return pl.concat([own, codes[spread(low, high - low)].with_columns(unit=unit)])
+    return codes[spread(low, high - low)].with_columns(unit=unit)
 
 
 def _stay_rows(sums: pl.DataFrame, record: Record) -> pl.DataFrame:

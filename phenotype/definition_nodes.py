@@ -263,6 +263,7 @@ class Weights(Part):
     kind: Literal["weights"] = "weights"
     family: str
     weighting: str | None = None
+    own_codes: bool = True
     look_back_days: Positive | None = None
     per: Literal["stay", "subject"] = "stay"
     at_least: float | None = None
