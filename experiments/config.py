@@ -15,6 +15,7 @@ from experiments.splits import SplitConfig
 from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
 from phenotype.features import FeatureSpec
+from phenotype.tasks import Task, load_aces_task, load_task
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 """A model's name is also a folder's."""
@@ -77,6 +78,36 @@ class EngineConfig(Settings):
     options: Mapping[str, Any] = Field(default_factory=dict)
 
 
+class AcesTaskConfig(Settings):
+    """A task that is written for ACES, with what its file does not say.
+
+    Attributes:
+        aces: the task's file.
+        predicates: the dataset's predicates file that completes it; null where the task is whole.
+        name: what the task is called here; null means the file's name.
+        title: its heading; null means its name in words.
+    """
+
+    aces: Path
+    predicates: Path | None = None
+    name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
+    title: str | None = None
+
+
+TaskChoice = str | AcesTaskConfig
+
+
+def read_task(choice: TaskChoice) -> Task:
+    """The task that a run configuration names.
+
+    Raises:
+        ConfigurationError: no such task, or a fault in it; every fault is listed.
+    """
+    if isinstance(choice, str):
+        return load_task(choice)
+    return load_aces_task(choice.aces, choice.predicates, name=choice.name, title=choice.title)
+
+
 class RunConfig(Settings):
     """One experiment, from dataset to report.
 
@@ -84,7 +115,11 @@ class RunConfig(Settings):
         name: a short name, used for folders and in MLflow.
         title: what the report is called; null means the name.
         dataset: the dataset's folder.
-        tasks: names in configs/tasks/ or paths of task files.
+        tasks: names in configs/tasks/ or paths of task files, also of files for ACES; or a mapping `aces`,
+            `predicates`, `name`, `title`, for an ACES task that a dataset's predicates complete.
+        ontology: the folder of a built ontology; null means the one in use, else the embedded one.
+        phenotypes: names in configs/phenotypes/ or paths of definition files, derived for the report; `all`
+            for every one that comes with Pesta.
         features: the features that models use unless they name their own.
         models: model name -> configuration, in the order of the report.
         splits: how rows are split into train, tuning and held_out.
@@ -98,7 +133,9 @@ class RunConfig(Settings):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     title: str | None = None
     dataset: Path
-    tasks: tuple[str, ...] = Field(min_length=1)
+    tasks: tuple[TaskChoice, ...] = Field(min_length=1)
+    ontology: Path | None = None
+    phenotypes: Literal["all"] | tuple[str, ...] = ()
     features: FeatureSpec = FeatureSpec()
     models: dict[ModelName, ModelConfig] = Field(min_length=1)
     splits: SplitConfig
@@ -110,7 +147,8 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        twice = sorted({name for name in self.tasks if self.tasks.count(name) > 1})
+        named = [choice for choice in self.tasks if isinstance(choice, str)]
+        twice = sorted({name for name in named if named.count(name) > 1})
         unknown = sorted(set(self.reasons.models) - set(self.models))
         faults = [f"tasks names {name} twice" for name in twice]
         faults += [f"reasons.models names {name}, which is not among the models" for name in unknown]

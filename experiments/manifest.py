@@ -12,6 +12,7 @@ from typing import Any
 from experiments.config import RunConfig
 from ontology.labels import labels_digest
 from ontology.release import active_ontology
+from phenotype.definition_text import Definition
 from phenotype.tasks import Task
 from phenotype.trajectory import Dataset
 
@@ -19,17 +20,20 @@ PACKAGES = ("ontology", "phenotype", "experiments", "pipelines", "configs")
 LIBRARIES = ("polars", "numpy", "scipy", "scikit-learn", "lightgbm", "torch", "lightning", "meds", "pyarrow")
 
 
-def make_manifest(config: RunConfig, dataset: Dataset, tasks: Sequence[Task]) -> dict[str, Any]:
+def make_manifest(
+    config: RunConfig, dataset: Dataset, tasks: Sequence[Task], definitions: Sequence[Definition] = ()
+) -> dict[str, Any]:
     """The manifest of a run before it starts.
 
     Args:
         config: the run.
         dataset: its data.
         tasks: what it asks, whose files may lie outside Pesta.
+        definitions: the phenotypes that it derives.
 
     Returns:
-        run, dataset (name, digest), tasks_digest, ontology_digest, labels_digest, code_digest, versions,
-        seed, and outer_folds_scored (how often held-out rows were judged: 0 so far).
+        run, dataset (name, digest), tasks_digest, phenotypes_digest, ontology_digest, labels_digest,
+        code_digest, versions, seed, and outer_folds_scored (how often held-out rows were judged: 0 so far).
     """
     return {
         "format": 1,
@@ -41,6 +45,7 @@ def make_manifest(config: RunConfig, dataset: Dataset, tasks: Sequence[Task]) ->
             "digest": dataset.digest,
         },
         "tasks_digest": _tasks_digest(tasks),
+        "phenotypes_digest": _phenotypes_digest(definitions),
         "ontology_digest": active_ontology().digest,
         "labels_digest": labels_digest(),
         "code_digest": code_digest(),
@@ -53,6 +58,11 @@ def make_manifest(config: RunConfig, dataset: Dataset, tasks: Sequence[Task]) ->
 
 def _tasks_digest(tasks: Sequence[Task]) -> str:
     return hashlib.sha256("\n".join(task.model_dump_json() for task in tasks).encode()).hexdigest()
+
+
+def _phenotypes_digest(definitions: Sequence[Definition]) -> str | None:
+    digests = [f"{definition.name} {definition.digest}" for definition in definitions]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else None
 
 
 def code_digest() -> str:

@@ -68,6 +68,11 @@ class RunFolder:
         """explanations.parquet of all explained rows."""
         return self.path / "explanations.parquet"
 
+    @property
+    def phenotypes(self) -> Path:
+        """phenotypes.parquet, where the run asks for any."""
+        return self.path / "phenotypes.parquet"
+
     def outcomes(self, task: str) -> Path:
         """outcomes/TASK.parquet."""
         return self.path / "outcomes" / f"{task}.parquet"

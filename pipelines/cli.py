@@ -199,6 +199,28 @@ def report(
     Progress(quiet).say(f"report: {path}")
 
 
+@app.command()
+def phenotype(
+    dataset: Annotated[Path, typer.Argument(help="A MEDS dataset's folder.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="The Parquet file of phenotypes to write.")],
+    definitions: Annotated[
+        list[str] | None,
+        typer.Option("--definition", help="A file's name in configs/phenotypes or its path; all without."),
+    ] = None,
+    ontology: OntologyFolder = None,
+    quiet: Quiet = False,
+) -> None:
+    """Derive named, dated phenotypes with their evidence from a dataset, and count the patients of each."""
+    from pipelines.phenotyping import count_lines, phenotype_dataset
+
+    progress = Progress(quiet)
+    with progress.step(f"phenotypes of {dataset}"):
+        counts = phenotype_dataset(dataset, out, definitions, ontology)
+    for line in count_lines(counts):
+        progress.say(line)
+
+
 ontology_app = typer.Typer(
     help="Code lists: build a release, compare years, show a code, check lists or a dataset.",
     no_args_is_help=True,

@@ -1,4 +1,4 @@
-"""The main job, step by step: labels, splits, models, figures, reasons, tracking, report.
+"""The main job, step by step: labels, splits, phenotypes, models, figures, reasons, tracking, report.
 
 A step writes its files beside their place and moves them in whole; a file that stands is a step that is
 done. So a run that was killed goes on where it stood, and gives what it would have given.
@@ -6,13 +6,14 @@ done. So a run that was killed goes on where it stood, and gives what it would h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from experiments.cards import write_cards
-from experiments.config import RunConfig, load_run_config, resolved_yaml
+from experiments.config import RunConfig, TaskChoice, load_run_config, read_task, resolved_yaml
 from experiments.manifest import make_manifest
 from experiments.reasons import explain_fold, rows_to_explain
 from experiments.results import risks_by_horizon, task_metrics
@@ -21,11 +22,15 @@ from experiments.splits import make_splits
 from experiments.study import KEYS, Fold, fit_unit, make_fold, write_labels
 from experiments.tracking import track_run
 from ontology.errors import ConfigurationError, Problem, TaskError, gathered_problems
+from ontology.in_use import ontology_in_use
+from ontology.release import active_ontology
 from phenotype.cases import ROWS, Cases
+from phenotype.definition_text import Definition, load_definitions
 from phenotype.eligibility import REASONS
 from phenotype.labels import find_outcomes
 from phenotype.outcomes import CENSORED, OUTCOME_REASONS
-from phenotype.tasks import Task, load_task
+from phenotype.phenotypes import write_phenotypes
+from phenotype.tasks import Task
 from phenotype.trajectory import Dataset, open_dataset
 from pipelines.engine import make_executor
 from pipelines.progress import Progress
@@ -48,18 +53,23 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
         ConfigurationError: the folder holds another run.
         TaskError: a task cannot be learnt or judged with these data.
     """
-    config = config.model_copy(update={"dataset": config.dataset.resolve()})
+    places = {"dataset": config.dataset.resolve(), "ontology": config.ontology and config.ontology.resolve()}
+    config = config.model_copy(update=places)
     folder = RunFolder(out, config.n_folds)
     dataset = open_dataset(config.dataset)
-    tasks = _load_tasks(config)
-    _check_place(folder)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with folder.held():
-        folder.sweep()
-        with progress.step("opening the dataset"):
-            _open_folder(config, dataset, tasks, folder)
-        _ask(tasks, dataset, config, folder, progress)
-        return _answer(tasks, dataset, config, folder, progress)
+    with ontology_in_use(config.ontology):
+        tasks, definitions = _load_questions(config)
+        _check_place(folder)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        with folder.held():
+            folder.sweep()
+            with progress.step("opening the dataset"):
+                _open_folder(make_manifest(config, dataset, tasks, definitions), config, folder)
+            _ask(tasks, dataset, config, folder, progress)
+            if definitions and not folder.phenotypes.exists():
+                with progress.step(f"{len(definitions)} phenotypes"):
+                    write_phenotypes(folder.phenotypes, dataset, definitions, active_ontology())
+            return _answer(tasks, dataset, config, folder, progress)
 
 
 def _ask(
@@ -93,8 +103,8 @@ def _answer(
     """Models, figures, reasons, report and tracking."""
     with make_executor(config.engine, folder.work("engine")) as executor:
         jobs = [
-            executor.submit(fit_fold, config, folder.path, name, number, progress)
-            for name in config.tasks
+            executor.submit(fit_fold, config, folder.path, choice, number, progress)
+            for choice in config.tasks
             for number in range(config.n_folds)
         ]
         for job in jobs:
@@ -131,12 +141,12 @@ def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:
     config = config.model_copy(update={"reasons": reasons})
     folder = RunFolder(run_folder, config.n_folds)
     dataset = open_dataset(config.dataset)
-    with folder.held():
+    with folder.held(), ontology_in_use(config.ontology):
         _check_same_data(dataset, folder)
         records = read_json(folder.metrics)["tasks"]
         explained = [
             _explain(_fold(task, dataset, folder, 0), records[task.name]["lead_model"], config, folder)
-            for task in map(load_task, config.tasks)
+            for task in map(read_task, config.tasks)
         ]
         write_frame(pl.concat(explained), folder.explanations)
         return _write_report(config, folder, Progress(is_quiet=True), subjects)
@@ -156,12 +166,16 @@ def _check_same_data(dataset: Dataset, folder: RunFolder) -> None:
         )
 
 
-def _load_tasks(config: RunConfig) -> list[Task]:
-    tasks = []
+def _load_questions(config: RunConfig) -> tuple[list[Task], list[Definition]]:
+    """Tasks and phenotype definitions, the faults of both told together."""
+    tasks: list[Task] = []
+    definitions: list[Definition] = []
     with gathered_problems() as attempt:
-        for name in config.tasks:
+        for choice in config.tasks:
             with attempt():
-                tasks.append(load_task(name))
+                tasks.append(read_task(choice))
+        with attempt():
+            definitions = load_definitions(None if config.phenotypes == "all" else config.phenotypes)
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ConfigurationError(
@@ -173,7 +187,7 @@ def _load_tasks(config: RunConfig) -> list[Task]:
                 next_step="rename one of them in its own file",
             )
         )
-    return tasks
+    return tasks, definitions
 
 
 def _check_place(folder: RunFolder) -> None:
@@ -192,15 +206,14 @@ def _check_place(folder: RunFolder) -> None:
         )
 
 
-def _open_folder(config: RunConfig, dataset: Dataset, tasks: Sequence[Task], folder: RunFolder) -> None:
+def _open_folder(manifest: Mapping[str, Any], config: RunConfig, folder: RunFolder) -> None:
     """Write run.yaml and the manifest, or see that those that stand are of this very run."""
     resolved = resolved_yaml(config)
     if folder.config.exists() and folder.config.read_text("utf-8") != resolved:
         raise _another_run(folder, "its run.yaml differs from the configuration given")
-    manifest = make_manifest(config, dataset, tasks)
     if folder.manifest.exists():
         standing = read_json(folder.manifest)
-        for what in ("dataset", "tasks_digest", "ontology_digest", "code_digest"):
+        for what in ("dataset", "tasks_digest", "phenotypes_digest", "ontology_digest", "code_digest"):
             if standing.get(what) != manifest[what]:
                 raise _another_run(folder, f"its {what.replace('_', ' ')} differs from today's")
         return
@@ -276,23 +289,24 @@ def _fold(task: Task, dataset: Dataset, folder: RunFolder, number: int) -> Fold:
     return make_fold(cases, outcomes, pl.read_parquet(folder.splits), task, number)
 
 
-def fit_fold(config: RunConfig, out: Path, task_name: str, number: int, progress: Progress) -> None:
+def fit_fold(config: RunConfig, out: Path, choice: TaskChoice, number: int, progress: Progress) -> None:
     """Fit every model of one task on one fold: a job that any executor can run, and run again.
 
     Args:
         config: the run.
         out: the run folder, with outcomes and splits in place.
-        task_name: as in the configuration.
+        choice: the task, as in the configuration.
         number: the fold.
         progress: where steps are told.
     """
     folder = RunFolder(out, config.n_folds)
-    task = load_task(task_name)
-    fold = _fold(task, open_dataset(config.dataset), folder, number)
-    write_labels(fold, folder)
-    for name in config.models:
-        with progress.step(f"{task.name}: {name}" + (f", fold {number}" if config.n_folds > 1 else "")):
-            fit_unit(fold, name, config, folder)
+    task = read_task(choice)
+    with ontology_in_use(config.ontology):
+        fold = _fold(task, open_dataset(config.dataset), folder, number)
+        write_labels(fold, folder)
+        for name in config.models:
+            with progress.step(f"{task.name}: {name}" + (f", fold {number}" if config.n_folds > 1 else "")):
+                fit_unit(fold, name, config, folder)
 
 
 def _judge(task: Task, dataset: Dataset, config: RunConfig, folder: RunFolder, progress: Progress) -> None:

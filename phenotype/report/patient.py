@@ -13,6 +13,7 @@ from ontology.labels import DOMAINS, domain_of, label_of
 from phenotype.cohort import RiskRange
 from phenotype.explain.reasons import Reason, Reasons, reasons_of
 from phenotype.explain.record import Record
+from phenotype.report.phenotypes import PatientPhenotype
 from phenotype.report.record import BandRecord, GroupRecord, band_record, group_records
 from phenotype.report.suppression import MIN_CELL
 from phenotype.report.timeline import Trajectory, trajectory_of
@@ -83,6 +84,7 @@ class PatientPage(Frozen):
         not_known: names of important codes without any event, care left out.
         band: what became of others with a similar risk, null where they are too few.
         groups: the model's record in this patient's groups.
+        phenotypes: named states of this patient that were known by then, those that began last first.
         afterwards: what happened then.
     """
 
@@ -109,6 +111,7 @@ class PatientPage(Frozen):
     not_known: tuple[str, ...]
     band: BandRecord | None
     groups: tuple[GroupRecord, ...]
+    phenotypes: tuple[PatientPhenotype, ...]
     afterwards: Afterwards
 
 
@@ -126,6 +129,7 @@ class PatientCase:
         other_models: title of each other model -> its risk here.
         facts: sex, age, hospital_id, unit_id; values may be null.
         explanation: rows of the explanation tree of this prediction, possibly none.
+        phenotypes: the patient's named states that were known by then.
         why_here: why this patient has a page.
     """
 
@@ -138,6 +142,7 @@ class PatientCase:
     other_models: Mapping[str, float]
     facts: Mapping[str, Any]
     explanation: pl.DataFrame
+    phenotypes: tuple[PatientPhenotype, ...] = ()
     why_here: str = ""
 
 
@@ -203,6 +208,7 @@ def patient_page(case: PatientCase, context: TaskContext) -> PatientPage:
         not_known=_not_known(record, context.importance),
         band=band_record(risk, case.subject_id, context.predictions),
         groups=group_records(case.facts, context.metrics),
+        phenotypes=case.phenotypes,
         afterwards=_afterwards(case, context),
     )
 

@@ -20,6 +20,7 @@ from phenotype.report.cohort import Cohort, flow_of, groups_of
 from phenotype.report.importance import Importance, code_sizes
 from phenotype.report.model import Comparison, comparison_of, figure_of, total_words
 from phenotype.report.patient import ModelWords, PatientCase, PatientPage, TaskContext, patient_page
+from phenotype.report.phenotypes import patient_phenotypes, phenotype_counts
 from phenotype.report.suppression import is_small
 from phenotype.report.words import TaskWords, model_title
 from phenotype.tasks import parse_task
@@ -106,6 +107,8 @@ def render_report(
         "index.html",
         title=run.config.get("title") or run.config.get("name") or run.folder.name,
         sections=sections,
+        phenotypes=[one for one in phenotype_counts(run.phenotypes, run.phenotype_titles) if one.patients],
+        n_phenotypes=len(run.phenotype_titles),
         provenance=_provenance(run),
         today=_finished(run),
         share_bar=share_bar,
@@ -231,6 +234,9 @@ def _patients(
             },
             facts=facts[(subject, now)],
             explanation=explained.filter(is_row),
+            phenotypes=patient_phenotypes(
+                run.phenotypes.filter(pl.col("subject_id") == subject), now, run.phenotype_titles
+            ),
             why_here=WHY[row["group"]],
         )
         pages.append(patient_page(case, context))

@@ -18,6 +18,7 @@ from ontology.errors import InputError, Problem
 from phenotype.cases import ROWS, Cases
 from phenotype.cohort import RiskCohort
 from phenotype.explain.concepts import EXPLANATIONS, TREE
+from phenotype.phenotypes import PHENOTYPES, read_phenotypes_metadata
 from phenotype.report.words import TaskWords, task_words, unknown_task_words
 from phenotype.tasks import parse_task
 from phenotype.trajectory import NOT_PREDICTORS, Dataset
@@ -126,6 +127,23 @@ class RunRecord:
             return RiskCohort.model_validate(content)
         risks = self.risks_of(task, model)
         return RiskCohort.of_risks(risks) if risks.height else None
+
+    @cached_property
+    def phenotypes(self) -> pl.DataFrame:
+        """phenotypes.parquet, or no rows where the run asked for none."""
+        file = self.folder / "phenotypes.parquet"
+        return pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=PHENOTYPES)
+
+    @cached_property
+    def phenotype_titles(self) -> dict[str, str]:
+        """What each derived phenotype means, in the order in which they were asked for."""
+        file = self.folder / "phenotypes.parquet"
+        definitions = read_phenotypes_metadata(file).get("definitions") if file.exists() else None
+        return (
+            {name: said["title"] for name, said in definitions.items()}
+            if isinstance(definitions, dict)
+            else {}
+        )
 
     def outcomes(self, task: str) -> pl.DataFrame:
         """outcomes/TASK.parquet."""

@@ -6,8 +6,15 @@ import re
 from collections.abc import Iterable
 
 from phenotype.explain.reasons import Reason
-from phenotype.explain.wording import MINUS, about_100_words, long_instant_words, percent_words
+from phenotype.explain.wording import (
+    MINUS,
+    about_100_words,
+    long_instant_words,
+    number_words,
+    percent_words,
+)
 from phenotype.report.patient import PatientPage
+from phenotype.report.phenotypes import PatientPhenotype
 from pipelines.render.drawings import series_words
 
 
@@ -32,6 +39,7 @@ def patient_text(page: PatientPage) -> str:
         *_reasons("Speaks for", page.reasons_for),
         *_reasons("Speaks against", page.reasons_against),
         *_reasons("Care already given", page.care),
+        *_listed("Named states", [_phenotype_words(one, page) for one in page.phenotypes]),
         *_listed("Not known at the prediction", page.not_known),
         *_listed("Measured values", [series_words(series) for series in page.trajectory.series]),
         "## What happened then",
@@ -56,6 +64,11 @@ def _record(page: PatientPage) -> list[str]:
             )
         )
     return lines
+
+
+def _phenotype_words(one: PatientPhenotype, page: PatientPage) -> str:
+    value = "" if one.value is None else f", value {number_words(one.value)}"
+    return f"{one.title}: {one.state}, since {long_instant_words(one.since, page.anchor)}{value}"
 
 
 def _reasons(heading: str, reasons: Iterable[Reason]) -> list[str]:

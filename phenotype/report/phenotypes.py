@@ -1,0 +1,114 @@
+"""What a report says of phenotypes: how many patients have each, and those of one patient as known then."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import polars as pl
+
+from phenotype.report.suppression import shown_count
+from phenotype.task_parts import Frozen
+
+STATES = ("confirmed", "suspected", "excluded")
+
+
+class PhenotypeCount(Frozen):
+    """How many patients have a phenotype in each state; counts as shown, small ones hidden.
+
+    Attributes:
+        name: as in phenotypes.parquet.
+        title: what it means.
+        version: of the definition.
+        patients: state -> patients with at least one row, in words; only states that somebody has.
+        rows: rows in any state, in words.
+    """
+
+    name: str
+    title: str
+    version: str
+    patients: Mapping[str, str]
+    rows: str
+
+
+class PatientPhenotype(Frozen):
+    """One phenotype of one patient, as it was known at a time.
+
+    Attributes:
+        name: as in phenotypes.parquet.
+        title: what it means.
+        state: the state of the row that began last.
+        since: when that row began.
+        value: its number, null where it has none.
+        n_times: how many rows of that state there are so far.
+        n_facts: how many events the row rests on.
+    """
+
+    name: str
+    title: str
+    state: str
+    since: dt.datetime
+    value: float | None
+    n_times: int
+    n_facts: int
+
+
+def phenotype_counts(phenotypes: pl.DataFrame, titles: Mapping[str, str]) -> list[PhenotypeCount]:
+    """How many patients have each phenotype, in the order of `titles`.
+
+    Args:
+        phenotypes: columns of PHENOTYPES.
+        titles: phenotype -> title; those without a row are told with no patients.
+    """
+    counted = phenotypes.group_by("phenotype", "version", "state").agg(
+        n_subjects=pl.col("subject_id").n_unique(), n_rows=pl.len()
+    )
+    found: dict[str, list[dict[str, object]]] = {}
+    for row in counted.sort("phenotype", "state").to_dicts():
+        found.setdefault(row["phenotype"], []).append(row)
+    return [_count(name, title, found.get(name, [])) for name, title in titles.items()]
+
+
+def _count(name: str, title: str, rows: list[dict[str, object]]) -> PhenotypeCount:
+    n_subjects = {str(row["state"]): int(str(row["n_subjects"])) for row in rows}
+    n_rows = sum(int(str(row["n_rows"])) for row in rows)
+    return PhenotypeCount(
+        name=name,
+        title=title,
+        version=str(rows[0]["version"]) if rows else "",
+        patients={state: shown_count(n_subjects[state]) for state in STATES if state in n_subjects},
+        rows=shown_count(n_rows),
+    )
+
+
+def patient_phenotypes(
+    phenotypes: pl.DataFrame, now: dt.datetime, titles: Mapping[str, str]
+) -> tuple[PatientPhenotype, ...]:
+    """The phenotypes of one patient that could be known at a time, those that began last first.
+
+    Args:
+        phenotypes: columns of PHENOTYPES, of this patient only.
+        now: the prediction; rows that could not be known by then are left out.
+        titles: phenotype -> title, for those to be told.
+    """
+    known = phenotypes.filter(
+        (pl.col("known_time") <= now)
+        & (pl.col("start_time") <= now)
+        & pl.col("phenotype").is_in(list(titles))
+    ).sort("start_time", "end_time", "state", "value")
+    told = []
+    for name in known["phenotype"].unique(maintain_order=True):
+        of_name = known.filter(pl.col("phenotype") == name)
+        last = of_name.row(-1, named=True)
+        told.append(
+            PatientPhenotype(
+                name=name,
+                title=titles[name],
+                state=last["state"],
+                since=last["start_time"],
+                value=last["value"],
+                n_times=of_name.filter(pl.col("state") == last["state"]).height,
+                n_facts=len(last["evidence"] or ()),
+            )
+        )
+    return tuple(sorted(told, key=lambda one: (-one.since.timestamp(), one.name)))
