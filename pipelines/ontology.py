@@ -236,7 +236,7 @@ def use_lines(use: pl.DataFrame, ontology: Ontology) -> Iterator[str]:
             f"{row['n_not_found']:,} not found"
         )
         yield (
-            f"  events: {row['n_events_outside_years']:,} with a code that the list of their day does not hold, "
+            f"  events: {row['n_events_outside_years']:,} with a code that their day's list does not hold, "
             f"{row['n_events_not_judgeable']:,} on days that no list covers"
         )
 
