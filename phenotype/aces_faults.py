@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from phenotype.aces_text import (
@@ -35,26 +35,32 @@ class Fault:
     allowed: str = ""
 
 
-def find_faults(task: AcesTask, *, faulty: frozenset[str] = frozenset()) -> list[Fault]:
+def find_faults(
+    task: AcesTask,
+    *,
+    unread_predicates: frozenset[str] = frozenset(),
+    unread_windows: frozenset[str] = frozenset(),
+) -> list[Fault]:
     """Everything in a task that cannot be meant.
 
     Args:
         task: whose parts are well formed.
-        faulty: predicates that are given, and whose own faults are told elsewhere.
+        unread_predicates: names of further ones that are given, and whose own faults are told elsewhere.
+        unread_windows: likewise.
     """
-    faults = list(_predicate_faults(task, faulty))
+    faults = list(_predicate_faults(task, unread_predicates))
     for name, window in task.windows.items():
-        faults += _window_faults(task, name, window)
+        faults += _window_faults([*task.windows, *unread_windows], name, window)
     faults += _only_one(task, "label") + _only_one(task, "index_timestamp")
-    return faults + (_loops(task) if not faults else [])
+    return faults + (_loops(task) if not faults and not unread_windows else [])
 
 
-def _predicate_faults(task: AcesTask, faulty: frozenset[str]) -> Iterator[Fault]:
+def _predicate_faults(task: AcesTask, unread: frozenset[str]) -> Iterator[Fault]:
     for name in task.predicates:
         if not re.fullmatch(r"\w+", name):
             yield Fault("a predicate's name is letters, digits and _", ("predicates", name), name)
     for name, place in _mentions(task):
-        if name not in task.predicates and name not in faulty and name not in SPECIAL:
+        if name not in task.predicates and name not in unread and name not in SPECIAL:
             yield Fault("no such predicate", place, name, ", ".join([*task.predicates, *SPECIAL]))
         elif name in task.statics and place[0] != "predicates":
             allowed = "inputs of derived predicates; a static one holds for the whole subject or for nobody"
@@ -96,7 +102,7 @@ def _circles(task: AcesTask) -> Iterator[Fault]:
             yield Fault("a derived predicate is made of named ones", ("predicates", name), ", ".join(special))
 
 
-def _window_faults(task: AcesTask, name: str, window: Window) -> Iterator[Fault]:
+def _window_faults(windows: Sequence[str], name: str, window: Window) -> Iterator[Fault]:
     place = ("windows", name)
     if not re.fullmatch(r"\w+", name):
         yield Fault("a window's name is letters, digits and _", place, name)
@@ -114,13 +120,15 @@ def _window_faults(task: AcesTask, name: str, window: Window) -> Iterator[Fault]
         yield Fault("a window's end cannot be told from itself", place, other.of)
     elif other is not None and other.of != TRIGGER:
         known = other.of.partition(".")[0]
-        if "." not in other.of or known not in task.windows:
-            allowed = ", ".join(["trigger", *(f"{known}.start, {known}.end" for known in task.windows)])
+        if "." not in other.of or known not in windows:
+            allowed = ", ".join(["trigger", *(f"{known}.start, {known}.end" for known in windows)])
             yield Fault("no such window", (*place, "end" if starts_from_end else "start"), other.of, allowed)
     for predicate, (least, most) in window.has.items():
         if (least is None and most is None) or (least is not None and most is not None and most < least):
             yield Fault(
-                "counts that nothing can break or keep", (*place, "has", predicate), f"{least}, {most}"
+                "counts that nothing can break, or nothing can keep",
+                (*place, "has", predicate),
+                f"{least}, {most}",
             )
     if own is not None and own.is_same and (window.label or window.index_timestamp):
         allowed = "a span or an event between the two ends"

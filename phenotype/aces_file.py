@@ -6,20 +6,32 @@ Every fault of both files is raised at once, with file and line.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from ontology.errors import ConfigurationError, Problem
 from ontology.marked_yaml import MarkedYaml, Place, marked_problems, read_marked
 from phenotype.aces_faults import find_faults
-from phenotype.aces_text import SPECIAL, AcesTask, DerivedPredicate, Predicate, Window, parse_predicate
+from phenotype.aces_text import (
+    SPECIAL,
+    AcesTask,
+    DerivedPredicate,
+    PlainPredicate,
+    Predicate,
+    Window,
+    parse_predicate,
+)
 
 _TASK_KEYS = ("predicates", "patient_demographics", "trigger", "windows", "description", "metadata")
 _PREDICATE_KEYS = ("predicates", "patient_demographics", "description", "metadata")
 _STEP = "compare with docs/aces.md"
-_PREDICATE: TypeAdapter[Predicate] = TypeAdapter(Predicate)
+_MODELS: Mapping[str, type[PlainPredicate | DerivedPredicate]] = {
+    "plain": PlainPredicate,
+    "derived": DerivedPredicate,
+}
 _Given = Mapping[str, tuple[MarkedYaml, Place, object]]
 """Predicate name -> the file that has the last word on it, the key path there, and what it says."""
 
@@ -51,16 +63,16 @@ def read_aces(file: Path, predicates: Path | None = None) -> AcesTask:
     problems += faults
     plain, faults = _given(task, dataset, "predicates")
     problems += faults
-    used = _used(trigger, windows)
-    parsed, faults = _parsed({**plain, **demographics}, used, frozenset(demographics))
+    parsed, faults = _parsed({**plain, **demographics}, _used(trigger, windows), frozenset(demographics))
     problems += faults
+    unread = frozenset({*plain, *demographics} - set(parsed)), frozenset(_names(task)) - frozenset(windows)
     ordered = {name: parsed[name] for name in [*plain, *demographics] if name in parsed}
     read = AcesTask(
         predicates=ordered, trigger=trigger, windows=windows, description=_description(task.content)
     )
     problems += [
         Problem(fault.what, task.where(fault.place), fault.found, fault.allowed, _STEP)
-        for fault in find_faults(read, faulty=frozenset(used) - frozenset(parsed))
+        for fault in find_faults(read, unread_predicates=unread[0], unread_windows=unread[1])
     ]
     if problems:
         raise ConfigurationError(problems)
@@ -94,8 +106,13 @@ def _windows(task: MarkedYaml) -> tuple[dict[str, Window], list[Problem]]:
         try:
             windows[str(name)] = Window.model_validate(content)
         except ValidationError as error:
-            problems += marked_problems(error, task, ("windows", name))
+            problems += _problems(error, task, ("windows", name))
     return windows, problems
+
+
+def _names(task: MarkedYaml) -> list[str]:
+    given = task.content.get("windows")
+    return [str(name) for name in given] if isinstance(given, dict) else []
 
 
 def _given(task: MarkedYaml, dataset: MarkedYaml | None, room: str) -> tuple[_Given, list[Problem]]:
@@ -138,9 +155,9 @@ def _parsed(
         marked, place, content = given[name]
         try:
             fields = parse_predicate(content, static=name in demographics)
-            parsed[name] = _PREDICATE.validate_python(fields)
+            parsed[name] = _MODELS[fields["kind"]].model_validate(fields)
         except ValidationError as error:
-            problems += marked_problems(error, marked, place)
+            problems += _problems(error, marked, place)
             continue
         except ValueError as error:
             problems.append(Problem(str(error), marked.where(place), _shown(content), "", _STEP))
@@ -149,6 +166,12 @@ def _parsed(
         if isinstance(predicate, DerivedPredicate):
             waiting += predicate.inputs
     return parsed, problems
+
+
+def _problems(error: ValidationError, marked: MarkedYaml, place: Place) -> list[Problem]:
+    """What pydantic found, in our own words where they are."""
+    found = marked_problems(error, marked, place)
+    return [replace(problem, what=problem.what.removeprefix("value error, ")) for problem in found]
 
 
 def _shown(content: object) -> str:

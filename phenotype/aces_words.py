@@ -120,7 +120,7 @@ def _codes(predicate: PlainPredicate) -> str:
     shown = ", ".join(code.exactly[:3]) + (
         f" and {len(code.exactly) - 3} more" if len(code.exactly) > 3 else ""
     )
-    return shown or "no code at all"
+    return f"codes {shown}" if shown else "no code at all"
 
 
 def _bounds(predicate: PlainPredicate) -> list[str]:
