@@ -1,4 +1,4 @@
-"""NEWS2, qSOFA and SOFA against their published charts, read by hand, at every band's borders."""
+"""NEWS2, qSOFA and SOFA against their published tables (score_bands.txt), at both sides of every edge."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from ontology.errors import ConfigurationError
 from phenotype.score_codes import ScoreCodes, load_score_codes
+from phenotype.score_course import score_course
 from phenotype.scores import score_rows
 from phenotype.trajectory import EVENTS
 
@@ -41,42 +42,45 @@ def score_of(score: str, *measurements: Measurement, hours: float = 0) -> tuple[
     return found["score"][0], found["n_components"][0]
 
 
-# Royal College of Physicians, NEWS2 chart 1: the values on both sides of every border.
-NEWS2_BANDS = {
-    "VITAL//respiratory_rate": {3: [8, 25, 40], 1: [9, 11], 0: [12, 20], 2: [21, 24]},
-    "VITAL//spo2": {3: [80, 91], 2: [92, 93], 1: [94, 95], 0: [96, 100]},
-    "VITAL//systolic_bp": {3: [90, 220, 260], 2: [91, 100], 1: [101, 110], 0: [111, 219]},
-    "VITAL//heart_rate": {3: [40, 131, 180], 1: [41, 50, 91, 110], 0: [51, 90], 2: [111, 130]},
-    "VITAL//temperature": {3: [34.2, 35.0], 1: [35.1, 36.0, 38.1, 39.0], 0: [36.1, 38.0], 2: [39.1, 41.0]},
-    "VITAL//consciousness": {0: [0], 3: [1]},
-    "VITAL//gcs": {0: [15], 3: [14, 3]},
-    "VITAL//oxygen_flow": {0: [0], 2: [0.5, 15]},
-    "PHYSIONET2019//FiO2": {0: [0.21], 2: [0.22, 1.0]},
-}
+BANDS = [
+    [cell.strip() for cell in line.split("|")]
+    for line in Path(__file__).with_name("score_bands.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
+OWN_UNIT = {"ATC": "ug/kg/min"}
 
 
-@pytest.mark.parametrize("code", NEWS2_BANDS)
-def test_news2_gives_the_points_of_the_chart(code: str) -> None:
-    for points, values in NEWS2_BANDS[code].items():
-        for value in values:
-            assert score_of("NEWS2", (-1, code, value)) == (points, 1), value
+def values_of(bands: list[str]) -> list[tuple[int, float]]:
+    """(points, value) from cells such as `3: 8, 25`."""
+    pairs = [band.split(":") for band in bands]
+    return [(int(points), float(value)) for points, values in pairs for value in values.split(",")]
 
 
-# Vincent 1996, table 3, in SI units: (codes and values) -> points of the one organ that they measure.
-SOFA_BANDS = {
-    "NLK//NPU03568": {0: [150, 300], 1: [149, 100], 2: [99, 50], 3: [49, 20], 4: [19, 5]},
-    "NLK//NPU01370": {0: [19], 1: [20, 32], 2: [33, 101], 3: [102, 204], 4: [205, 400]},
-    "NLK//NPU04998": {0: [60, 109], 1: [110, 170], 2: [171, 299], 3: [300, 440], 4: [441, 900]},
-    "VITAL//gcs": {0: [15], 1: [13, 14], 2: [10, 12], 3: [6, 9], 4: [3, 5]},
-    "VITAL//mean_bp": {0: [70, 90], 1: [69, 40]},
-}
+@pytest.mark.parametrize(
+    ("part", "code", "bands"),
+    [(part, code, bands) for part, code, *bands in BANDS if " " in part],
+    ids=lambda cell: cell if isinstance(cell, str) else "",
+)
+def test_a_part_gives_the_points_of_the_published_table(part: str, code: str, bands: list[str]) -> None:
+    score, name = part.split()
+    unit = [OWN_UNIT[system] for system in OWN_UNIT if code.startswith(system)]
+    for points, value in values_of(bands):
+        events = events_of((-1, code, value, *unit))  # type: ignore[arg-type]
+        course = score_course(events, score, with_parts=True)
+        assert course.row(0, named=True)[name] == points, value
+        assert score_of(score, (-1, code, value, *unit)) == (points, 1), value  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("code", SOFA_BANDS)
-def test_sofa_gives_the_points_of_the_table(code: str) -> None:
-    for points, values in SOFA_BANDS[code].items():
-        for value in values:
-            assert score_of("SOFA", (-1, code, value)) == (points, 1), value
+@pytest.mark.parametrize(
+    ("support", "code", "bands"),
+    [(part, code, bands) for part, code, *bands in BANDS if " " not in part],
+    ids=lambda cell: cell if isinstance(cell, str) else "",
+)
+def test_lungs_give_the_points_of_the_published_table(support: str, code: str, bands: list[str]) -> None:
+    ventilator: list[Measurement] = [(-3, "MIMIC4//CHART//220339", 5.0)] if support == "supported" else []
+    for points, ratio in values_of(bands):
+        gas = [(-2, "VITAL//fio2", 0.5), (-1, code, ratio / 2)]
+        assert score_of("SOFA", *gas, *ventilator) == (points, 1), ratio
 
 
 @pytest.mark.parametrize(
@@ -94,18 +98,6 @@ def test_sofa_gives_the_points_of_the_table(code: str) -> None:
 def test_sofa_counts_vasopressors_by_dose(code: str, dose: float, points: int) -> None:
     assert score_of("SOFA", (-1, f"ATC//{code}", dose, "ug/kg/min")) == (points, 1)
     assert score_of("SOFA", (-1, f"ATC//{code}", dose, "mg")) == (None, 0)
-
-
-@pytest.mark.parametrize(
-    ("ratio_kpa", "alone", "ventilated"), [(54, 0, 0), (53, 1, 1), (39.9, 2, 2), (26.6, 2, 3), (13.2, 2, 4)]
-)
-def test_sofa_lungs_need_support_for_three_and_four_points(
-    ratio_kpa: float, alone: int, ventilated: int
-) -> None:
-    oxygen = [(-2.0, "PHYSIONET2012//FiO2", 0.5), (-1.0, "PHYSIONET2012//PaO2", ratio_kpa * 0.5 / 0.133322)]
-    assert score_of("SOFA", *oxygen) == (alone, 1)
-    assert score_of("SOFA", *oxygen, (-3.0, "PHYSIONET2012//MechVent", 1)) == (ventilated, 1)
-    assert score_of("SOFA", oxygen[1]) == (None, 0)  # no fraction, no ratio
 
 
 def test_the_fraction_of_oxygen_is_the_one_last_known_before_the_gas() -> None:
@@ -137,9 +129,21 @@ def test_sofa_adds_the_worst_of_each_organ() -> None:
     assert score_of("SOFA", *measured, *pressure) == (5, 4)
 
 
-def test_units_of_other_data_sets_are_converted() -> None:
-    assert score_of("SOFA", (-1, "PHYSIONET2012//Creatinine", 2.0)) == (2, 1)  # 176.8 µmol/L
-    assert score_of("SOFA", (-1, "PHYSIONET2019//Bilirubin_total", 12.0)) == (4, 1)  # 205 µmol/L
+def test_values_of_other_data_sets_are_judged_in_the_unit_they_were_sent_in() -> None:
+    assert score_of("SOFA", (-1, "PHYSIONET2012//Creatinine", 1.2)) == (1, 1)  # as 106 µmol/L it would be 0
+    assert score_of("SOFA", (-1, "PHYSIONET2019//Bilirubin_total", 12.0)) == (4, 1)
+    assert score_of("NEWS2", (-1, "MIMIC4//CHART//223761", 102.4)) == (2, 1)  # 39.1 degrees
+    assert score_of("NEWS2", (-1, "MIMIC4//CHART//223761", 102.0)) == (1, 1)  # 38.9 degrees
+    assert score_of("NEWS2", (-1, "MIMIC4//CHART//223835", 21)) == (0, 1)  # per cent
+    assert score_of("NEWS2", (-1, "MIMIC4//CHART//223835", 40)) == (2, 1)
+    assert score_of("SOFA", (-1, "MIMIC3//INPUT_RATE//30120", 0.2, "mcgkgmin")) == (4, 1)
+
+
+def test_the_coma_scale_is_the_sum_of_its_parts_at_one_instant() -> None:
+    parts = [(-1.0, f"MIMIC4//CHART//{item}", value) for item, value in [(220739, 3.0), (223900, 4.0)]]
+    motor = "MIMIC4//CHART//223901"
+    assert score_of("SOFA", *parts, (-1.0, motor, 5.0)) == (2, 1)  # 12
+    assert score_of("SOFA", *parts, (-0.5, motor, 5.0)) == (None, 0)
 
 
 @pytest.mark.parametrize(
