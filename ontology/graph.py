@@ -129,7 +129,9 @@ def _extended(base: Graph, new: tuple[str, ...], edges: pl.DataFrame) -> Graph:
 
 def _pairs(names: Sequence[str], edges: pl.DataFrame) -> pl.DataFrame:
     """Edges between concepts as positions, each pair once, sorted, with what ranks the parent."""
-    places = pl.LazyFrame({"name": names, "at": np.arange(len(names), dtype=np.int32)})
+    places = pl.LazyFrame(
+        {"name": names, "at": np.arange(len(names))}, schema={"name": pl.String(), "at": pl.Int32()}
+    )
     system = "^(.*?)//"
     return (
         edges.lazy()
