@@ -88,15 +88,14 @@ def _first_around(node: Score, around: pl.DataFrame, record: Record) -> pl.DataF
 def _fulfilling(node: Score, course: pl.DataFrame) -> pl.DataFrame:
     """subject_id, time and value of the instants at which the conditions on the score hold."""
     value = pl.col(node.part or "score").cast(pl.Float64)
-    bounds = [value.is_not_null()]
-    bounds += [value >= node.at_least] if node.at_least is not None else []
+    bounds = [value >= node.at_least] if node.at_least is not None else []
     bounds += [value < node.below] if node.below is not None else []
-    is_in = pl.all_horizontal(bounds)
+    is_in = pl.all_horizontal(pl.lit(value=True), *bounds)
     if node.any_single is not None:
         single = pl.max_horizontal(pl.col(name) for name in SCORES[node.name].points()) >= node.any_single
         is_bounded = node.at_least is not None or node.below is not None
         is_in = is_in | single.fill_null(value=False) if is_bounded else is_in & single
-    return course.filter(is_in).select(*_KEYS, value.alias("value"))
+    return course.filter(value.is_not_null() & is_in).select(*_KEYS, value.alias("value"))
 
 
 def _with_evidence(
