@@ -53,10 +53,11 @@ def valid_on(ontology: Ontology, codes: pl.Series, days: pl.Series) -> pl.Series
         valid, not_valid or not_judgeable for each: not_judgeable where the code or the day is null, the
         system has no dated list, or the lists do not cover the day.
     """
-    asked = _asked(codes, days)
-    return asked.select("code", "day").join(
-        _judged(ontology, asked), on=["code", "day"], how="left", nulls_equal=True, maintain_order="left"
-    )["state"]
+    asked = _asked(ontology, codes, days)
+    judged = _judged(ontology, asked).select("code", "period", "state")
+    return asked.join(judged, on=["code", "period"], how="left", nulls_equal=True, maintain_order="left")[
+        "state"
+    ]
 
 
 def codings_outside_lists(ontology: Ontology, codings: pl.DataFrame) -> pl.DataFrame:
@@ -69,25 +70,25 @@ def codings_outside_lists(ontology: Ontology, codings: pl.DataFrame) -> pl.DataF
     Returns:
         Columns of FINDINGS, sorted by row; none for what cannot be judged.
     """
-    asked = _asked(codings["code"], codings["time"])
-    wrong = _judged(ontology, asked).filter(pl.col("state") == "not_valid")
-    spans = _spans(ontology.system)
+    asked = _asked(ontology, codings["code"], codings["time"]).with_row_index("row")
+    judged = _judged(ontology, asked).filter(pl.col("state") == "not_valid")
+    wrong = asked.join(judged, on=["code", "period"]).with_columns(pl.col("code").cast(pl.String))
     distance = pl.max_horizontal(
         (pl.col("valid_from") - pl.col("day")).dt.total_days(),
         (pl.col("day") - pl.col("valid_to")).dt.total_days(),
     )
     nearest = (
-        wrong.filter(pl.col("is_listed"))
-        .join(spans, on="concept")
-        .sort("code", "day", distance, "valid_from", nulls_last=True)
-        .unique(["code", "day"], keep="first", maintain_order=True)
-        .select("code", "day", "valid_from", "valid_to")
+        wrong.filter("is_listed")
+        .join(_spans(ontology.system), on="concept")
+        .sort("row", distance, "valid_from", nulls_last=True)
+        .unique("row", keep="first", maintain_order=True)
+        .select("row", "valid_from", "valid_to")
     )
     kind = pl.when("is_listed").then(pl.lit("outside_years")).otherwise(pl.lit("not_listed"))
-    told = wrong.join(nearest, on=["code", "day"], how="left").with_columns(kind=kind)
-    found = asked.with_row_index("row").join(told, on=["code", "day"])
     return (
-        found.join(_successors(ontology), on="concept", how="left")
+        wrong.with_columns(kind=kind)
+        .join(nearest, on="row", how="left")
+        .join(_successors(ontology), on="concept", how="left")
         .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
         .sort("row")
     )
@@ -156,18 +157,29 @@ def years_covered(ontology: Ontology) -> pl.DataFrame:
     return ontology.system.coverage.sort("system", "covered_from")
 
 
-def _asked(codes: pl.Series, days: pl.Series) -> pl.DataFrame:
-    return pl.DataFrame({"code": codes.cast(pl.String), "day": days.cast(pl.Date)})
+def _asked(ontology: Ontology, codes: pl.Series, days: pl.Series) -> pl.DataFrame:
+    """Columns code, day and period: the lists change at the beginning of a period, never within it."""
+    tables = ontology.system
+    begins = [tables.concepts["valid_from"], tables.coverage["covered_from"]]
+    ends = [tables.concepts["valid_to"], tables.coverage["covered_to"]]
+    changes = pl.concat([*begins, *(end.dt.offset_by("1d") for end in ends)]).drop_nulls().unique().sort()
+    asked = pl.DataFrame({"code": codes.cast(pl.String).cast(pl.Categorical), "day": days.cast(pl.Date)})
+    first = pl.Series([date.min], dtype=pl.Date)
+    return asked.with_columns(
+        period=pl.when(pl.col("day").is_not_null()).then(
+            pl.concat([first, changes]).search_sorted(asked["day"].fill_null(date.min), side="right")
+        )
+    )
 
 
 def _judged(ontology: Ontology, asked: pl.DataFrame) -> pl.DataFrame:
-    """Code, day, state, the listed or nearest concept, and whether it is the code's own; each pair once."""
-    found = normalise(asked["code"], ontology).with_columns(_system("sent"))
+    """Code, period, state, the listed or nearest concept, whether it is the code's own; each pair once."""
+    pairs = asked.group_by("code", "period").agg(pl.col("day").min())
+    sent = pl.DataFrame({"code": pairs["code"].unique()}).with_columns(sent=pl.col("code").cast(pl.String))
+    found = normalise(sent["sent"], ontology).with_columns(_system("sent")).join(sent, on="sent")
     is_own = pl.col("how").is_in(["exact", "respelled"]) & (_system("concept") == pl.col("system"))
-    pairs = (
-        asked.unique()
-        .join(found.rename({"sent": "code"}), on="code", how="left")
-        .with_columns(is_listed=is_own.fill_null(value=False))
+    pairs = pairs.join(found.drop("sent"), on="code", how="left").with_columns(
+        is_listed=is_own.fill_null(value=False)
     )
     spans = _spans(ontology.system)
     valid = _within(pairs.filter("is_listed").join(spans, on="concept"), "valid_from", "valid_to")
@@ -179,18 +191,19 @@ def _judged(ontology: Ontology, asked: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("not_valid"))
         .otherwise(pl.lit("valid"))
     )
+    key = ["code", "period"]
     return (
-        pairs.join(covered.with_columns(is_covered=True), on=["code", "day"], how="left")
-        .join(valid.with_columns(is_valid=True), on=["code", "day"], how="left")
-        .select("code", "day", "concept", "is_listed", state=state)
+        pairs.join(covered.with_columns(is_covered=True), on=key, how="left", nulls_equal=True)
+        .join(valid.with_columns(is_valid=True), on=key, how="left", nulls_equal=True)
+        .select(*key, "concept", "is_listed", state=state)
     )
 
 
 def _within(pairs: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
-    """The distinct pairs of code and day whose day lies in a span; a null end is open."""
+    """The distinct pairs of code and period whose days lie in a span; a null end is open."""
     begins = (pl.col(first) <= pl.col("day")).fill_null(value=True)
     ends = (pl.col("day") <= pl.col(last)).fill_null(value=True)
-    return pairs.filter(pl.col("day").is_not_null() & begins & ends).select("code", "day").unique()
+    return pairs.filter(pl.col("day").is_not_null() & begins & ends).select("code", "period").unique()
 
 
 def _spans(system: CodeSystem) -> pl.DataFrame:
