@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
+from ontology.building import READERS, OntologyConfig
 from ontology.errors import ConfigurationError, InputError
 from ontology.release import FOLDER_VARIABLE
 from phenotype.trajectory import EVENTS, Dataset
@@ -194,6 +197,16 @@ def test_the_command_tells_counts_only_and_writes_the_codes_where_asked(
     assert "no list of this system is in the ontology" in told
     assert "A41.97" not in told
     assert dict(pl.read_parquet(out).select("code", "how").rows())["ICD10-NO//A41.97"] == "nearest_parent"
+
+
+def test_the_configurations_in_the_documentation_can_be_used() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "ontology.md").read_text("utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        OntologyConfig.model_validate(yaml.safe_load(block))
+    told = set(re.findall(r"`([a-z0-9_]+)`", " ".join(re.findall(r"^\| `.*?\|", text, re.MULTILINE))))
+    assert set(READERS) <= told
 
 
 def test_no_dataset_and_no_release_are_told(
