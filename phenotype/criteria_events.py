@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import and_
 
 import numpy as np
 import polars as pl
@@ -48,13 +50,14 @@ def event_rows(node: Events, record: Record) -> pl.DataFrame:
 def holds(condition: Condition | None, column: str) -> pl.Expr:
     """Whether a number is within all bounds of a condition; null numbers give null."""
     value = pl.col(column)
-    bounds: list[pl.Expr] = [pl.lit(value=True)]
+    is_there = value.is_not_null() | pl.lit(value=True)
+    bounds = [is_there]
     if condition is not None:
         bounds += [value > condition.above] if condition.above is not None else []
         bounds += [value >= condition.at_least] if condition.at_least is not None else []
         bounds += [value < condition.below] if condition.below is not None else []
         bounds += [value <= condition.at_most] if condition.at_most is not None else []
-    return pl.all_horizontal(bounds)
+    return reduce(and_, bounds)
 
 
 def _in_years(rows: pl.DataFrame, members: Sequence[pl.DataFrame], plain: Sequence[str]) -> pl.DataFrame:

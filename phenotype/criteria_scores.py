@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import and_
 
 import polars as pl
 
@@ -90,7 +92,7 @@ def _fulfilling(node: Score, course: pl.DataFrame) -> pl.DataFrame:
     value = pl.col(node.part or "score").cast(pl.Float64)
     bounds = [value >= node.at_least] if node.at_least is not None else []
     bounds += [value < node.below] if node.below is not None else []
-    is_in = pl.all_horizontal(pl.lit(value=True), *bounds)
+    is_in = reduce(and_, bounds, value.is_not_null())
     if node.any_single is not None:
         single = pl.max_horizontal(pl.col(name) for name in SCORES[node.name].points()) >= node.any_single
         is_bounded = node.at_least is not None or node.below is not None

@@ -33,11 +33,11 @@ def stay_marks(node: Stay, record: Record) -> pl.DataFrame:
         index = _readmissions(record, node.readmitted_within_days)["stay_id"]
         spans = spans.filter(pl.col("stay_id").is_in(index.implode()))
     spans = spans.filter(
-        _is_one_of("care_level", node.care_level),
-        _is("is_acute", node.acute),
-        _is("is_overnight", node.overnight),
-        _is("is_dead", node.died),
-        _has_ended(ended=node.ended),
+        *_is_one_of("care_level", node.care_level),
+        *_is(pl.col("is_acute"), node.acute),
+        *_is(pl.col("is_overnight"), node.overnight),
+        *_is(pl.col("is_dead"), node.died),
+        *_is(pl.col("end_time").is_not_null(), node.ended),
         holds(node.length_days, "value"),
         holds(node.age_years, "age"),
     )
@@ -48,9 +48,9 @@ def stay_marks(node: Stay, record: Record) -> pl.DataFrame:
 def contact_marks(node: Contact, record: Record) -> pl.DataFrame:
     """The marks of `contact`."""
     spans = record.spans.contacts.with_columns(value=_length_days()).filter(
-        _is_one_of("care_level", node.care_level),
-        pl.lit(value=True) if node.acute is None else (pl.col("urgency") == "acute") == node.acute,
-        _has_ended(ended=node.ended),
+        *_is_one_of("care_level", node.care_level),
+        *_is(pl.col("urgency") == "acute", node.acute),
+        *_is(pl.col("end_time").is_not_null(), node.ended),
         holds(node.length_days, "value"),
     )
     return _span_marks(spans, _is_bare(node))
@@ -171,16 +171,12 @@ def _age_years() -> pl.Expr:
     return age.round(6)
 
 
-def _is(column: str, wanted: bool | None) -> pl.Expr:  # noqa: FBT001 - what a definition says
-    return pl.lit(value=True) if wanted is None else pl.col(column) == wanted
+def _is(flag: pl.Expr, wanted: bool | None) -> list[pl.Expr]:  # noqa: FBT001 - what a definition says
+    return [] if wanted is None else [flag == wanted]
 
 
-def _is_one_of(column: str, wanted: tuple[str, ...]) -> pl.Expr:
-    return pl.col(column).is_in(list(wanted)) if wanted else pl.lit(value=True)
-
-
-def _has_ended(*, ended: bool | None) -> pl.Expr:
-    return pl.lit(value=True) if ended is None else pl.col("end_time").is_not_null() == ended
+def _is_one_of(column: str, wanted: tuple[str, ...]) -> list[pl.Expr]:
+    return [pl.col(column).is_in(list(wanted))] if wanted else []
 
 
 def _long_ones(spans: pl.DataFrame, node: Stay) -> pl.DataFrame:

@@ -59,7 +59,8 @@ def _reference_problems(file: DefinitionFile) -> list[Problem]:
 def _problems_of(part: Part, file: DefinitionFile) -> list[Problem]:
     place = file.place_of(part)
     if isinstance(part, Weights):
-        return _value_set_problems(file, (*place, "family"), part.family, is_family=True)
+        problems = _value_set_problems(file, (*place, "family"), part.family, is_family=True)
+        return problems or _weighting_problems(file, place, part)
     if not isinstance(part, Events):
         return []
     problems = [
@@ -91,6 +92,24 @@ def _value_set_problems(
             )
         ]
     return []
+
+
+def _weighting_problems(file: DefinitionFile, place: Place, part: Weights) -> list[Problem]:
+    family = load_family(part.family)
+    scored = [group for group in family.groups.values() if not group.is_auxiliary]
+    there = sorted(scored[0].weights)
+    wanted = part.weighting or family.weighting
+    if wanted in there:
+        return []
+    return [
+        Problem(
+            "no such weights",
+            file.where((*place, "weighting" if part.weighting else "family")),
+            str(wanted),
+            ", ".join(there) or "a family that is scored",
+            "name one of the family's weightings",
+        )
+    ]
 
 
 def _near(name: str) -> str:

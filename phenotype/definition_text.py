@@ -76,6 +76,7 @@ class DefinitionFile:
         self.marked = marked
         self.problems: list[Problem] = []
         self.definitions: list[tuple[Definition, Place]] = []
+        self.names: set[str] = set()
         self.places: dict[int, Place] = {}
         self._kept: list[Part] = []
         self._read_file()
@@ -131,12 +132,12 @@ class DefinitionFile:
                 self._definition(_filled(rest, {"group": name, "title": group.title}), place, defaults)
 
     def _definition(self, body: Mapping[str, Any], place: Place, defaults: Mapping[str, Any]) -> None:
-        fields = dict(defaults)
-        fields.update(body)
+        fields = {**defaults, **body}
+        self.names.add(str(fields.get("name")))
         self._unknown_keys(body, [key for key in Definition.model_fields if key != "file"], place)
         for state in STATES:
             if state in fields:
-                fields[state] = self._criterion(fields[state], (*place, state))
+                fields[state] = self._positive(fields[state], (*place, state))
         known = {key: value for key, value in fields.items() if key in Definition.model_fields}
         known["file"] = self.marked.file.name
         if (definition := self._valid(Definition, known, place)) is not None:
@@ -255,8 +256,8 @@ def read_definitions(files: Sequence[Path]) -> list[Definition]:
         except ConfigurationError as error:
             problems += error.problems
     problems += [problem for file in read for problem in file.problems]
-    others = set(definition_files()) - {file.resolve() for file in files}
-    problems += problems_between(read, _shipped_names(others))
+    others = _names_in(set(definition_files()) - {file.resolve() for file in files})
+    problems += problems_between(read, others.union(*(file.names for file in read)))
     if problems:
         raise ConfigurationError(problems)
     return [definition for file in read for definition, _ in file.definitions]
@@ -327,14 +328,14 @@ def parts_of(criterion: Part) -> Iterator[Part]:
         yield from parts_of(child)
 
 
-def _shipped_names(files: set[Path]) -> set[str]:
+def _names_in(files: set[Path]) -> set[str]:
     names: set[str] = set()
     for file in sorted(files):
         try:
             read = DefinitionFile(read_marked(file))
         except ConfigurationError:
             continue
-        names |= {definition.name for definition, _ in read.definitions}
+        names |= read.names
     return names
 
 
