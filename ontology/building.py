@@ -151,7 +151,7 @@ def _read(entry: SystemConfig, base: Path, *, where: str) -> CodeSystem:
     return CodeSystem(pl.DataFrame(schema=CONCEPTS), mappings=read)
 
 
-_FILE_ARGUMENTS = frozenset({"path", "folder", "lists", "paths"})
+_FILE_ARGUMENTS = frozenset({"path", "folder", "folders", "lists", "paths"})
 
 
 def _files(entry: SystemConfig) -> list[Path]:
