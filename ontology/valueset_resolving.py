@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from ontology.code_ranges import CodeRanges, range_ends
 from ontology.errors import ConfigurationError, Problem
 from ontology.valueset_text import Rule
 from ontology.year_spans import ALWAYS, FIRST, LAST, Spans, both, either, without, years
@@ -141,62 +140,50 @@ class Resolver:
             KeyError: the ontology lists the codes of the concept's system, but not this one.
         """
         if concept not in self._below:
-            if concept in self._ontology.graph.index:
-                tops = [concept]
+            tops = self._tops(concept)
+            if tops:
+                found = self._ontology.descendants_of(tops) & self._code_set
             else:
-                tops = self._by_form(concept, self._listed)
-                if not tops and concept.split("//", 1)[0] in self._listed_systems:
-                    raise KeyError(concept)
-            below = self._ontology.descendants_of(tops) if tops else set()
-            by_form = self._by_form(concept, self._codes) if not tops else []
-            self._below[concept] = (frozenset(below) & self._code_set) | frozenset(by_form)
+                first, last = range_ends(concept) or (concept, concept)
+                found = {concept, *self._codes_by_form.between(first, last)} & self._code_set
+            self._below[concept] = frozenset(found)
         return self._below[concept]
 
-    @staticmethod
-    def _by_form(concept: str, among: Sequence[str]) -> list[str]:
-        """Those written like a code, a continuation of it, or anything between the ends of a range."""
-        system, code = concept.split("//", 1)
-        first, last = _ends(code.replace(f"-{system}//", "-"))
-        start, stop = bisect_left(among, f"{system}//"), bisect_left(among, f"{system}/0")
-        return [
-            name
-            for name in among[start:stop]
-            if "-" not in (bare := _bare(name[len(system) + 2 :]))
-            and first <= bare[: len(first)]
-            and bare[: len(last)] <= last
-            and _shape(bare[: len(first)]) == _shape(first)
-        ]
+    def _tops(self, concept: str) -> list[str]:
+        """The listed concepts that stand for one concept or a range; none where only the form can tell."""
+        there = self._ontology.graph.index
+        if concept in there:
+            return [concept]
+        ends = range_ends(concept)
+        if concept.split("//", 1)[0] not in self._listed.systems:
+            return []
+        if ends is None or not all(end in there for end in ends):
+            raise KeyError(concept)
+        return self._listed.between(*ends)
+
+    @cached_property
+    def _codes_by_form(self) -> CodeRanges:
+        return CodeRanges(self._codes)
 
     @cached_property
     def _ontology(self) -> Ontology:
+        return self._base.with_codes(self._codes)
+
+    @cached_property
+    def _base(self) -> Ontology:
         from ontology.release import embedded_ontology
 
-        ontology = self._given or embedded_ontology()
+        return self._given or embedded_ontology()
+
+    @cached_property
+    def _listed(self) -> CodeRanges:
+        """The codes of the systems that the ontology lists, without chapters and blocks."""
         is_code = ~pl.col("flags").list.contains("abstract") & ~pl.col("flags").list.contains("not_listed")
-        listed = ontology.system.concepts.filter(is_code)
-        self._listed, self._listed_systems = sorted(set(listed["concept"])), set(listed["system"])
-        return ontology.with_codes(self._codes)
+        return CodeRanges(self._base.system.concepts.filter(is_code)["concept"].unique())
 
 
 def _key(valueset: ValueSet) -> tuple[Path, str]:
     return valueset.marked.file, valueset.name
-
-
-def _ends(code: str) -> tuple[str, str]:
-    """First and last of a range A-B whose ends are written alike; a code alone is both."""
-    first, _, last = code.partition("-")
-    if last and _shape(_bare(first)) == _shape(_bare(last)):
-        return _bare(first), _bare(last)
-    return _bare(code), _bare(code)
-
-
-def _bare(code: str) -> str:
-    return code.replace(".", "").upper()
-
-
-def _shape(code: str) -> str:
-    """Letters as A and digits as 0: chapter VII is not written like a code between V01 and X59."""
-    return re.sub(r"[A-Z]", "A", re.sub(r"\d", "0", code))
 
 
 def _instant(year: int, unbounded: int) -> datetime | None:
