@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ontology.errors import ConfigurationError
+from ontology.release import embedded_ontology
 from pipelines.simulate.hospital import simulate
 
 Read = Callable[[str], pl.DataFrame]
@@ -233,3 +234,9 @@ def test_impossible_sizes_are_refused_all_at_once(
 def test_one_patient_is_enough(tmp_path: Path) -> None:
     simulate(1, 3, tmp_path)
     assert pl.read_csv(tmp_path / "extract" / "patients.csv").height == 1
+
+
+def test_every_diagnosis_has_a_chapter_in_the_ontology_that_needs_no_file(table: Read) -> None:
+    written = table("conditions")["kodeVerdi"].unique().sort()
+    codes = pl.Series([f"ICD10-NO//{code}" for code in written])
+    assert embedded_ontology().roll_up(codes, "ICD10//chapter").null_count() == 0
