@@ -34,7 +34,7 @@ def measured_components(
     single = single.with_columns(
         pl.col("value").round(ROUNDED_DIGITS), pl.concat_list("lineage_id").alias("lineage_ids")
     ).drop("lineage_id")
-    derived = [_mean_pressure(single), _coma_scale(single)]
+    derived = [_mean_pressure(single), _coma_scale(single), _urine_of_a_day(single)]
     derived += [_oxygenation(single, gas, ratio) for gas, ratio in OXYGENATION.items()]
     return pl.concat([single, *(frame.select(single.columns) for frame in derived)])
 
@@ -72,6 +72,27 @@ def _coma_scale(single: pl.DataFrame) -> pl.DataFrame:
         )
         .filter(pl.col("n_parts") == 3)
         .with_columns(pl.lit("gcs").alias("component"))
+    )
+
+
+def _urine_of_a_day(single: pl.DataFrame) -> pl.DataFrame:
+    """The urine of the 24 hours up to each record, where some was recorded in the 24 hours before those.
+
+    So the first hours after an admission are not taken for a day, nor is the time after records have ended.
+    """
+    urine = single.filter(pl.col("component") == "urine").sort(*KEYS, "value", "lineage_ids")
+    today = urine.rolling("time", period="24h", closed="right", group_by="subject_id").agg(
+        pl.col("value").sum().round(ROUNDED_DIGITS),
+        pl.col("known_time").max(),
+        pl.col("lineage_ids").explode(),
+    )
+    day_before = urine.rolling(
+        "time", period="24h", offset="-48h", closed="right", group_by="subject_id"
+    ).agg(pl.len().alias("n_before"))
+    return (
+        today.with_columns(day_before["n_before"], pl.lit("urine_of_a_day").alias("component"))
+        .filter(pl.col("n_before") > 0)
+        .unique(KEYS, keep="first", maintain_order=True)
     )
 
 

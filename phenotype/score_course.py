@@ -13,17 +13,15 @@ from operator import add
 import polars as pl
 
 from phenotype.score_codes import Clock, ScoreCodes
-from phenotype.score_components import KEYS, ROUNDED_DIGITS, measured_components
+from phenotype.score_components import KEYS, measured_components
 from phenotype.score_points import Score, find_score
 from phenotype.trajectory import INSTANT
 
 HOUR = 3_600_000_000
 DAY = f"{24 * HOUR}i"
-TWO_DAYS = f"{48 * HOUR}i"
-SILENCE = 49 * HOUR
-"""Longer than anything looks back: gaps are shortened to this, and subjects are this far apart."""
-REACH = pl.duration(hours=48)
-"""How far back a score can see: a gas of a day ago over a fraction of the day before, or urine."""
+SILENCE = 25 * HOUR
+"""Longer than the look-back: gaps are shortened to this, and subjects are this far apart."""
+LOOK_BACK = pl.duration(hours=24)
 MEASURED, ASKED, LEFT = 2, 1, 0
 """What a row of the grid stands for: a measurement, the start of a window, a measurement that leaves."""
 
@@ -65,7 +63,7 @@ def course_of(measured: pl.DataFrame, definition: Score, windows: pl.DataFrame |
     """The course with its parts, from what `measured_components` found."""
     spans = None if windows is None else _joined(windows)
     if spans is not None:
-        measured = _within(measured, spans.with_columns(pl.col("start_time") - REACH))
+        measured = _within(measured, spans.with_columns(pl.col("start_time") - LOOK_BACK))
     grid = _on_one_axis(_grid(measured, definition, windows))
     course = _scored(_in_force(grid, definition), definition)
     if spans is not None:
@@ -116,24 +114,19 @@ def _within(rows: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
 
 def _grid(measured: pl.DataFrame, definition: Score, windows: pl.DataFrame | None) -> pl.DataFrame:
     """One row an instant, with `kind` and what was measured at it: "<component>_<aggregation>"."""
-    at_once = {"last": "max", "before": "count"}
-    cells = [
-        getattr(pl.col("value").filter(pl.col("component") == name), at_once.get(how, how))().alias(
-            f"{name}_{how}"
-        )
-        for name, how in definition.needs
-    ]
-    values = measured.group_by(KEYS).agg(cells)
-    instants = [values.select(*KEYS, pl.lit(MEASURED).alias("kind"))]
-    for hours in (24, 48) if "urine" in definition.components else (24,):
-        left = values.select("subject_id", pl.col("time") + pl.duration(hours=hours))
-        instants.append(left.with_columns(pl.lit(LEFT).alias("kind")))
+    cells = []
+    for name, how in definition.needs:
+        values = pl.col("value").filter(pl.col("component") == name)
+        cells.append((values.min() if how == "min" else values.max()).alias(f"{name}_{how}"))
+    wide = measured.group_by(KEYS).agg(cells)
+    left = wide.select("subject_id", pl.col("time") + LOOK_BACK, pl.lit(LEFT).alias("kind"))
+    instants = [wide.select(*KEYS, pl.lit(MEASURED).alias("kind")), left]
     if windows is not None:
         asked = windows.select("subject_id", pl.col("start_time").alias("time"), pl.lit(ASKED).alias("kind"))
         instants.append(asked.drop_nulls())
     schema = pl.Schema({"subject_id": pl.Int64(), "time": INSTANT, "kind": pl.Int32()})
     every = pl.concat([frame.cast(schema) for frame in instants]).group_by(KEYS).agg(pl.col("kind").max())
-    return every.join(values, on=KEYS, how="left").sort(KEYS)
+    return every.join(wide, on=KEYS, how="left").sort(KEYS)
 
 
 def _on_one_axis(grid: pl.DataFrame) -> pl.DataFrame:
@@ -156,11 +149,6 @@ def _held(cell: pl.Expr, how: str) -> pl.Expr:
     if how == "last":
         measured_at = pl.when(cell.is_not_null()).then(pl.col("at")).forward_fill()
         return pl.when(pl.col("at") - measured_at < 24 * HOUR).then(cell.forward_fill())
-    if how == "before":
-        numbers = cell.fill_null(0)
-        return numbers.rolling_sum_by("at", TWO_DAYS) - numbers.rolling_sum_by("at", DAY)
-    if how in ("sum", "count"):
-        return cell.fill_null(0).rolling_sum_by("at", DAY).round(ROUNDED_DIGITS)
     return cell.rolling_min_by("at", DAY) if how == "min" else cell.rolling_max_by("at", DAY)
 
 

@@ -26,8 +26,7 @@ def score_evidence(
 ) -> pl.DataFrame:
     """The measurements behind a score: of every part with points the value that counted.
 
-    That is the last value of a component (NEWS2, qSOFA), its worst (SOFA; of equal ones the latest), or all
-    of a sum (urine).
+    That is the last value of a component (NEWS2, qSOFA) or its worst (SOFA; of equal ones the latest).
 
     Args:
         events: columns of EVENTS.

@@ -1,7 +1,6 @@
 """The points of NEWS2, qSOFA and SOFA, as expressions over the aggregates of their components.
 
-Aggregates of a component over the 24 hours before are named "<component>_<aggregation>": last, min, max, sum,
-count, and before (how many measurements lie in the 24 hours before those).
+Aggregates of a component over the 24 hours before are named "<component>_<aggregation>": last, min or max.
 """
 
 from __future__ import annotations
@@ -108,17 +107,13 @@ def _sofa() -> Points:
     Values sent in mg/dL or mmHg are judged by the table's own bands in those units, others by its bands in SI
     units: the two differ at the edges (1.2 mg/dL creatinine is 1 point, the 106 µmol/L that it is are none).
     Where the table leaves an edge open (12.0 mg/dL bilirubin, 5.0 mg/dL creatinine) the SI band decides: they
-    are above 204 and 440 µmol/L. 3 and 4 points for the lungs need mechanical support in the look-back. Urine
-    counts once some was recorded in the 24 hours before the look-back too, so that an hour's urine is not
-    taken for a day's.
+    are above 204 and 440 µmol/L. 3 and 4 points for the lungs need mechanical support in the look-back.
 
     **Source:** Vincent et al., Intensive Care Med 1996;22:707-710, doi 10.1007/BF01709751, table 3:
     PaO2/FiO2 in kPa (mmHg), bilirubin and creatinine in µmol/L (mg/dL), vasopressors in µg/kg/min.
     """
     bilirubin, creatinine = pl.col("bilirubin_max"), pl.col("creatinine_max")
     noradrenaline, adrenaline = pl.col("noradrenaline_max"), pl.col("adrenaline_max")
-    is_whole_day = (pl.col("urine_count") > 0) & (pl.col("urine_before") > 0)
-    whole_day = pl.when(is_whole_day).then(pl.col("urine_sum"))
     return {
         "lungs": pl.max_horizontal(
             _lungs(pl.col("oxygenation_min"), (13.3, 26.7, 40.0, 53.3)),
@@ -142,7 +137,7 @@ def _sofa() -> Points:
             _from(creatinine, (110, 1), (171, 2), (300, 3)),
             pl.when(creatinine > 440).then(pl.lit(4)),
             _from(pl.col("creatinine_mg_dl_max"), (1.2, 1), (2.0, 2), (3.5, 3), (5.0, 4)),
-            _below(whole_day, (200, 4), (500, 3)),
+            _below(pl.col("urine_of_a_day_min"), (200, 4), (500, 3)),
         ),
     }
 
