@@ -45,8 +45,8 @@ def phenotype_dataset(
         definitions = load_definitions(names)
         out.parent.mkdir(parents=True, exist_ok=True)
         phenotypes = write_phenotypes(out, dataset, definitions, in_use)
-    titles = {definition.name: definition.title for definition in definitions}
-    return phenotype_counts(phenotypes, titles)
+    asked = {definition.name: (definition.title, definition.version) for definition in definitions}
+    return phenotype_counts(phenotypes, asked)
 
 
 def count_lines(counts: Sequence[PhenotypeCount]) -> list[str]:

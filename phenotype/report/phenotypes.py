@@ -53,29 +53,33 @@ class PatientPhenotype(Frozen):
     n_facts: int
 
 
-def phenotype_counts(phenotypes: pl.DataFrame, titles: Mapping[str, str]) -> list[PhenotypeCount]:
-    """How many patients have each phenotype, in the order of `titles`.
+def phenotype_counts(
+    phenotypes: pl.DataFrame, definitions: Mapping[str, tuple[str, str]]
+) -> list[PhenotypeCount]:
+    """How many patients have each phenotype, in the order of `definitions`.
 
     Args:
         phenotypes: columns of PHENOTYPES.
-        titles: phenotype -> title; those without a row are told with no patients.
+        definitions: phenotype -> its title and version; those without a row are told with no patients.
     """
-    counted = phenotypes.group_by("phenotype", "version", "state").agg(
+    counted = phenotypes.group_by("phenotype", "state").agg(
         n_subjects=pl.col("subject_id").n_unique(), n_rows=pl.len()
     )
     found: dict[str, list[dict[str, object]]] = {}
     for row in counted.sort("phenotype", "state").to_dicts():
         found.setdefault(row["phenotype"], []).append(row)
-    return [_count(name, title, found.get(name, [])) for name, title in titles.items()]
+    return [
+        _count(name, title, version, found.get(name, [])) for name, (title, version) in definitions.items()
+    ]
 
 
-def _count(name: str, title: str, rows: list[dict[str, object]]) -> PhenotypeCount:
+def _count(name: str, title: str, version: str, rows: list[dict[str, object]]) -> PhenotypeCount:
     n_subjects = {str(row["state"]): int(str(row["n_subjects"])) for row in rows}
     n_rows = sum(int(str(row["n_rows"])) for row in rows)
     return PhenotypeCount(
         name=name,
         title=title,
-        version=str(rows[0]["version"]) if rows else "",
+        version=version,
         patients={state: shown_count(n_subjects[state]) for state in STATES if state in n_subjects},
         rows=shown_count(n_rows),
     )

@@ -107,8 +107,10 @@ def render_report(
         "index.html",
         title=run.config.get("title") or run.config.get("name") or run.folder.name,
         sections=sections,
-        phenotypes=[one for one in phenotype_counts(run.phenotypes, run.phenotype_titles) if one.patients],
-        n_phenotypes=len(run.phenotype_titles),
+        phenotypes=[
+            one for one in phenotype_counts(run.phenotypes, run.phenotype_definitions) if one.patients
+        ],
+        n_phenotypes=len(run.phenotype_definitions),
         provenance=_provenance(run),
         today=_finished(run),
         share_bar=share_bar,
@@ -235,7 +237,9 @@ def _patients(
             facts=facts[(subject, now)],
             explanation=explained.filter(is_row),
             phenotypes=patient_phenotypes(
-                run.phenotypes.filter(pl.col("subject_id") == subject), now, run.phenotype_titles
+                run.phenotypes.filter(pl.col("subject_id") == subject),
+                now,
+                {name: title for name, (title, _) in run.phenotype_definitions.items()},
             ),
             why_here=WHY[row["group"]],
         )

@@ -135,12 +135,12 @@ class RunRecord:
         return pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=PHENOTYPES)
 
     @cached_property
-    def phenotype_titles(self) -> dict[str, str]:
-        """What each derived phenotype means, in the order in which they were asked for."""
+    def phenotype_definitions(self) -> dict[str, tuple[str, str]]:
+        """Title and version of each derived phenotype, by name."""
         file = self.folder / "phenotypes.parquet"
         definitions = read_phenotypes_metadata(file).get("definitions") if file.exists() else None
         return (
-            {name: said["title"] for name, said in definitions.items()}
+            {name: (said["title"], said["version"]) for name, said in definitions.items()}
             if isinstance(definitions, dict)
             else {}
         )

@@ -39,7 +39,7 @@ def rows(*found: tuple[int, str, int, str, int | None]) -> pl.DataFrame:
 def test_patients_are_counted_by_state_and_counts_below_five_are_hidden() -> None:
     many = [(subject, "sepsis_3", 1, "confirmed", 1) for subject in range(6)]
     again = [(0, "sepsis_3", 3, "confirmed", 3), (1, "sepsis_3", 2, "suspected", 2)]
-    counts = phenotype_counts(rows(*many, *again), TITLES)
+    counts = phenotype_counts(rows(*many, *again), {name: (title, "1") for name, title in TITLES.items()})
     assert [one.name for one in counts] == ["sepsis_3", "aki", "never"]
     assert counts[0].patients == {"confirmed": "6", "suspected": "< 5"}
     assert counts[0].rows == "8"
