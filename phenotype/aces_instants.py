@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -24,58 +24,67 @@ class Instants:
         subject_id: int64 of shape (n,).
         time: microseconds since 1970, int64 of shape (n,).
         counts: predicate -> events (of a plain predicate) or 1 (of a derived one) at each, int64 (n,).
+        everything: all instants of these subjects, where any event may have to be counted; else null.
     """
 
     subject_id: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
-    counts: Mapping[str, Counts]
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    everything: Instants | None = None
 
     @cached_property
-    def starts(self) -> npt.NDArray[np.int64]:
-        """For each instant, the row of its subject's first one."""
-        is_first = np.r_[True, self.subject_id[1:] != self.subject_id[:-1]][: self.subject_id.size]
-        starts: Counts = np.maximum.accumulate(np.where(is_first, np.arange(self.subject_id.size), 0))
-        return starts
+    def subjects(self) -> npt.NDArray[np.int64]:
+        """The subjects, each once, ascending."""
+        return np.unique(self.subject_id)
 
     @cached_property
-    def ends(self) -> npt.NDArray[np.int64]:
-        """For each instant, the row after its subject's last one."""
-        n = self.subject_id.size
-        is_last = np.r_[self.subject_id[1:] != self.subject_id[:-1], True][:n]
-        after = np.where(is_last, np.arange(n) + 1, n)
-        return np.minimum.accumulate(after[::-1])[::-1]
+    def edges(self) -> npt.NDArray[np.int64]:
+        """The first row of each subject, and the number of rows."""
+        first = np.searchsorted(self.subject_id, self.subjects)
+        edges: Counts = np.append(first, self.subject_id.size).astype(np.int64)
+        return edges
 
-    @cached_property
-    def ordinal(self) -> npt.NDArray[np.int64]:
-        """The number of each instant's subject, from 0."""
-        return np.cumsum(self.starts == np.arange(self.subject_id.size)) - 1
+    def ordinals(self, subject_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The numbers of subjects, from 0 in their order; every one must be among them."""
+        return np.searchsorted(self.subjects, subject_ids).astype(np.int64)
 
-    def positions(self, rows: npt.NDArray[np.int64], times: npt.NDArray[np.int64], side: Side) -> Counts:
+    def starts(self, subject_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The first row of each of these subjects."""
+        return self.edges[self.ordinals(subject_ids)]
+
+    def ends(self, subject_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The row after the last one of each of these subjects."""
+        return self.edges[self.ordinals(subject_ids) + 1]
+
+    def positions(
+        self, subject_ids: npt.NDArray[np.int64], times: npt.NDArray[np.int64], side: Side
+    ) -> Counts:
         """Where times would stand among the instants of their subjects.
 
         Args:
-            rows: an instant of each subject meant, ascending in subject, int64 of shape (n,).
+            subject_ids: ascending, int64 of shape (n,).
             times: microseconds, int64 of shape (n,).
             side: "left" puts equal instants after a time, "right" before it.
 
         Returns:
             Row numbers between a subject's first row and the row after its last, int64 of shape (n,).
         """
-        if not rows.size:
-            return np.empty(0, dtype=np.int64)
+        found = np.empty(subject_ids.size, dtype=np.int64)
+        if not found.size:
+            return found
         low, high = int(self.time.min()) - 1, int(self.time.max()) + 1
         width = high - low + 1
-        n_subjects = max(1, np.iinfo(np.int64).max // (2 * width))
-        wanted = np.clip(times, low, high) - low
-        found = np.empty(rows.size, dtype=np.int64)
-        ordinals = self.ordinal[rows]
-        for first in range(0, int(self.ordinal[-1]) + 1, n_subjects):
-            edges = (first, first + n_subjects)
-            inside = slice(*np.searchsorted(self.ordinal, edges))
-            asked = slice(*np.searchsorted(ordinals, edges))
-            stand = (self.ordinal[inside] - first) * width + (self.time[inside] - low)
+        # Subject and time as one number: as many subjects at once as its bits have room for.
+        n_together = max(1, np.iinfo(np.int64).max // (2 * width))
+        ordinals, wanted = self.ordinals(subject_ids), np.clip(times, low, high) - low
+        for first in range(0, self.subjects.size, n_together):
+            after = min(first + n_together, self.subjects.size)
+            rows = slice(self.edges[first], self.edges[after])
+            asked = slice(*np.searchsorted(ordinals, (first, after)))
+            n_rows = np.diff(self.edges[first : after + 1])
+            stand = np.repeat(np.arange(after - first) * width, n_rows) + (self.time[rows] - low)
             seek = (ordinals[asked] - first) * width + wanted[asked]
-            found[asked] = inside.start + np.searchsorted(stand, seek, side=side)
+            found[asked] = rows.start + np.searchsorted(stand, seek, side=side)
         return found
 
     def of(self, predicate: str) -> Counts:
@@ -85,5 +94,5 @@ class Instants:
         if predicate not in {RECORD_START, RECORD_END}:
             return self.counts[predicate]
         counts: Counts = np.zeros(self.time.size, dtype=np.int64)
-        counts[self.starts if predicate == RECORD_START else self.ends - 1] = 1
+        counts[self.edges[:-1] if predicate == RECORD_START else self.edges[1:] - 1] = 1
         return counts

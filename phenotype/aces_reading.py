@@ -10,14 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ontology.errors import InputError, Problem
 from phenotype.aces_instants import Instants
 from phenotype.aces_text import ANY_EVENT, RECORD_END, RECORD_START, SPECIAL, AcesTask, PlainPredicate
+from phenotype.aces_tree import steps_of
 from phenotype.trajectory import INSTANT, Dataset
 
 _KEYS = ["subject_id", "time"]
+_INSTANTS = pl.Schema({"subject_id": pl.Int64(), "time": INSTANT})
+_ROWS_AT_ONCE = 500_000
+Column = npt.NDArray[np.int64]
 _Atom = tuple[str, ...]
 """Plain predicates of which any one is enough."""
 
@@ -36,29 +42,42 @@ def read_instants(dataset: Dataset, task: AcesTask) -> Instants:
     atoms = _Atoms(task)
     wanted = {name: atoms.count(name) for name in names if name not in SPECIAL}
     needed = {name: atoms.holds(name) for name in task.statics}
-    is_everything = ANY_EVENT in names or any(atoms.holds_of_nothing(name) for name in [*wanted, *needed])
-    matched = _matched(dataset, task, atoms, has_statics=bool(needed))
-    frames = [matched, *_other_instants(dataset, names, is_everything=is_everything)]
+    bounds = {step.predicate for step in steps_of(task)}
+    are_all_places = ANY_EVENT in {task.trigger, *bounds} or any(
+        atoms.holds_of_nothing(name) for name in [*wanted, *needed]
+    )
+    frames = _matched(dataset, task, atoms, has_statics=bool(needed))
+    if are_all_places:
+        frames.append(_all_instants(dataset))
+    elif {RECORD_START, RECORD_END} & set(names):
+        frames += _ends_of_records(dataset)
     zero = [pl.col(column).fill_null(0) for column in atoms.columns]
     grouped = (
         pl.concat(frames, how="diagonal").with_columns(zero).group_by(_KEYS).agg(pl.col(atoms.columns).sum())
-        if len(frames) > 1
-        else matched
     )
     if needed:
         is_static = pl.all_horizontal(needed.values())
         subjects = grouped.filter(pl.col("time").is_null() & is_static).select("subject_id")
         grouped = grouped.join(subjects, on="subject_id", how="semi")
-    counted = (
-        grouped.drop_nulls("time")
-        .sort(_KEYS)
-        .select(*_KEYS, *[count.cast(pl.Int64).alias(f"count:{name}") for name, count in wanted.items()])
-    )
+    counts = [count.cast(pl.Int64).alias(f"count:{name}") for name, count in wanted.items()]
+    counted = grouped.drop_nulls("time").sort(_KEYS).select(*_KEYS, *counts)
+    has_more = ANY_EVENT in names and not are_all_places
     return Instants(
-        counted["subject_id"].to_numpy(),
-        counted["time"].to_physical().to_numpy(),
+        *_numbers(counted),
         {name: counted[f"count:{name}"].to_numpy() for name in wanted},
+        Instants(*_numbers(_in_order(_all_instants(dataset).drop_nulls("time")))) if has_more else None,
     )
+
+
+def _numbers(instants: pl.DataFrame) -> tuple[Column, Column]:
+    return instants["subject_id"].to_numpy(), instants["time"].to_physical().to_numpy()
+
+
+def _in_order(instants: pl.DataFrame) -> pl.DataFrame:
+    """Instants sorted and unique; those that are so already cost one look."""
+    subjects, times = _numbers(instants)
+    later = (subjects[1:] > subjects[:-1]) | ((subjects[1:] == subjects[:-1]) & (times[1:] > times[:-1]))
+    return instants if later.all() else instants.unique().sort(_KEYS)
 
 
 def _names(task: AcesTask) -> list[str]:
@@ -122,8 +141,8 @@ class _Atoms:
         return pl.col(name)
 
 
-def _matched(dataset: Dataset, task: AcesTask, atoms: _Atoms, *, has_statics: bool) -> pl.DataFrame:
-    """subject_id, time and one count an atom: the instants with an event that some atom names."""
+def _matched(dataset: Dataset, task: AcesTask, atoms: _Atoms, *, has_statics: bool) -> list[pl.DataFrame]:
+    """subject_id, time and one count an atom, by shard: the instants with an event that some atom names."""
     codes = _codes(dataset)
     tests, conditions = _tests(task, atoms, codes)
     columns = [name for name in tests.columns if name != "code"]
@@ -131,17 +150,15 @@ def _matched(dataset: Dataset, task: AcesTask, atoms: _Atoms, *, has_statics: bo
     tests = tests.filter(pl.any_horizontal(columns)) if columns else tests.clear()
     asked = tests["code"].implode()
     others = sorted({key for predicate in _plains(task) for key in predicate.other_columns})
-    parts = [
-        _scan(dataset, file, others)
-        .filter(pl.col("code").is_in(asked) & (pl.lit(has_statics) | pl.col("time").is_not_null()))
-        .join(tests.lazy(), on="code", how="inner")
-        .select(*_KEYS, **counts)
-        .filter(pl.any_horizontal(pl.col(list(counts)) > 0))
-        for file in dataset.shards
-    ]
-    if not counts:
-        return pl.DataFrame(schema={"subject_id": pl.Int64, "time": INSTANT})
-    return pl.concat(parts).group_by(_KEYS).agg(pl.col(list(counts)).sum()).collect(engine="streaming")
+    frames = []
+    for file in dataset.shards if counts else ():
+        events = _scan(dataset, file, others).filter(
+            pl.col("code").is_in(asked) & (pl.lit(has_statics) | pl.col("time").is_not_null())
+        )
+        named = events.join(tests.lazy(), on="code", how="inner").select(*_KEYS, **counts)
+        held = named.filter(pl.any_horizontal(pl.col(list(counts)) > 0)).group_by(_KEYS).agg(pl.all().sum())
+        frames.append(held.collect(engine="streaming"))
+    return frames or [pl.DataFrame(schema=_INSTANTS)]
 
 
 def _codes(dataset: Dataset) -> pl.Series:
@@ -224,14 +241,30 @@ def _scan(dataset: Dataset, file: Path, others: Sequence[str]) -> pl.LazyFrame:
     )
 
 
-def _other_instants(dataset: Dataset, names: Sequence[str], *, is_everything: bool) -> list[pl.DataFrame]:
-    """Instants that count though no predicate names their events: all of them, or each record's two ends."""
-    if not is_everything and not {RECORD_START, RECORD_END} & set(names):
-        return []
-    scans = pl.concat(_scan(dataset, file, ()).select(_KEYS) for file in dataset.shards)
-    if is_everything:
-        return [scans.unique().collect(engine="streaming")]
-    ends = scans.group_by("subject_id").agg(_first=pl.col("time").min(), _last=pl.col("time").max())
-    known = ends.collect(engine="streaming").drop_nulls("_first")
-    sides = [known.select("subject_id", time=pl.col(side)) for side in ("_first", "_last")]
-    return [pl.concat(sides).unique()]
+def _all_instants(dataset: Dataset) -> pl.DataFrame:
+    """Every instant, static facts among them; repetitions that do not stand together are still there."""
+    pieces = [pl.DataFrame(schema=_INSTANTS)]
+    for file in dataset.shards:
+        scan = _scan(dataset, file, ()).select(_KEYS)
+        n_rows = int(scan.select(pl.len()).collect().item())
+        parts = (scan.slice(start, _ROWS_AT_ONCE) for start in range(0, n_rows, _ROWS_AT_ONCE))
+        pieces.extend(_without_repetitions(part.collect()) for part in parts)
+    return _without_repetitions(pl.concat(pieces))
+
+
+def _without_repetitions(instants: pl.DataFrame) -> pl.DataFrame:
+    """The instants that differ from the one before."""
+    is_new = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in _KEYS)
+    return instants.filter(is_new | (pl.int_range(pl.len()) == 0))
+
+
+def _ends_of_records(dataset: Dataset) -> list[pl.DataFrame]:
+    """The first and the last instant of each subject."""
+    shards = [_scan(dataset, file, ()).select(_KEYS) for file in dataset.shards]
+    ends = pl.concat([_ends(shard).collect(engine="streaming") for shard in shards])
+    known = _ends(ends.lazy().unpivot(index="subject_id", value_name="time")).collect().drop_nulls("first")
+    return [known.select("subject_id", time=pl.col(side)).cast(_INSTANTS) for side in ("first", "last")]
+
+
+def _ends(instants: pl.LazyFrame) -> pl.LazyFrame:
+    return instants.group_by("subject_id").agg(first=pl.col("time").min(), last=pl.col("time").max())

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phenotype.aces_instants import Instants, Side
-from phenotype.aces_text import TRIGGER
+from phenotype.aces_text import ANY_EVENT, TRIGGER
 from phenotype.aces_tree import Step
 
 Rows = npt.NDArray[np.int64]
@@ -49,11 +49,12 @@ class Walk:
 
     def __init__(self, instants: Instants, triggers: Rows) -> None:
         self.instants, self.triggers = instants, triggers
+        self.subject_ids = instants.subject_id[triggers]
         self.places = {TRIGGER: Place(triggers, 0, np.full(triggers.size, fill_value=True))}
         self.exits: list[tuple[str, str]] = []
         self.exit = np.full(triggers.size, -1, dtype=np.int32)
         self.known = np.full(triggers.size, NEVER, dtype=np.int64)
-        self._spans: dict[str, tuple[Rows, Rows]] = {}
+        self._spans: dict[tuple[str, bool], tuple[Rows, Rows]] = {}
         self._sums: dict[str, Rows] = {}
 
     def times(self, place: str) -> Rows:
@@ -101,26 +102,37 @@ class Walk:
         times, n = self.times(step.origin), self.instants.time.size
         if step.is_before:
             # The end of the window may be its start: an event at that very instant counts if the start does.
-            after = self.instants.positions(self.triggers, times, "right" if step.start_inclusive else "left")
+            after = self.instants.positions(
+                self.subject_ids, times, "right" if step.start_inclusive else "left"
+            )
             found = np.r_[-1, events][np.searchsorted(events, after)]
-            is_found = found >= self.instants.starts[self.triggers]
+            is_found = found >= self.instants.starts(self.subject_ids)
         else:
-            first = self.instants.positions(self.triggers, times, "left" if step.end_inclusive else "right")
+            first = self.instants.positions(
+                self.subject_ids, times, "left" if step.end_inclusive else "right"
+            )
             found = np.r_[events, n][np.searchsorted(events, first)]
-            is_found = found < self.instants.ends[self.triggers]
+            is_found = found < self.instants.ends(self.subject_ids)
         return np.where(is_found, found, self.triggers), is_found
 
-    def _between(self, step: Step, early: Rows, late: Rows) -> tuple[Rows, Rows]:
+    def _between(
+        self, step: Step, early: Rows, late: Rows, instants: Instants | None = None
+    ) -> tuple[Rows, Rows]:
         """The first instant between two times, and the one after the last."""
-        if step.name not in self._spans:
+        among = instants or self.instants
+        key = (step.name, instants is None)
+        if key not in self._spans:
             from_side: Side = "left" if step.start_inclusive else "right"
             to_side: Side = "right" if step.end_inclusive else "left"
-            first = self.instants.positions(self.triggers, early, from_side)
-            after = self.instants.positions(self.triggers, late, to_side)
-            self._spans[step.name] = (first, np.maximum(first, after))
-        return self._spans[step.name]
+            first = among.positions(self.subject_ids, early, from_side)
+            after = among.positions(self.subject_ids, late, to_side)
+            self._spans[key] = (first, np.maximum(first, after))
+        return self._spans[key]
 
     def _count(self, step: Step, predicate: str, early: Rows, late: Rows) -> Rows:
+        if predicate == ANY_EVENT and self.instants.everything is not None:
+            first, after = self._between(step, early, late, self.instants.everything)
+            return after - first
         if predicate not in self._sums:
             self._sums[predicate] = np.r_[0, np.cumsum(self.instants.of(predicate))]
         first, after = self._between(step, early, late)
