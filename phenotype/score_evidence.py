@@ -44,10 +44,36 @@ def score_evidence(
         ConfigurationError: no such score.
     """
     definition = find_score(score)
-    asked = instants.select(pl.col("subject_id").cast(pl.Int64), pl.col("time").cast(INSTANT)).unique()
     measured = measured_components(events, definition, codes, clock=clock)
-    windows = asked.select("subject_id", pl.col("time").alias("start_time"), pl.col("time").alias("end_time"))
-    parts = course_of(measured, definition, windows)
+    return evidence_of(measured, instants, definition, part=part)
+
+
+def evidence_of(
+    measured: pl.DataFrame,
+    instants: pl.DataFrame,
+    definition: Score,
+    *,
+    part: str | None = None,
+    parts: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """The evidence, from what `measured_components` found.
+
+    Args:
+        measured: as `measured_components` gives it for this score.
+        instants: subject_id, time; each once.
+        definition: the score.
+        part: one part of the score only.
+        parts: a course with its parts that has a row at each of the instants; None = it is computed.
+
+    Returns:
+        As score_evidence.
+    """
+    asked = instants.select(pl.col("subject_id").cast(pl.Int64), pl.col("time").cast(INSTANT)).unique()
+    if parts is None:
+        start_and_end = [pl.col("time").alias(name) for name in ("start_time", "end_time")]
+        parts = course_of(measured, definition, asked.select("subject_id", *start_and_end))
+    else:
+        parts = parts.join(asked, on=KEYS, how="semi")
     scored = _with_points(parts, definition, part)
     counted = _counted(_in_look_back(measured, asked), definition)
     counted = counted.join(scored, on=[*KEYS, "component"], how="semi")

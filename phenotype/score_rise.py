@@ -7,7 +7,9 @@ from typing import Literal
 import polars as pl
 
 from phenotype.score_codes import Clock, ScoreCodes
-from phenotype.score_course import score_course
+from phenotype.score_components import measured_components
+from phenotype.score_course import course_of
+from phenotype.score_points import Score, find_score
 from phenotype.trajectory import INSTANT
 
 Baseline = Literal["zero", "lowest_before"]
@@ -54,6 +56,29 @@ def score_rise(
     dysfunction is known); Seymour et al., JAMA 2016;315:762-774, doi 10.1001/jama.2016.0288 (48 h before to
     24 h after).
     """
+    definition = find_score(score)
+    return rise_of(
+        measured_components(events, definition, codes, clock=clock),
+        around,
+        definition,
+        rise=rise,
+        baseline=baseline,
+        from_hours=from_hours,
+        to_hours=to_hours,
+    )
+
+
+def rise_of(
+    measured: pl.DataFrame,
+    around: pl.DataFrame,
+    definition: Score,
+    *,
+    rise: float = 2,
+    baseline: Baseline = "lowest_before",
+    from_hours: float = -48,
+    to_hours: float = 24,
+) -> pl.DataFrame:
+    """The rises, from what `measured_components` found for this score; the rest as score_rise."""
     start, end = (pl.duration(microseconds=round(hours * 3_600_000_000)) for hours in (from_hours, to_hours))
     instant = pl.col("time").cast(INSTANT)
     windows = (
@@ -66,8 +91,7 @@ def score_rise(
         .drop_nulls()
         .unique()
     )
-    course = score_course(events, score, windows=windows, codes=codes, clock=clock)
-    seen = _seen(windows, course).sort(*_AROUND, "time")
+    seen = _seen(windows, course_of(measured, definition, windows)).sort(*_AROUND, "time")
     before = pl.lit(0.0)
     if baseline == "lowest_before":
         before = pl.col("score").cum_min().shift(1).over(_AROUND)
