@@ -83,13 +83,17 @@ class Resolver:
 
     def _members(self, valueset: ValueSet, problems: list[Problem]) -> dict[str, Spans]:
         key = _key(valueset)
-        if key not in self._known:
-            self._units[key] = {}
-            inside = self._side(valueset, "include", problems)
-            outside = self._side(valueset, "exclude", problems)
-            left = {code: without(spans, outside.get(code, ())) for code, spans in inside.items()}
-            self._known[key] = {code: spans for code, spans in left.items() if spans}
-        return self._known[key]
+        if key in self._known:
+            return self._known[key]
+        n_before = len(problems)
+        self._units[key] = {}
+        inside = self._side(valueset, "include", problems)
+        outside = self._side(valueset, "exclude", problems)
+        left = {code: without(spans, outside.get(code, ())) for code, spans in inside.items()}
+        found = {code: spans for code, spans in left.items() if spans}
+        if len(problems) == n_before:
+            self._known[key] = found
+        return found
 
     def _side(self, valueset: ValueSet, side: str, problems: list[Problem]) -> dict[str, Spans]:
         found: dict[str, Spans] = {}
@@ -151,7 +155,7 @@ class Resolver:
 
     def _tops(self, concept: str) -> list[str]:
         """The listed concepts that stand for one concept or a range; none where only the form can tell."""
-        there = self._ontology.graph.index
+        there = self._base.graph.index
         if concept in there:
             return [concept]
         ends = range_ends(concept)

@@ -231,6 +231,17 @@ def test_unknown_concepts_are_told_at_once_also_those_of_sets_within(tmp_path: P
     assert "outer.yaml:8" in told[1]
 
 
+def test_a_fault_is_told_again_whenever_the_set_is_asked_for_and_whatever_the_data_hold(
+    tmp_path: Path,
+) -> None:
+    wrong = load_valueset(write(tmp_path, "wrong", "include: [{under: ICD10//Q99.95}]"))
+    outer = load_valueset(write(tmp_path, "outer", "include: [{value_set: wrong}]"))
+    resolver = Resolver(["ICD10//Q99.95", "ICD10//A41"])
+    for values in (wrong, outer, wrong):
+        with pytest.raises(ConfigurationError, match="no such concept"):
+            resolver.resolve(values)
+
+
 def test_sets_that_lead_back_to_themselves_are_told_with_their_way(tmp_path: Path) -> None:
     write(tmp_path, "second", "include: [{value_set: third}]")
     write(tmp_path, "third", "include: [{codes: [A//1]}]\nexclude:\n- value_set: first")
