@@ -1,4 +1,4 @@
-"""Which codes hold on which day, what came, went or changed between two years, and what replaced what.
+"""Which codes hold on which day, and what replaced what.
 
 A list says what holds only for the days that it covers (COVERAGE). Within them a code is valid or not;
 outside them, and for systems without dated lists, it cannot be judged. All spans are inclusive at both ends.
@@ -11,7 +11,6 @@ from datetime import date
 import polars as pl
 
 from ontology.concepts import CodeSystem
-from ontology.errors import ConfigurationError, Problem
 from ontology.normalising import normalise
 from ontology.terminology import Ontology
 
@@ -34,11 +33,6 @@ FINDINGS = pl.Schema(
 kind: outside_years (the list holds the code on other days: valid_from to valid_to is the nearest of them) or
 not_listed (never; concept is the nearest one above, if any). row is the position among the codings, from 0.
 """
-
-DIFFERENCES = pl.Schema(
-    {"change": pl.String(), "concept": pl.String(), "before": pl.String(), "after": pl.String()}
-)
-"""change: new (before is null), gone (after is null) or text; before and after are the labels."""
 
 
 def valid_on(ontology: Ontology, codes: pl.Series, days: pl.Series) -> pl.Series:
@@ -91,48 +85,6 @@ def codings_outside_lists(ontology: Ontology, codings: pl.DataFrame) -> pl.DataF
         .join(_successors(ontology), on="concept", how="left")
         .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
         .sort("row")
-    )
-
-
-def difference(ontology: Ontology, system: str, before: int, after: int) -> pl.DataFrame:
-    """What came, went or changed its text between 1 January of two years.
-
-    Args:
-        ontology: the lists.
-        system: the system's name.
-        before: the earlier year.
-        after: the later year.
-
-    Returns:
-        Columns of DIFFERENCES, sorted by change and concept. Texts are compared language by language.
-
-    Raises:
-        ConfigurationError: the ontology has no list of that system for one or both of the years.
-    """
-    days = [date(year, 1, 1) for year in (before, after)]
-    _need_coverage(ontology, system, days)
-    then, now = (_texts_on(ontology, system, day) for day in days)
-    rows = then.join(now, on=["concept", "language"], how="full", coalesce=True, nulls_equal=True)
-    was_there = pl.col("concept").is_in(then["concept"].unique().implode())
-    is_there = pl.col("concept").is_in(now["concept"].unique().implode())
-    change = (
-        pl.when(~was_there)
-        .then(pl.lit("new"))
-        .when(~is_there)
-        .then(pl.lit("gone"))
-        .when(pl.col("before_text").ne_missing(pl.col("after_text")))
-        .then(pl.lit("text"))
-    )
-    order = {language: place for place, language in enumerate(ontology.languages)}
-    rank = pl.col("language").replace_strict(order, default=len(order), return_dtype=pl.Int32)
-    return (
-        rows.rename({"label": "before_text", "label_right": "after_text"})
-        .with_columns(change=change)
-        .drop_nulls("change")
-        .sort("change", "concept", rank, "language")
-        .unique(["change", "concept"], keep="first", maintain_order=True)
-        .select("change", "concept", before="before_text", after="after_text")
-        .cast(DIFFERENCES)
     )
 
 
@@ -208,41 +160,6 @@ def _within(pairs: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
 
 def _spans(system: CodeSystem) -> pl.DataFrame:
     return system.concepts.select("concept", "valid_from", "valid_to").unique()
-
-
-def _texts_on(ontology: Ontology, system: str, day: date) -> pl.DataFrame:
-    rows = ontology.system.concepts.filter(
-        (pl.col("system") == system) & ~pl.col("flags").list.contains("not_listed")
-    )
-    begins = (pl.col("valid_from") <= day).fill_null(value=True)
-    ends = (pl.col("valid_to") >= day).fill_null(value=True)
-    held = rows.filter(begins & ends).sort("concept", "language", "valid_from", "label")
-    return held.unique(["concept", "language"], keep="last", maintain_order=True).select(
-        "concept", "language", "label"
-    )
-
-
-def _need_coverage(ontology: Ontology, system: str, days: list[date]) -> None:
-    spans = ontology.system.coverage.filter(pl.col("system") == system)
-    missing = [
-        str(day.year)
-        for day in days
-        if not any(
-            (first or date.min) <= day <= (last or date.max) for _, first, last in spans.sort(pl.all()).rows()
-        )
-    ]
-    if not missing:
-        return
-    told = [f"{first or '...'} to {last or '...'}" for _, first, last in spans.sort(pl.all()).rows()]
-    raise ConfigurationError(
-        Problem(
-            f"the ontology holds no list of {system} for {' and '.join(missing)}",
-            found=f"{system}: " + ("; ".join(told) if told else "no dated list"),
-            allowed="years that its lists cover",
-            next_step="name the lists in a configuration, run `pesta ontology build CONFIG --out FOLDER`, and"
-            " give that folder by --ontology or PESTA_ONTOLOGY (docs/ontology.md)",
-        )
-    )
 
 
 def _successors(ontology: Ontology) -> pl.DataFrame:

@@ -268,7 +268,8 @@ def ontology_show(
     ontology: OntologyFolder = None,
 ) -> None:
     """Say what the ontology knows of a code: texts, years, what is above and below, maps, flags."""
-    from pipelines.ontology import opened, shown
+    from pipelines.code_sheet import shown
+    from pipelines.ontology import opened
 
     for line in shown(opened(ontology), code):
         typer.echo(line)
