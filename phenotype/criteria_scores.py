@@ -117,15 +117,14 @@ def _with_evidence(
             pl.col("start_time").alias("around_time"),
             pl.col("evidence").alias("around_evidence"),
             pl.col("known_time").alias("around_known"),
+            "stay_id",
+            "contact_id",
         )
         rows = rows.join(marks, on=["subject_id", "around_time"]).with_columns(
             latest(pl.col("known_time"), pl.col("around_known")).alias("known_time"),
             pl.concat_list("evidence", "around_evidence").alias("evidence"),
         )
-    belonging = record.spans.belonging(rows.select(*_KEYS, contact_id=pl.lit(None, pl.Int64)))
-    return rows.with_columns(
-        pl.col("time").alias("start_time"),
-        pl.col("time").alias("end_time"),
-        belonging["stay_id"],
-        belonging["contact_id"],
-    )
+    else:
+        belonging = record.spans.belonging(rows.select(*_KEYS, contact_id=pl.lit(None, pl.Int64)))
+        rows = rows.with_columns(belonging["stay_id"], belonging["contact_id"])
+    return rows.with_columns(pl.col("time").alias("start_time"), pl.col("time").alias("end_time"))

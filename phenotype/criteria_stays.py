@@ -30,7 +30,8 @@ def stay_marks(node: Stay, record: Record) -> pl.DataFrame:
         later = _readmissions(record, node.readmission_within_days)["readmission_stay_id"]
         spans = spans.filter(pl.col("stay_id").is_in(later.implode()))
     if node.readmitted_within_days is not None:
-        index = _readmissions(record, node.readmitted_within_days)["stay_id"]
+        found = _readmissions(record, node.readmitted_within_days).sort("end_time", "stay_id")
+        index = found.unique("readmission_stay_id", keep="last", maintain_order=True)["stay_id"]
         spans = spans.filter(pl.col("stay_id").is_in(index.implode()))
     spans = spans.filter(
         *_is_one_of("care_level", node.care_level),

@@ -299,7 +299,8 @@ class Naive:
 
     def _scored(self, body, subject, time, value, around):
         evidence, known = self.w["score_evidence"](body["name"], body.get("part"), subject, time)
-        stay, contact = self.w["belonging"](subject, time, None)
+        places = [(m.stay, m.contact) for m in around] or [self.w["belonging"](subject, time, None)]
+        ((stay, contact),) = places
         known = late(max(known or time, time), *(m.known for m in around))
         return Mark(
             subject, time, time, float(value), stay, contact, known, frozenset(evidence) | union(around)
@@ -364,10 +365,13 @@ class Naive:
             if is_in:
                 known = s["end"] if body else s["start"]
                 out.append(Mark(s["subject"], s["start"], s["end"], days, unit, None, known, frozenset()))
-        for key, which in (("readmission_within_days", "next"), ("readmitted_within_days", None)):
-            if key in body:
-                near = {(s["next"] if which else i) for i, s in everyone.items() if s["gap"] < body[key]}
-                out = [m for m in out if m.stay in near]
+        latest = {}
+        for unit, s in sorted(everyone.items(), key=lambda item: (item[1]["end"] or 0, item[0])):
+            latest[s["next"]] = unit
+        for key in body.keys() & {"readmission_within_days", "readmitted_within_days"}:
+            near = {i for i, s in everyone.items() if s["gap"] < body[key] and latest[s["next"]] == i}
+            near = {everyone[i]["next"] for i in near} if key == "readmission_within_days" else near
+            out = [m for m in out if m.stay in near]
         lengths = sorted(m.value for m in out if m.value is not None)
         if "above_percentile" in body and lengths:
             rank = body["above_percentile"] / 100 * (len(lengths) - 1)
