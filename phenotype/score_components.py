@@ -13,6 +13,7 @@ ROUNDED_DIGITS = 4
 OXYGENATION = {"pao2": "oxygenation", "pao2_mmhg": "oxygenation_mmhg"}
 """The ratio that follows from each component of arterial oxygen."""
 KEYS = ["subject_id", "time"]
+FIRST_LINEAGE = pl.col("lineage_ids").list.first()
 
 
 def measured_components(
@@ -43,7 +44,7 @@ def _mean_pressure(single: pl.DataFrame) -> pl.DataFrame:
     """Mean arterial pressure, (systolic + 2 diastolic) / 3, where both were measured at one instant."""
     systolic, diastolic = (
         single.filter(pl.col("component") == name)
-        .sort("value", "known_time", "lineage_ids")
+        .sort("value", "known_time", FIRST_LINEAGE)
         .unique(KEYS, keep="first", maintain_order=True)
         for name in ("systolic_bp", "diastolic_bp")
     )
@@ -59,7 +60,7 @@ def _mean_pressure(single: pl.DataFrame) -> pl.DataFrame:
 def _coma_scale(single: pl.DataFrame) -> pl.DataFrame:
     """The Glasgow coma scale, the sum of its three parts where all were charted at one instant."""
     parts = single.filter(pl.col("component").is_in(["gcs_eyes", "gcs_verbal", "gcs_motor"]))
-    lowest = parts.sort("value", "known_time", "lineage_ids").unique(
+    lowest = parts.sort("value", "known_time", FIRST_LINEAGE).unique(
         [*KEYS, "component"], keep="first", maintain_order=True
     )
     return (
@@ -80,7 +81,7 @@ def _urine_of_a_day(single: pl.DataFrame) -> pl.DataFrame:
 
     So the first hours after an admission are not taken for a day, nor is the time after records have ended.
     """
-    urine = single.filter(pl.col("component") == "urine").sort(*KEYS, "value", "lineage_ids")
+    urine = single.filter(pl.col("component") == "urine").sort(*KEYS, "value", FIRST_LINEAGE)
     today = urine.rolling("time", period="24h", closed="right", group_by="subject_id").agg(
         pl.col("value").sum().round(ROUNDED_DIGITS),
         pl.col("known_time").max(),
@@ -99,7 +100,7 @@ def _urine_of_a_day(single: pl.DataFrame) -> pl.DataFrame:
 def _oxygenation(single: pl.DataFrame, gas: str, ratio: str) -> pl.DataFrame:
     """PaO2 / FiO2: each PaO2 over the FiO2 last measured, less than a day older."""
     pressures, fractions = (
-        single.filter(pl.col("component") == name).sort(*KEYS, "value", "known_time", "lineage_ids")
+        single.filter(pl.col("component") == name).sort(*KEYS, "value", "known_time", FIRST_LINEAGE)
         for name in (gas, "fio2")
     )
     renamed = [pl.col(name).alias(f"{name}_of_air") for name in ("value", "known_time", "lineage_ids")]
