@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import polars as pl
 
@@ -225,7 +226,11 @@ def _from_excel(path: Path) -> pl.DataFrame:
         raise MissingExtraError(Problem("no reader for Excel sheets is installed", str(path), next_step=do))
     if not path.is_file():
         raise StorageError(Problem("a file cannot be read", str(path), "no such file"))
-    sheet = pl.read_excel(path, engine=engine, infer_schema_length=0)
+    try:
+        sheet = pl.read_excel(path, engine=engine, infer_schema_length=0)
+    except (BadZipFile, KeyError, ValueError, OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise InputError(Problem("the file cannot be read as an Excel sheet", str(path), reason)) from None
     return sheet.select(pl.all().cast(pl.String))
 
 

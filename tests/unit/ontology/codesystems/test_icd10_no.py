@@ -13,7 +13,7 @@ import pytest
 
 from ontology.codesystems.icd10_no import SUMMARY_CATEGORIES, placing_edges, read_export, read_year_lists
 from ontology.codesystems.who_icd10 import who_code
-from ontology.errors import ConfigurationError, InputError
+from ontology.errors import ConfigurationError, InputError, MissingExtraError
 
 FIRST = [
     ("A419", "sepsis"),
@@ -223,6 +223,21 @@ def test_an_export_reads_the_same_from_csv_and_excel(tmp_path: Path) -> None:
         other = read_export(tmp_path / name)
         assert other.concepts.equals(from_json.concepts), name
         assert other.edges.equals(from_json.edges), name
+
+
+def test_a_sheet_without_a_reader_of_sheets_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ontology.codesystems.code_tables.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="fastexcel"):
+        read_export(tmp_path / "x.xlsx")
+
+
+def test_a_file_that_is_no_sheet_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    (tmp_path / "x.xlsx").write_text("Kode;Tekst\n", "utf-8")
+    with pytest.raises(InputError, match="sheet"):
+        read_export(tmp_path / "x.xlsx")
 
 
 def test_every_fault_of_an_export_is_told_with_its_row(tmp_path: Path) -> None:
