@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,8 +13,40 @@ Spelling = Callable[[str], str]
 Stops = Callable[[str], tuple[int, ...]]
 """The lengths at which a code, without dots, is a code of its system, shortest first."""
 
-Level = Callable[[str], str]
-"""What a code, without dots, is called."""
+
+@dataclass(frozen=True)
+class ByLength:
+    """What the codes of a form are called, by how long they are.
+
+    Attributes:
+        names: of some lengths, without dots.
+        beyond: of every other length.
+    """
+
+    names: Mapping[int, str]
+    beyond: str
+
+    def __call__(self, bare: str) -> str:
+        """The name for a code without dots."""
+        return self.names.get(len(bare), self.beyond)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every name that there is."""
+        return (*self.names.values(), self.beyond)
+
+
+@dataclass(frozen=True)
+class ByLetters:
+    """A letter is a chapter, more letters are a group, with a number it is a procedure."""
+
+    all: tuple[str, ...] = ("chapter", "group", "procedure")
+
+    def __call__(self, bare: str) -> str:
+        """The name for a code."""
+        if any(map(str.isdigit, bare)):
+            return "procedure"
+        return "chapter" if len(bare) == 1 else "group"
 
 
 @dataclass(frozen=True)
@@ -31,7 +63,7 @@ class Form:
     pattern: str
     stops: Stops
     dot_after: int | None
-    level: Level
+    level: ByLength | ByLetters
 
     @cached_property
     def _matcher(self) -> re.Pattern[str]:
@@ -62,18 +94,6 @@ def letters_then_number(bare: str) -> tuple[int, ...]:
     """One stop for each letter that a code begins with, then the whole code: J, JK, JKE, JKE00."""
     n_letters = len(bare) - len(bare.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
     return (*range(1, n_letters + 1), len(bare))
-
-
-def by_length(names: dict[int, str], beyond: str) -> Level:
-    """The name of each length; `beyond` for every other."""
-    return lambda bare: names.get(len(bare), beyond)
-
-
-def procedure_level(bare: str) -> str:
-    """A letter is a chapter, more letters a group, with a number a procedure."""
-    if any(map(str.isdigit, bare)):
-        return "procedure"
-    return "chapter" if len(bare) == 1 else "group"
 
 
 def upper(bare: str) -> str:

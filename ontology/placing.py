@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 import polars as pl
 
 from ontology.concepts import CONCEPTS, EDGES
 from ontology.normalising import Listed
-from ontology.systems import SYSTEMS, level_by_form, parts, reading
+from ontology.systems import has_own_groups, level_by_form, parts, reading
 
 
 def placed(codes: Sequence[str], listed: Listed) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -61,7 +60,7 @@ def _place(name: str, listed: Listed, places: dict[str, _Place]) -> None:
     system, code = parts(name)
     written, above, level = reading(system, code)
     concept, how = listed.find(name)
-    is_own = _has_own_groups(system)
+    is_own = has_own_groups(system)
     between = (*((written,) if written != code else ()), *above) if is_own and how in _BELOW else ()
     level = level if is_own and written == code else None
     for shorter in between:
@@ -76,10 +75,3 @@ def _place(name: str, listed: Listed, places: dict[str, _Place]) -> None:
 
 
 _BELOW = frozenset({"nearest_parent", "not_found"})
-
-
-@cache
-def _has_own_groups(system: str) -> bool:
-    """Whether the codes above a code by form become concepts: not in editions placed under another system."""
-    known = SYSTEMS.get(system)
-    return known is not None and known.placed_under is None and bool(known.forms)

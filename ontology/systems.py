@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ontology.code_forms import (
+    ByLength,
+    ByLetters,
     Form,
     Spelling,
-    by_length,
     letters_then_number,
     lower_tail,
-    procedure_level,
     stops,
     upper,
 )
@@ -50,19 +50,17 @@ class System:
     drops_letters: bool = False
 
 
-_ICD_LEVEL = by_length({3: "category"}, "subcategory")
+_ICD_LEVEL = ByLength({3: "category"}, "subcategory")
 _ICD10 = (Form(r"[A-Z]\d[\dA-Z][\dA-Z]{0,4}", stops(3, 4, 5, 6, 7), 3, _ICD_LEVEL),)
 _ICD10_NO = (Form(r"[A-Z]\d[\da-z][\da-z]{0,3}", stops(3, 4, 5, 6), 3, _ICD_LEVEL),)
 _ICD9CM = (
     Form(r"\d{3,5}", stops(3, 4, 5), 3, _ICD_LEVEL),
     Form(r"V\d{2,4}", stops(3, 4, 5), 3, _ICD_LEVEL),
-    Form(r"E\d{3,4}", stops(4, 5), 4, by_length({4: "category"}, "subcategory")),
+    Form(r"E\d{3,4}", stops(4, 5), 4, ByLength({4: "category"}, "subcategory")),
 )
-_ICD9PCS = (Form(r"\d{2,4}", stops(2, 3, 4), 2, by_length({2: "category"}, "subcategory")),)
+_ICD9PCS = (Form(r"\d{2,4}", stops(2, 3, 4), 2, ByLength({2: "category"}, "subcategory")),)
 _ICPC2 = (
-    Form(
-        r"[A-Z-](\d\d\d{0,5})?", stops(1, 3, 4, 7, 8), None, by_length({1: "chapter", 3: "rubric"}, "local")
-    ),
+    Form(r"[A-Z-](\d\d\d{0,5})?", stops(1, 3, 4, 7, 8), None, ByLength({1: "chapter", 3: "rubric"}, "local")),
 )
 _ATC_LEVELS = {
     1: "main_group",
@@ -75,19 +73,19 @@ _ATC = (
         r"[A-Z](\d\d([A-Z]([A-Z](\d\d)?)?)?)?",
         stops(1, 3, 4, 5, 7),
         None,
-        by_length(_ATC_LEVELS, "substance"),
+        ByLength(_ATC_LEVELS, "substance"),
     ),
 )
-_PROCEDURE = (Form(r"[A-Z]{1,4}(\d[\dA-Z]{1,2})?", letters_then_number, None, procedure_level),)
+_PROCEDURE = (Form(r"[A-Z]{1,4}(\d[\dA-Z]{1,2})?", letters_then_number, None, ByLetters()),)
 _ICD11 = (
     Form(
         r"[\dA-Z][A-HJ-NP-Z]\d[\dA-Z][\dA-Z]{0,2}",
         stops(4, 5, 6),
         4,
-        by_length({4: "category"}, "subcategory"),
+        ByLength({4: "category"}, "subcategory"),
     ),
 )
-_NLK = (Form(r"(NPU|NOR)\d{5}", stops(8), None, by_length({}, "analysis")),)
+_NLK = (Form(r"(NPU|NOR)\d{5}", stops(8), None, ByLength({}, "analysis")),)
 
 SYSTEMS: Mapping[str, System] = {
     system.name: system
@@ -238,6 +236,21 @@ def above_by_form(system: str, code: str) -> tuple[str, ...]:
 def level_by_form(system: str, code: str) -> str | None:
     """The level of a code by its form alone: category for A41, substance for J01CF05; None without a form."""
     return reading(system, code).level
+
+
+def levels_by_form(system: str) -> frozenset[str]:
+    """All levels that codes of a system have by form; none where it has no forms."""
+    known = SYSTEMS.get(system)
+    return frozenset(name for form in known.forms for name in form.level.all) if known else frozenset()
+
+
+def has_own_groups(system: str) -> bool:
+    """Whether what stands above a code by form is a concept even where no list names it.
+
+    It is not in an edition that is placed under another system: that one's concepts stand there.
+    """
+    known = SYSTEMS.get(system)
+    return known is not None and known.placed_under is None and bool(known.forms)
 
 
 class Reading(NamedTuple):

@@ -17,7 +17,7 @@ from ontology.graph import Graph
 from ontology.normalising import Listed
 from ontology.placing import placed
 from ontology.rolling import nearest_targets
-from ontology.systems import SYSTEMS, above_by_form, compact, parts, spelled
+from ontology.systems import SYSTEMS, above_by_form, compact, has_own_groups, levels_by_form, parts, spelled
 from ontology.texts import Text, chosen, is_language
 
 LANGUAGES = ("nb", "no", "nn", "en")
@@ -61,7 +61,7 @@ class Ontology:
 
     @property
     def systems(self) -> tuple[str, ...]:
-        """The names of all code systems, sorted."""
+        """The names of the code systems of which lists are held, sorted."""
         return tuple(sorted(self._levels_of_systems))
 
     def __contains__(self, concept: object) -> bool:
@@ -104,8 +104,9 @@ class Ontology:
         return None if at is None else self._levels[at]
 
     def levels(self, system: str) -> list[str]:
-        """The levels of a system's concepts, sorted; none where the ontology does not hold the system."""
-        return self._levels_of_systems.get(system, [])
+        """The levels of a system's concepts, sorted; none where neither a list nor the form tells any."""
+        by_form = levels_by_form(system) if has_own_groups(system) else frozenset()
+        return sorted(by_form.union(self._levels_of_systems.get(system, [])))
 
     def system_of(self, concept: str) -> str:
         """The system that a concept belongs to."""
@@ -141,17 +142,17 @@ class Ontology:
                 found.update(names[i] for i in self.graph.descendants(at).tolist())
         return found
 
-    def with_codes(self, codes: Iterable[str]) -> Ontology:
+    def with_codes(self, codes: Iterable[str | None]) -> Ontology:
         """The ontology with codes that only data have, each placed by its form under what is listed.
 
         Args:
-            codes: `SYSTEM//code`; those that are there already change nothing.
+            codes: `SYSTEM//code`; nulls and those that are there already change nothing.
 
         Returns:
             The same digest; new concepts carry the flag not_listed. Which place a code gets does not depend
             on the other codes.
         """
-        new = sorted({code for code in codes if code not in self.graph.index})
+        new = sorted({code for code in codes if code and code not in self.graph.index})
         if not new:
             return self
         concepts, edges = placed(new, self.listed)
@@ -180,7 +181,7 @@ class Ontology:
             Concepts, in the order of `codes`; null where nothing of the level stands above.
 
         Raises:
-            ConfigurationError: no concept has that level.
+            ConfigurationError: no system has that level.
         """
         distinct = codes.drop_nulls().unique()
         ontology = self.with_codes(distinct.to_list())
@@ -201,20 +202,21 @@ class Ontology:
         if not isinstance(level, str):
             wanted = set(level)
             return np.fromiter((name in wanted for name in names), np.bool_, len(names))
-        system, name = parts(level) if "//" in level else ("", level)
-        is_target = (self._levels == name).fill_null(value=False).to_numpy().copy()
-        if system:
-            is_target &= np.fromiter((n.startswith(f"{system}//") for n in names), np.bool_, len(names))
-        if not is_target.any():
-            allowed = sorted({found for levels in self._levels_of_systems.values() for found in levels})
+        system, name = parts(level)
+        known = {of: self.levels(of) for of in sorted({*self.systems, *SYSTEMS}) if system in {"", of}}
+        if not any(name in levels for levels in known.values()):
+            told = [f"{of}: {', '.join(levels)}" for of, levels in known.items() if levels]
             raise ConfigurationError(
                 Problem(
-                    "no concept has this level",
+                    "no such level",
                     found=level,
-                    allowed=", ".join(allowed),
+                    allowed="; ".join(told) or f"a level of {', '.join(self.systems)}",
                     next_step="name one of these, with SYSTEM// before it for one system only",
                 )
             )
+        is_target = (self._levels == name).fill_null(value=False).to_numpy().copy()
+        if system:
+            is_target &= np.fromiter((n.startswith(f"{system}//") for n in names), np.bool_, len(names))
         return is_target
 
     def _below_by_form(self, concept: str) -> set[str]:
@@ -254,7 +256,8 @@ class Ontology:
 
     @cached_property
     def _levels_of_systems(self) -> dict[str, list[str]]:
-        pairs = self.system.concepts.select("system", "level").unique().sort("system", "level")
+        is_listed = ~pl.col("flags").list.contains("not_listed")
+        pairs = self.system.concepts.filter(is_listed).select("system", "level").unique().sort(pl.all())
         found: dict[str, list[str]] = {}
         for system, level in pairs.iter_rows():
             found.setdefault(system, []).extend([level] if level is not None else [])

@@ -1,4 +1,4 @@
-"""Circles, edges into nothing and double texts are told exactly: fifty seeded corruptions of a sound system."""
+"""Circles, edges into nothing and double texts are told exactly, in fifty seeded corruptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph of concepts: equal to networkx, lawful, one primary parent by the stated rule, circles refused."""
+"""The graph of concepts: equal to networkx, lawful, one primary parent by the stated rule, no circles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def edges_of(*rows: tuple[str, str] | tuple[str, str, str]) -> pl.DataFrame:
 
 
 def random_edges(seed: int, n_most: int = 300) -> tuple[list[str], pl.DataFrame]:
-    """Concepts, and edges that lead from a concept to one drawn before it, some twice, rows in random order."""
+    """Concepts, and edges from a concept to one drawn before it, some twice, rows in random order."""
     draw = np.random.default_rng(seed)
     n = int(draw.integers(1, n_most + 1))
     names = [f"{system}//{i:04d}" for i, system in enumerate(draw.choice(["A", "B"], n))]
@@ -94,11 +94,10 @@ def test_a_graph_extended_from_above_equals_the_graph_built_whole() -> None:
             assert whole.depth[i] == extended.depth[j]
 
 
-hierarchies = st.integers(1, 10).flatmap(
-    lambda n: st.tuples(
-        st.just(n), st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=3 * n)
-    )
+hierarchies = st.lists(st.integers(0, 99), max_size=25).map(
+    lambda drawn: (10, {(number // 10, number % 10) for number in drawn})
 )
+"""Ten concepts and up to 25 edges between two of them."""
 
 
 @settings(max_examples=300, deadline=None)
@@ -118,7 +117,7 @@ def test_subsumption_is_transitive_and_antisymmetric(drawn: tuple[int, set[tuple
 
 @settings(max_examples=2000, deadline=None)
 @given(hierarchies)
-def test_the_closure_is_transitive_irreflexive_and_holds_the_edges(
+def test_the_closure_is_transitive_and_irreflexive(
     drawn: tuple[int, set[tuple[int, int]]],
 ) -> None:
     n, pairs = drawn

@@ -1,0 +1,134 @@
+"""Codes as hospitals write them: found as they are, respelled, at the nearest parent, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ontology.assembling import ontology_of
+from ontology.codesystems.who_icd10 import read_who_icd10
+from ontology.concepts import EDGES, CodeSystem, concept_rows
+from ontology.normalising import NORMALISED, normalise
+from ontology.release import embedded_ontology
+from ontology.terminology import Ontology
+
+SHARED = Path(__file__).parents[3] / ".." / "shared"
+NORWEGIAN_LISTS = SHARED / "kodeverk" / "navikt-diagnosekoder"
+MIMIC_CODES = SHARED / "data" / "mimic-iii-demo" / "DIAGNOSES_ICD.csv"
+
+WITHOUT_NATIONAL_LISTS = [
+    ("ICD10//A41.9", "ICD10//A41.9", "exact"),
+    ("ICD10//A419", "ICD10//A41.9", "respelled"),
+    ("ICD10// a41.9 ", "ICD10//A41.9", "respelled"),
+    ("ICD10//A17.0\u2020", "ICD10//A17.0", "respelled"),
+    ("ICD10//A41.9G", "ICD10//A41.9", "respelled"),
+    ("ICD10//i", "ICD10//I", "respelled"),
+    ("ICD10//a30-a49", "ICD10//A30-A49", "respelled"),
+    ("ICD10//A41.90", "ICD10//A41.9", "nearest_parent"),
+    ("ICD10//A41.7", "ICD10//A41", "nearest_parent"),
+    ("ICD10//U12.3", "ICD10//U00-U49", "nearest_parent"),
+    ("ICD10//hello", None, "not_found"),
+    ("ICD10//", None, "not_found"),
+    ("ICD10-NO//A41.9", "ICD10//A41.9", "exact"),
+    ("ICD10-NO//a419", "ICD10//A41.9", "respelled"),
+    ("ICD10-NO//M16.9V", "ICD10//M16.9", "nearest_parent"),
+    ("ICD10-NO//D37.71", "ICD10//D37.7", "nearest_parent"),
+    ("ICD10-NO//W0n0a", "ICD10//W00-W19", "nearest_parent"),
+    ("ICD10-NO//X8N.0A", "ICD10//X85-Y09", "nearest_parent"),
+    ("ICD10CM//A419", "ICD10//A41.9", "respelled"),
+    ("ICD10CM//S72.001A", "ICD10//S72.0", "nearest_parent"),
+    ("ICD9CM//99591", "ICD9CM//990-995", "nearest_parent"),
+    ("ICD9CM//E8503", "ICD9CM//E850-E858", "nearest_parent"),
+    ("NLK//NPU19748", None, "not_found"),
+    ("MEDS_BIRTH", None, "not_found"),
+    ("MIMIC//LAB//50912", None, "not_found"),
+]
+
+
+@pytest.mark.parametrize(("sent", "concept", "how"), WITHOUT_NATIONAL_LISTS)
+def test_codes_without_national_lists(sent: str, concept: str | None, how: str) -> None:
+    assert embedded_ontology().listed.find(sent) == (concept, how)
+
+
+@pytest.fixture(scope="module")
+def with_lists() -> Ontology:
+    """A few Norwegian codes, laboratory codes and procedures beside WHO's ICD-10."""
+    norwegian = ["A41", "A41.9", "D37.7", "D37.71", "V0n.0a", "V99.xa", "M16.9", "I21.0", "I21.0a"]
+    placed = [(f"ICD10-NO//{code}", f"ICD10//{code}", "placed_under") for code in ("A41", "A41.9", "D37.7")]
+    systems = [
+        CodeSystem(
+            concept_rows("ICD10-NO", pl.DataFrame({"code": norwegian})),
+            pl.DataFrame(placed, schema=EDGES, orient="row"),
+        ),
+        CodeSystem(concept_rows("NLK", pl.DataFrame({"code": ["NPU19748"]}))),
+        CodeSystem(concept_rows("NCSP", pl.DataFrame({"code": ["JKE00", "J"]}))),
+    ]
+    return ontology_of([read_who_icd10(), *systems])
+
+
+@pytest.mark.parametrize(
+    ("sent", "concept", "how"),
+    [
+        ("ICD10-NO//A419", "ICD10-NO//A41.9", "respelled"),
+        ("ICD10-NO//D3771", "ICD10-NO//D37.71", "respelled"),
+        ("ICD10-NO//D37.72", "ICD10-NO//D37.7", "nearest_parent"),
+        ("ICD10-NO//V0N0A", "ICD10-NO//V0n.0a", "respelled"),
+        ("ICD10-NO//M169V", "ICD10-NO//M16.9", "respelled"),
+        ("ICD10-NO//I210A", "ICD10-NO//I21.0a", "respelled"),
+        ("ICD10-NO//I210C", "ICD10-NO//I21.0", "respelled"),
+        ("ICD10-NO//A41.0", "ICD10//A41.0", "nearest_parent"),
+        ("ICD10-NO//B37.7", "ICD10//B37.7", "nearest_parent"),
+        ("NLK//NPU 19748", "NLK//NPU19748", "respelled"),
+        ("NLK//npu-19748", "NLK//NPU19748", "respelled"),
+        ("NLK//NPU99999", None, "not_found"),
+        ("NCSP//jke 00", "NCSP//JKE00", "respelled"),
+        ("NCSP//JKE00B", "NCSP//JKE00", "respelled"),
+        ("NCSP//JKE01", "NCSP//J", "nearest_parent"),
+    ],
+)
+def test_codes_with_lists(with_lists: Ontology, sent: str, concept: str | None, how: str) -> None:
+    assert with_lists.listed.find(sent) == (concept, how)
+
+
+def test_each_code_is_told_once_and_sorted(with_lists: Ontology) -> None:
+    codes = pl.Series(["NLK//npu19748", None, "ICD10//A41.9", "NLK//npu19748", "X//1"])
+    found = normalise(codes, with_lists)
+    assert found.schema == NORMALISED
+    assert found.rows() == [
+        ("ICD10//A41.9", "ICD10//A41.9", "exact"),
+        ("NLK//npu19748", "NLK//NPU19748", "respelled"),
+        ("X//1", None, "not_found"),
+    ]
+
+
+def test_concepts_that_only_data_had_are_not_found_again(with_lists: Ontology) -> None:
+    extended = with_lists.with_codes(["NLK//NPU1", "ICD10-NO//D37.72"])
+    assert normalise(pl.Series(["NLK//NPU1", "ICD10-NO//D37.72"]), extended)["how"].to_list() == [
+        "nearest_parent",
+        "not_found",
+    ]
+
+
+def chapters_of(codes: list[str], level: str) -> pl.Series:
+    return embedded_ontology().roll_up(pl.Series(codes), level)
+
+
+@pytest.mark.skipif(not NORWEGIAN_LISTS.is_dir(), reason=f"{NORWEGIAN_LISTS} is absent")
+@pytest.mark.parametrize("year", [2023, 2024, 2025, 2026])
+def test_every_norwegian_code_finds_a_chapter_without_a_norwegian_list(year: int) -> None:
+    listed = json.loads((NORWEGIAN_LISTS / f"ICD10_{year}.json").read_text("utf-8"))
+    codes = [f"ICD10-NO//{row['code']}" for row in listed]
+    chapters = chapters_of(codes, "ICD10//chapter")
+    assert [code for code, chapter in zip(codes, chapters, strict=True) if chapter is None] == []
+
+
+@pytest.mark.skipif(not MIMIC_CODES.is_file(), reason=f"{MIMIC_CODES} is absent")
+def test_every_diagnosis_of_mimic_iii_finds_a_chapter() -> None:
+    with MIMIC_CODES.open(encoding="utf-8") as file:
+        codes = [f"ICD9CM//{row['icd9_code']}" for row in csv.DictReader(file)]
+    assert len(codes) == 1761
+    assert chapters_of(codes, "ICD9CM//chapter").null_count() == 0
