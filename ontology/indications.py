@@ -3,7 +3,7 @@
 A note seldom says "infusion phlebitis" or "catheter"; it says that an insertion site is red and warm, or that
 a drug ran intravenously. Each Indication is one rule of Yan et al. from findings to what they indicate. The
 rules are read twice: over notes that are annotated with the ontology CIIO (ontology/annotated_notes.py), and
-over dated events, where `criterion` writes a rule in the phenotype language.
+over dated events, where ontology/indication_criteria.py writes a rule in the phenotype language.
 
 **Source:** Yan, Gustad, Høvik, Nytrø: Terminology and ontology development for semantic annotation. Semantic
 Web 2023, doi 10.3233/SW-223226, and the page "Clinical Knowledge" of the ontology's wiki. Names are our own.
@@ -11,16 +11,11 @@ Web 2023, doi 10.3233/SW-223226, and the page "Clinical Knowledge" of the ontolo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ontology.errors import ConfigurationError, Problem
 
 SOURCE = "Yan et al., Semantic Web 2023, doi 10.3233/SW-223226"
-
-VALUE_SETS = "infusion_phlebitis"
-"""The family of value sets whose groups are the findings, by name: what counts as each among dated events."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Finding:
     """Something that is written of a patient.
 
     Attributes:
-        name: letters and _; the group of the value set family as well.
+        name: letters and _; the group of the value set family infusion_phlebitis as well.
         english: its name in English.
         norwegian: its name in Norwegian (Bokmål).
         classes: classes of CIIO; those below them count too.
@@ -272,57 +267,3 @@ def findings_of(rule: Indication) -> tuple[Finding, ...]:
     """Every finding that a rule names, in its order, each once."""
     named = (finding for signs in rule.needs for finding in (*signs.of, *signs.at, *signs.observed_with))
     return tuple(dict.fromkeys(named))
-
-
-def criterion(rule: Indication, *, within_hours: float = 24) -> dict[str, Any]:
-    """A rule about signs as a criterion of the phenotype language, over dated events.
-
-    Events rarely say at which place a sign was seen. So a sign counts as seen at the place where an event of
-    the place, or of something that runs in, lies within the same hours of the same contact.
-
-    Args:
-        rule: with `needs`, all of them signs at a place, with a procedure or alone.
-        within_hours: how far apart signs, and signs and place, may be. The publication has no times: its
-            signs are those of one note.
-
-    Returns:
-        One node of the language, made of plain values; findings are groups of the family VALUE_SETS.
-    """
-    parts = [_near_its_place(signs, within_hours) for signs in rule.needs]
-    both = parts[0]
-    for part in parts[1:]:
-        both = _near(both, part, within_hours)
-    return both
-
-
-def _near_its_place(signs: Signs, within_hours: float) -> dict[str, Any]:
-    enough = _enough(signs, within_hours)
-    if signs.is_related:
-        for places in (signs.at, signs.observed_with):
-            enough = _near(enough, _events(places), within_hours)
-        return enough
-    places = (*signs.at, *signs.observed_with)
-    return _near(enough, _events(places), within_hours) if places else enough
-
-
-def _enough(signs: Signs, within_hours: float) -> dict[str, Any]:
-    if signs.at_least == 1:
-        return _events(signs.of)
-    each = [_events((finding,)) for finding in signs.of]
-    told = {
-        "n": signs.at_least,
-        "of": each,
-        "within_hours": within_hours,
-        "distinct": "part",
-        "same": "contact",
-    }
-    return {"at_least": told}
-
-
-def _near(of: dict[str, Any], other: dict[str, Any], hours: float) -> dict[str, Any]:
-    return {"near": {"of": of, "other": other, "from_hours": -hours, "to_hours": hours, "same": "contact"}}
-
-
-def _events(findings: Sequence[Finding]) -> dict[str, Any]:
-    groups = [f"{VALUE_SETS}/{finding.name}" for finding in findings]
-    return {"events": {"in": groups[0] if len(groups) == 1 else groups}}
