@@ -1,4 +1,4 @@
-"""A code list that somebody else made (TSV, CSV, JSON, Excel) as a table of text columns, or every fault in it."""
+"""A code list that somebody else made (TSV, CSV, JSON, Excel) as columns of text, or every fault in it."""
 
 from __future__ import annotations
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ontology.codesystems.icd11 import read_icd11
 from ontology.errors import InputError
+
+TABLE = Path(__file__).parents[5] / "shared" / "kodeverk" / "icd10-icd11-who" / "10To11MapToOneCategory.txt"
 
 HEADER = (
     "10ClassKind\t10DepthInKind\ticd10Code\ticd10Chapter\ticd10Title\t11ClassKind\t11DepthInKind\t"
@@ -87,3 +90,19 @@ def test_a_table_of_other_words_is_told_with_rows(tmp_path: Path) -> None:
         read_icd11(path)
     assert len(caught.value.problems) == 2
     assert "row 1" in str(caught.value)
+
+
+@pytest.mark.skipif(not TABLE.is_file(), reason="needs the folder shared/kodeverk/icd10-icd11-who")
+def test_who_s_own_table_reads_whole() -> None:
+    """12,483 rows, 43 of them without a mapping: counted with `cut -f14 | sort | uniq -c` on the file."""
+    read = read_icd11(TABLE)
+    assert read.mappings.height == 12_483 - 43
+    assert read.mappings["subject"].n_unique() == read.mappings.height
+    chapters = set(read.concepts.filter(pl.col("level") == "chapter")["code"])
+    numbered = [f"{n:02}" for n in range(1, 26)]
+    assert chapters == {*numbered, "X"}
+    children = set(read.edges["child"])
+    tops = {
+        code for concept, code in read.concepts.select("concept", "code").rows() if concept not in children
+    }
+    assert tops == chapters
