@@ -1,4 +1,4 @@
-"""Example folders in tests/examples/phenotypes: small records, and what each shipped definition makes of them.
+"""Example folders in tests/examples/phenotypes: small records, and what each shipped definition makes of it.
 
 A folder bears the name of a definition file in configs/phenotypes. Its README.md tells the cases in words;
 expected.csv was written by hand from them, and its evidence column names lines of events.csv by lineage_id.
@@ -47,9 +47,7 @@ def write_dataset(folder: Path, out: Path, n_shards: int, seed: int | None) -> D
         if (folder / f"{name}.csv").exists()
     }
     if seed is not None:
-        tables = {
-            name: table.sample(fraction=1, shuffle=True, seed=seed) for name, table in tables.items()
-        }
+        tables = {name: table.sample(fraction=1, shuffle=True, seed=seed) for name, table in tables.items()}
     (out / "data").mkdir(parents=True)
     for shard in range(n_shards):
         mine = tables["events"].filter(pl.col("subject_id") % n_shards == shard)
@@ -74,9 +72,7 @@ def test_an_example_comes_out_as_worked_out_by_hand(
     file = FOLDER / name / "expected.csv"
     columns = [column for column in pl.read_csv(file, n_rows=0).columns if column in PHENOTYPES]
     expected = read(file, pl.Schema({column: PHENOTYPES[column] for column in columns}))
-    assert_frame_equal(
-        found.select(columns).sort(KEYS), expected.sort(KEYS), rel_tol=1e-6, abs_tol=1e-6
-    )
+    assert_frame_equal(found.select(columns).sort(KEYS), expected.sort(KEYS), rel_tol=1e-6, abs_tol=1e-6)
 
 
 def test_every_definition_that_ships_has_an_example_in_which_it_comes_out() -> None:
@@ -100,7 +96,36 @@ def test_every_definition_that_ships_says_where_it_comes_from_and_who_should_che
         assert definition.review.strip(), definition.name
 
 
-def test_the_catalogue_lists_exactly_the_definitions_that_ship() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", CATALOGUE.read_text("utf-8"), flags=re.MULTILINE)
-    shipped = {(definition.name, definition.version) for definition in load_definitions()}
-    assert {(name, version.strip()) for name, version in rows} == shipped
+def tables(file: Path) -> str:
+    """What the catalogue must say about one definition file: its definitions, sources and review note."""
+    rows = [
+        f"| `{definition.name}` | {definition.version} | {definition.title} | {definition.per} |"
+        for definition in read_definitions([file])
+    ]
+    first = read_definitions([file])[0]
+    sources = "\n".join(f"- {source.strip()}" for source in first.sources)
+    return "\n".join(
+        [
+            "| name | version | what | one row a |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "Sources:",
+            "",
+            sources,
+            "",
+            f"To be reviewed: {first.review.strip()}",
+        ]
+    )
+
+
+@pytest.mark.parametrize("file", definition_files(), ids=lambda file: file.stem)
+def test_the_catalogue_tells_of_every_definition_what_its_file_says(file: Path) -> None:
+    catalogue = CATALOGUE.read_text("utf-8")
+    assert f"## {file.stem}\n" in catalogue
+    assert tables(file) in catalogue
+
+
+def test_the_catalogue_lists_no_definition_that_does_not_ship() -> None:
+    listed = set(re.findall(r"^\| `([^`]+)` \|", CATALOGUE.read_text("utf-8"), flags=re.MULTILINE))
+    assert listed == {definition.name for definition in load_definitions()}
