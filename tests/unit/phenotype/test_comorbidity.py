@@ -81,7 +81,7 @@ def test_unknown_weights_are_met_with_those_there_are() -> None:
 
 
 def dataset(folder: Path, codes: list[tuple[str, float, int | None]]) -> Dataset:
-    """Two subjects with the same two stays (contacts 1 and 2; 11 and 12) of four days, the later from ADMITTED.
+    """Two subjects with the same stays (contacts 1 and 2; 11 and 12) of four days, the later from ADMITTED.
 
     The codes (with hours from ADMITTED, and contact) are subject 1's.
     """
