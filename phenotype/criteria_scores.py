@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from dataclasses import dataclass
+from functools import cached_property, reduce
 from operator import and_
 
 import polars as pl
@@ -12,43 +13,70 @@ from phenotype.definition_nodes import Part, Score
 from phenotype.mark_windows import microseconds
 from phenotype.marks import MARKS, as_marks, latest
 from phenotype.record import Record
-from phenotype.score_course import score_course
-from phenotype.score_evidence import score_evidence
+from phenotype.score_components import measured_components
+from phenotype.score_course import course_of
+from phenotype.score_evidence import evidence_of
 from phenotype.score_points import SCORES
-from phenotype.score_rise import score_rise
+from phenotype.score_points import Score as SeverityScore
+from phenotype.score_rise import rise_of
 
 Evaluate = Callable[[Part], pl.DataFrame]
-Course = Callable[[str], pl.DataFrame]
 _KEYS = ["subject_id", "time"]
 
 
-def score_marks(node: Score, evaluate: Evaluate, course: Course, record: Record) -> pl.DataFrame:
+@dataclass(frozen=True)
+class ScoreOfRecord:
+    """One score over a whole record; what is computed once is kept.
+
+    Attributes:
+        definition: the score.
+        events: columns of EVENTS.
+    """
+
+    definition: SeverityScore
+    events: pl.LazyFrame
+
+    @cached_property
+    def measured(self) -> pl.DataFrame:
+        """The measurements that it reads."""
+        return measured_components(self.events, self.definition)
+
+    @cached_property
+    def course(self) -> pl.DataFrame:
+        """Its course with its parts."""
+        return course_of(self.measured, self.definition, None)
+
+
+def score_marks(node: Score, evaluate: Evaluate, score: ScoreOfRecord, record: Record) -> pl.DataFrame:
     """The marks of `score`.
 
     Args:
         node: the criterion.
         evaluate: what gives the marks of other criteria.
-        course: what gives the whole course of a score with its parts, by name.
+        score: the score that it names, over the record.
         record: whose.
     """
     around = None if node.around is None else evaluate(node.around)
     if around is not None and not around.height:
         return around
+    course = None
     if around is None:
-        points = _fulfilling(node, course(node.name))
+        course = score.course
+        points = _fulfilling(node, course)
     elif node.rise is not None:
-        points = _risen(node, around, record)
+        points = _risen(node, around, score)
     else:
-        points = _first_around(node, around, record)
-    return as_marks(_with_evidence(node, points, around, record).select(MARKS.names()))
+        points = _first_around(node, around, score)
+    instants = points.select(_KEYS).unique()
+    evidence = evidence_of(score.measured, instants, score.definition, part=node.part, parts=course)
+    return as_marks(_with_evidence(points, evidence, around, record).select(MARKS.names()))
 
 
-def _risen(node: Score, around: pl.DataFrame, record: Record) -> pl.DataFrame:
-    instants = around.select("subject_id", pl.col("start_time").alias("time")).unique()
-    found = score_rise(
-        record.events,
-        instants,
-        node.name,
+def _risen(node: Score, around: pl.DataFrame, score: ScoreOfRecord) -> pl.DataFrame:
+    found = rise_of(
+        score.measured,
+        around.select("subject_id", pl.col("start_time").alias("time")).unique(),
+        score.definition,
         rise=node.rise or 0,
         baseline=node.baseline,
         from_hours=node.from_hours,
@@ -58,7 +86,7 @@ def _risen(node: Score, around: pl.DataFrame, record: Record) -> pl.DataFrame:
     return found.select("subject_id", "around_time", "time", value)
 
 
-def _first_around(node: Score, around: pl.DataFrame, record: Record) -> pl.DataFrame:
+def _first_around(node: Score, around: pl.DataFrame, score: ScoreOfRecord) -> pl.DataFrame:
     """The first instant around each mark at which the conditions hold."""
     start = pl.col("start_time")
     windows = around.select(
@@ -67,15 +95,9 @@ def _first_around(node: Score, around: pl.DataFrame, record: Record) -> pl.DataF
         (start + pl.duration(microseconds=microseconds(node.from_hours))).alias("start_time"),
         (start + pl.duration(microseconds=microseconds(node.to_hours))).alias("end_time"),
     ).unique()
-    seen = score_course(
-        record.events,
-        node.name,
-        windows=windows.select("subject_id", "start_time", "end_time"),
-        with_parts=True,
-    )
-    points = _fulfilling(node, seen).sort(*_KEYS)
+    seen = course_of(score.measured, score.definition, windows.select("subject_id", "start_time", "end_time"))
     found = windows.sort("start_time").join_asof(
-        points.sort("time"),
+        _fulfilling(node, seen).sort("time"),
         left_on="start_time",
         right_on="time",
         by="subject_id",
@@ -101,13 +123,11 @@ def _fulfilling(node: Score, course: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_evidence(
-    node: Score, points: pl.DataFrame, around: pl.DataFrame | None, record: Record
+    points: pl.DataFrame, evidence: pl.DataFrame, around: pl.DataFrame | None, record: Record
 ) -> pl.DataFrame:
     """Points as marks: with the measurements in force and, where there is one, the mark they lie around."""
-    looked_at = points.select(_KEYS).unique()
-    measured = score_evidence(record.events, looked_at, node.name, part=node.part)
     empty = pl.lit([], dtype=pl.List(pl.Int64))
-    rows = points.join(measured, on=_KEYS, how="left").with_columns(
+    rows = points.join(evidence, on=_KEYS, how="left").with_columns(
         pl.col("evidence").fill_null(empty), pl.col("known_time").fill_null(pl.col("time"))
     )
     rows = rows.with_columns(known_time=pl.max_horizontal("known_time", "time"))

@@ -14,7 +14,7 @@ import polars as pl
 from phenotype import definition_nodes as nodes
 from phenotype.criteria_events import event_marks, event_rows
 from phenotype.criteria_logic import all_marks, any_marks, first_marks, last_marks
-from phenotype.criteria_scores import score_marks
+from phenotype.criteria_scores import ScoreOfRecord, score_marks
 from phenotype.criteria_stays import contact_marks, measure_marks, stay_marks
 from phenotype.criteria_weights import weight_marks
 from phenotype.criteria_windows import (
@@ -26,11 +26,11 @@ from phenotype.criteria_windows import (
     worst_marks,
 )
 from phenotype.definition_nodes import Part, canonical, children
-from phenotype.definition_text import Definition, in_order_of_need
+from phenotype.definition_text import Definition, in_order_of_need, parts_of
 from phenotype.mark_windows import GROUP_COLUMNS
 from phenotype.marks import MARKS, as_marks
 from phenotype.record import Record
-from phenotype.score_course import score_course
+from phenotype.score_points import find_score
 
 STATE_MARKS = pl.Schema({**MARKS, "state": pl.String()})
 
@@ -43,7 +43,8 @@ class Evaluation:
         self.record = record
         self._uses = Counter(_uses(definitions))
         self._kept: dict[str, pl.DataFrame] = {}
-        self._courses: dict[str, pl.DataFrame] = {}
+        self._scores: dict[str, ScoreOfRecord] = {}
+        self._score_uses = Counter(_score_uses(definitions))
         self._phenotypes: dict[str, pl.DataFrame] = {}
         self._definitions = {definition.name: definition for definition in definitions}
 
@@ -73,11 +74,15 @@ class Evaluation:
             return event_rows(part, self.record)
         return self.marks(part)
 
-    def course(self, name: str) -> pl.DataFrame:
-        """The whole course of a score with its parts; kept, for several criteria look at it."""
-        if name not in self._courses:
-            self._courses[name] = score_course(self.record.events, name, with_parts=True)
-        return self._courses[name]
+    def score(self, name: str) -> ScoreOfRecord:
+        """A severity score over the record; kept until the last criterion has looked at it."""
+        if name not in self._scores:
+            self._scores[name] = ScoreOfRecord(find_score(name), self.record.events)
+        found = self._scores[name]
+        self._score_uses[name] -= 1
+        if self._score_uses[name] <= 0:
+            del self._scores[name]
+        return found
 
 
 _MEANINGS: dict[type[Part], Callable[[Any, Evaluation], pl.DataFrame]] = {
@@ -92,7 +97,7 @@ _MEANINGS: dict[type[Part], Callable[[Any, Evaluation], pl.DataFrame]] = {
     nodes.Last: lambda node, within: last_marks(node, within.marks, within.record.spans),
     nodes.Worst: lambda node, within: worst_marks(node, within.marks),
     nodes.Rise: lambda node, within: rise_marks(node, within.marks),
-    nodes.Score: lambda node, within: score_marks(node, within.marks, within.course, within.record),
+    nodes.Score: lambda node, within: score_marks(node, within.marks, within.score(node.name), within.record),
     nodes.Weights: lambda node, within: weight_marks(node, within.record),
     nodes.Stay: lambda node, within: stay_marks(node, within.record),
     nodes.Contact: lambda node, within: contact_marks(node, within.record),
@@ -160,3 +165,11 @@ def _uses(definitions: Sequence[Definition]) -> Iterable[str]:
             below = [child.of if isinstance(child, nodes.Not) else child for child in children(part)]
             same_text = isinstance(part, nodes.AtLeast) and part.same == "text"
             waiting += [] if same_text else below
+
+
+def _score_uses(definitions: Sequence[Definition]) -> Iterable[str]:
+    """The name of a score once for each different criterion about it."""
+    parts = (
+        part for one in definitions for criterion in one.criteria.values() for part in parts_of(criterion)
+    )
+    return [part.name for part in set(parts) if isinstance(part, nodes.Score)]
