@@ -61,7 +61,7 @@ def main() -> None:
     finish(
         is_shown=not wrong and not without and not without_icd9 and len(icd9) == N_ICD9,
         figures=f"built in {seconds:.1f} s; ICD-10 {counts} codes and {shown}; a chapter for "
-        f"{len(national) - without:,} of {len(national):,} Norwegian codes and {len(icd9) - without_icd9:,} of "
+        f"{len(national) - without:,} of {len(national):,} Norwegian codes, {len(icd9) - without_icd9:,} of "
         f"{len(icd9):,} ICD-9 codes ({icd9.n_unique()} different)",
     )
 
