@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,7 +16,16 @@ from ontology.concepts import CONCEPTS, COVERAGE, EDGES, MAPPINGS, PROPERTIES, C
 from ontology.errors import InputError, Problem, StorageError
 from ontology.faults import find_faults
 from ontology.graph import Graph
-from ontology.terminology import Ontology, Source
+from ontology.release_manifest import (
+    NAME,
+    Manifest,
+    check_files,
+    damaged,
+    file_sha256,
+    read_manifest,
+    write_manifest,
+)
+from ontology.terminology import Ontology
 
 __all__ = [
     "Ontology",
@@ -33,9 +39,6 @@ __all__ = [
     "write_ontology",
 ]
 
-FORMAT = "pesta-ontology"
-FORMAT_NUMBER = 1
-MANIFEST = "manifest.json"
 FOLDER_VARIABLE = "PESTA_ONTOLOGY"
 """The environment variable that names the folder of the ontology in use; worker processes inherit it."""
 
@@ -69,7 +72,7 @@ def write_ontology(ontology: Ontology, folder: Path) -> None:
     Raises:
         StorageError: something else is there, or the folder cannot be written.
     """
-    if folder.exists() and not (folder / MANIFEST).exists() and (folder.is_file() or any(folder.iterdir())):
+    if folder.exists() and not (folder / NAME).exists() and (folder.is_file() or any(folder.iterdir())):
         raise StorageError(
             Problem(
                 "something else is there", where=str(folder), next_step="give a new folder, or empty this one"
@@ -82,14 +85,11 @@ def write_ontology(ontology: Ontology, folder: Path) -> None:
     frames |= {"closure": _closure_table(whole.graph), "faults": find_faults(whole.system)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MANIFEST).unlink(missing_ok=True)
+        (folder / NAME).unlink(missing_ok=True)
         digests = {
             f"{name}.parquet": _write(frame, folder / f"{name}.parquet") for name, frame in frames.items()
         }
-        content = json.dumps(_manifest(whole, frames, digests), indent=2, ensure_ascii=False)
-        temporary = folder / f".{MANIFEST}.part"
-        temporary.write_text(content + "\n", "utf-8")
-        temporary.replace(folder / MANIFEST)
+        write_manifest(_manifest(whole, frames, digests), folder)
     except OSError as error:
         raise StorageError(
             Problem("the ontology cannot be written", where=str(folder), found=str(error.strerror))
@@ -105,21 +105,18 @@ def load_ontology(folder: Path | None = None) -> Ontology:
     """
     if folder is None:
         return embedded_ontology()
-    manifest = _read_manifest(folder)
-    _check_files(folder, manifest["files"])
-    frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in (*TABLES, "closure")}
-    wrong = [
-        name for name, schema in {**_SCHEMAS, "closure": CLOSURE}.items() if frames[name].schema != schema
-    ]
+    manifest = read_manifest(folder)
+    schemas = {**_SCHEMAS, "closure": CLOSURE}
+    check_files(folder, manifest, [f"{name}.parquet" for name in schemas])
+    frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in schemas}
+    wrong = [name for name, schema in schemas.items() if frames[name].schema != schema]
     if wrong:
-        raise InputError(
-            [_damaged(folder / f"{name}.parquet", "other columns than its format has") for name in wrong]
-        )
+        told = "other columns than this format has"
+        raise InputError([damaged(folder / f"{name}.parquet", told) for name in wrong])
     system = CodeSystem(**{name: frames[name] for name in TABLES})
     graph = _graph(frames["closure"])
-    sources = tuple(Source(**source) for source in manifest["sources"])
-    languages = tuple(manifest["languages"])
-    return Ontology(system, graph, manifest["digest"], languages, listed_of(system, graph), sources)
+    listed = listed_of(system, graph)
+    return Ontology(system, graph, manifest.digest, manifest.languages, listed, manifest.sources)
 
 
 def use_ontology(folder: Path | None) -> Ontology:
@@ -197,84 +194,23 @@ def _write(frame: pl.DataFrame, path: Path) -> str:
     """Write a table under its name when it is whole; the sha256 of the file."""
     temporary = path.with_name(f".{path.name}.part")
     frame.write_parquet(temporary, compression="zstd", statistics=True)
-    digest = _sha256(temporary)
+    digest = file_sha256(temporary)
     temporary.replace(path)
     return digest
 
 
-def _manifest(ontology: Ontology, frames: dict[str, pl.DataFrame], files: dict[str, str]) -> dict[str, Any]:
-    faults = frames["faults"]["kind"].value_counts().sort("kind").rows()
-    return {
-        "format": FORMAT,
-        "format_number": FORMAT_NUMBER,
-        "digest": ontology.digest,
-        "systems": list(ontology.systems),
-        "languages": list(ontology.languages),
-        "counts": {
-            "distinct_concepts": len(ontology.graph),
-            "closure_pairs": len(ontology.graph.above_values),
-            **{name: frames[name].height for name in TABLES},
-        },
-        "faults": dict(faults),
-        "sources": [vars(source) for source in ontology.sources],
-        "files": files,
+def _manifest(ontology: Ontology, frames: dict[str, pl.DataFrame], files: dict[str, str]) -> Manifest:
+    counts = {
+        "distinct_concepts": len(ontology.graph),
+        "closure_pairs": len(ontology.graph.above_values),
+        **{name: frames[name].height for name in TABLES},
     }
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            Problem(
-                "no ontology is there",
-                where=str(path),
-                allowed="a folder that `pesta ontology build` wrote",
-                next_step="check the path, or build the ontology",
-            )
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise InputError(_damaged(path, "not JSON")) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError(_damaged(path, "not the manifest of an ontology"))
-    if manifest.get("format_number") != FORMAT_NUMBER:
-        raise InputError(
-            Problem(
-                "this ontology's format is not known",
-                where=str(path),
-                found=f"format number {manifest.get('format_number')}",
-                allowed=f"format number {FORMAT_NUMBER}",
-                next_step="build the ontology again with this version, or take a newer version of Pesta",
-            )
-        )
-    missing = [key for key in ("digest", "languages", "sources", "files") if key not in manifest]
-    if missing:
-        raise InputError(_damaged(path, f"without {', '.join(missing)}"))
-    return manifest
-
-
-def _check_files(folder: Path, files: dict[str, str]) -> None:
-    problems = []
-    for name in (f"{table}.parquet" for table in (*TABLES, "closure")):
-        path = folder / name
-        if not path.is_file():
-            problems.append(_damaged(path, "missing"))
-        elif _sha256(path) != files.get(name):
-            problems.append(_damaged(path, "not the file that the manifest tells of"))
-    if problems:
-        raise InputError(problems)
-
-
-def _damaged(path: Path, found: str) -> Problem:
-    return Problem(
-        "the ontology is damaged",
-        where=str(path),
-        found=found,
-        next_step="copy the folder again from where it was built, or build the ontology again",
+    return Manifest(
+        digest=ontology.digest,
+        systems=ontology.systems,
+        languages=ontology.languages,
+        counts=counts,
+        faults=dict(frames["faults"]["kind"].value_counts().sort("kind").rows()),
+        sources=ontology.sources,
+        files=files,
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

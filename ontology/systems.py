@@ -37,6 +37,8 @@ class System:
         forms: how its codes look and what stands above them by form; the first that fits counts.
         spelling: how letters are written; None = codes are not respelled.
         drops_letters: whether letters behind a whole code are a hospital's own and may be dropped.
+        whole_digits: to how many digits a number before the dot, or one too short to be a code, is filled
+            with zeros in front: tables that took codes for numbers lost them (38.9 is 038.9).
     """
 
     name: str
@@ -48,6 +50,7 @@ class System:
     forms: tuple[Form, ...] = ()
     spelling: Spelling | None = upper
     drops_letters: bool = False
+    whole_digits: int = 0
 
 
 _ICD_LEVEL = ByLength({3: "category"}, "subcategory")
@@ -123,12 +126,14 @@ SYSTEMS: Mapping[str, System] = {
             oid="2.16.840.1.113883.6.103",
             urls=("http://hl7.org/fhir/sid/icd-9-cm", "http://terminology.hl7.org/CodeSystem/icd9cm"),
             forms=_ICD9CM,
+            whole_digits=3,
         ),
         System(
             "ICD9PCS",
             "ICD-9-CM procedures, United States",
             oid="2.16.840.1.113883.6.104",
             forms=_ICD9PCS,
+            whole_digits=2,
         ),
         System(
             "ICPC2",
@@ -273,7 +278,7 @@ def reading(system: str, code: str) -> Reading:
     known = SYSTEMS.get(system)
     if known is None or known.spelling is None:
         return Reading(code)
-    bare = known.spelling(compact(code))
+    bare = known.spelling(compact(_filled(known, code) if known.whole_digits else code))
     form = _form(known, bare)
     if form is None and "-" in bare:
         joined = known.spelling(bare.replace("-", ""))
@@ -283,6 +288,14 @@ def reading(system: str, code: str) -> Reading:
         return Reading(bare)
     above = tuple(form.dotted(bare[:length]) for length in form.lengths_above(bare))
     return Reading(form.dotted(bare), above, form.level(bare))
+
+
+def _filled(system: System, code: str) -> str:
+    """The code with the zeros that its number lost in front."""
+    whole, dot, rest = code.strip().partition(".")
+    if whole.isdecimal() and (dot or len(whole) < system.whole_digits):
+        return f"{whole.zfill(system.whole_digits)}{dot}{rest}"
+    return code
 
 
 def _form(system: System, bare: str) -> Form | None:

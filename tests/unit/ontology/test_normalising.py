@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from ontology.assembling import ontology_of
+from ontology.codesystems.icd10_no import read_year_lists
 from ontology.codesystems.who_icd10 import read_who_icd10
 from ontology.concepts import EDGES, CodeSystem, concept_rows
 from ontology.normalising import NORMALISED, normalise
 from ontology.release import embedded_ontology
+from ontology.systems import parts
 from ontology.terminology import Ontology
 
 SHARED = Path(__file__).parents[3] / ".." / "shared"
@@ -115,6 +118,42 @@ def test_concepts_that_only_data_had_are_not_found_again(with_lists: Ontology) -
 
 def chapters_of(codes: list[str], level: str) -> pl.Series:
     return embedded_ontology().roll_up(pl.Series(codes), level)
+
+
+def as_written_somewhere(code: str, draw: random.Random) -> str:
+    """The code without its dot, in other letters, with spaces, or with a mark behind it."""
+    if draw.random() < 0.5:
+        code = code.replace(".", "")
+    if draw.random() < 0.5:
+        code = draw.choice([code.lower(), code.upper()])
+    if draw.random() < 0.3:
+        place = draw.randrange(len(code) + 1)
+        code = f"{code[:place]} {code[place:]}"
+    return code + draw.choice(["", "", " ", "*", "+", "\u2020", " *"])
+
+
+def lost(ontology: Ontology, system: str, seed: int) -> list[str]:
+    """The listed codes of a system that are not found again when they are written otherwise."""
+    draw = random.Random(seed)
+    codes = sorted({parts(concept)[1] for concept in ontology.graph.names if parts(concept)[0] == system})
+    sent = {code: as_written_somewhere(code, draw) for code in codes}
+    found = {code: ontology.listed.find(f"{system}//{sent[code]}") for code in codes}
+    return [
+        f"{sent[code]} -> {concept} ({how})"
+        for code, (concept, how) in found.items()
+        if (concept, how) != (f"{system}//{code}", "exact" if sent[code] == code else "respelled")
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_code_of_who_is_found_however_it_is_written(seed: int) -> None:
+    assert lost(embedded_ontology(), "ICD10", seed) == []
+
+
+@pytest.mark.skipif(not NORWEGIAN_LISTS.is_dir(), reason=f"{NORWEGIAN_LISTS} is absent")
+def test_every_norwegian_code_is_found_however_it_is_written() -> None:
+    ontology = ontology_of([read_who_icd10(), read_year_lists({2026: NORWEGIAN_LISTS / "ICD10_2026.json"})])
+    assert lost(ontology, "ICD10-NO", seed=3) == []
 
 
 @pytest.mark.skipif(not NORWEGIAN_LISTS.is_dir(), reason=f"{NORWEGIAN_LISTS} is absent")

@@ -135,7 +135,7 @@ def test_all_missing_files_are_named_at_once(folder: Path) -> None:
         ("[]", "not the manifest of an ontology"),
         ('{"format": "something"}', "not the manifest of an ontology"),
         ('{"format": "pesta-ontology", "format_number": 2}', "format number 2"),
-        ('{"format": "pesta-ontology", "format_number": 1}', "without digest, languages, sources, files"),
+        ('{"format": "pesta-ontology", "format_number": 1, "digest": "x"}', "languages: Field required"),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(folder: Path, manifest: str, told: str) -> None:
@@ -145,8 +145,10 @@ def test_a_manifest_of_another_kind_is_refused(folder: Path, manifest: str, told
 
 
 def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no ontology is there"):
-        load_ontology(tmp_path)
+    (tmp_path / "file").write_text("words", "utf-8")
+    for place in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(InputError, match="no ontology is there"):
+            load_ontology(place)
 
 
 def test_a_release_is_replaced_but_nothing_else_is(ontology: Ontology, folder: Path, tmp_path: Path) -> None:
