@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, validate_call
@@ -60,15 +60,16 @@ class SystemConfig(BaseModel):
 
     Attributes:
         reader: a name of READERS.
-        path: the file or folder; relative to the configuration's own folder.
+        path: the file or folder, or several for readers that take several; relative to the configuration's
+            own folder.
         paths: the file of each year, for readers of yearly lists.
-        options: what else the reader takes (system, language, covered_to, ...).
+        options: what else the reader takes (system, language, covered_to, ...); files among them likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reader: str
-    path: Path | None = None
+    path: Path | tuple[Path, ...] | None = None
     paths: dict[int, Path] | None = None
     options: dict[str, Any] = {}
 
@@ -122,28 +123,41 @@ def build_ontology(config: OntologyConfig | Path, *, folder: Path | None = None)
     with gathered_problems() as attempt:
         for place, entry in enumerate(config.systems):
             with attempt():
-                systems.append(_read(entry, base, where=f"systems.{place}"))
-                sources += [_source(entry.reader, base / path) for path in _files(entry)]
+                asked = _asked(entry, base)
+                systems.append(_read(entry, asked, where=f"systems.{place}"))
+                sources += [_source(entry.reader, file) for file in _files(asked)]
     return ontology_of(systems, config.languages, tuple(sources))
 
 
-def _read(entry: SystemConfig, base: Path, *, where: str) -> CodeSystem:
-    """What the reader of one entry gives for its files.
+def _asked(entry: SystemConfig, base: Path) -> dict[str, Any]:
+    """The arguments of an entry's reader, with all paths whole."""
+    function = _function(entry)
+    hints = get_type_hints(function)
+    argument = next(name for name in inspect.signature(function).parameters if name in _FILE_ARGUMENTS)
+    given: Path | list[Path] | dict[int, Path]
+    if isinstance(entry.path, Path):
+        given = base / entry.path
+    elif entry.path is not None:
+        given = [base / path for path in entry.path]
+    else:
+        given = {year: base / path for year, path in sorted((entry.paths or {}).items())}
+    return {argument: given} | {
+        name: base / value if isinstance(value, str) and Path in get_args(hints.get(name)) else value
+        for name, value in entry.options.items()
+    }
+
+
+def _read(entry: SystemConfig, asked: dict[str, Any], *, where: str) -> CodeSystem:
+    """What the reader of one entry gives.
 
     Raises:
         ConfigurationError: files that are not there, options that the reader does not take or needs.
     """
-    missing = [str(base / path) for path in _files(entry) if not (base / path).exists()]
+    missing = [str(file) for file in _files(asked) if not file.exists()]
     if missing:
         raise ConfigurationError([Problem("no such file", where=f"{where}: {name}") for name in missing])
-    reader = READERS[entry.reader]
-    module = importlib.import_module(f"ontology.{reader.module}")
-    function = getattr(module, reader.of_path if entry.path is not None else reader.of_paths)
-    argument = next(name for name in inspect.signature(function).parameters if name in _FILE_ARGUMENTS)
-    years = {year: base / path for year, path in (entry.paths or {}).items()}
-    given = {argument: base / entry.path if entry.path is not None else years}
     try:
-        read: CodeSystem | pl.DataFrame = validate_call(function)(**given, **entry.options)
+        read: CodeSystem | pl.DataFrame = validate_call(_function(entry))(**asked)
     except ValidationError as error:
         raise ConfigurationError(validation_problems(error, where=f"{where}.options")) from None
     if isinstance(read, CodeSystem):
@@ -151,13 +165,25 @@ def _read(entry: SystemConfig, base: Path, *, where: str) -> CodeSystem:
     return CodeSystem(pl.DataFrame(schema=CONCEPTS), mappings=read)
 
 
+def _function(entry: SystemConfig) -> Callable[..., CodeSystem | pl.DataFrame]:
+    reader = READERS[entry.reader]
+    name = reader.of_path if entry.path is not None else reader.of_paths
+    function: Callable[..., CodeSystem | pl.DataFrame] = getattr(
+        importlib.import_module(f"ontology.{reader.module}"), name
+    )
+    return function
+
+
 _FILE_ARGUMENTS = frozenset({"path", "folder", "folders", "lists", "paths"})
 
 
-def _files(entry: SystemConfig) -> list[Path]:
-    return (
-        [entry.path] if entry.path is not None else [path for _, path in sorted((entry.paths or {}).items())]
-    )
+def _files(asked: dict[str, Any]) -> list[Path]:
+    """Every file and folder among the arguments."""
+    found: list[Path] = []
+    for value in asked.values():
+        within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        found += [file for file in within if isinstance(file, Path)]
+    return found
 
 
 def _source(reader: str, path: Path) -> Source:

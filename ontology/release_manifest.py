@@ -1,4 +1,4 @@
-"""The manifest of a written ontology: what it holds, what it was built from, proof that its files are whole."""
+"""The manifest of a written ontology: what it holds, what it was built from, proof that files are whole."""
 
 from __future__ import annotations
 

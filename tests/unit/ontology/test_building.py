@@ -125,6 +125,23 @@ def test_a_circle_in_a_list_is_refused(tmp_path: Path) -> None:
         build_ontology(config, folder=tmp_path)
 
 
+def test_files_among_the_options_lie_beside_the_configuration_too(tmp_path: Path) -> None:
+    (tmp_path / "Loinc.csv").write_text(
+        "LOINC_NUM,COMPONENT,PROPERTY,SYSTEM,STATUS,LONG_COMMON_NAME\n1-8,a,b,c,DEPRECATED,Old\n2-6,a,b,c,ACTIVE,New\n"
+    )
+    (tmp_path / "MapTo.csv").write_text("LOINC,MAP_TO\n1-8,2-6\n")
+    entry = {"reader": "loinc", "path": "Loinc.csv", "options": {"map_to": "MapTo.csv"}}
+    config = OntologyConfig.model_validate({"name": "x", "systems": [entry]})
+    ontology = build_ontology(config, folder=tmp_path)
+    assert ontology.system.mappings.select("subject", "predicate", "object").rows() == [
+        ("LOINC//1-8", "replaced_by", "LOINC//2-6")
+    ]
+    assert [source.file for source in ontology.sources] == ["Loinc.csv", "MapTo.csv"]
+    (tmp_path / "MapTo.csv").unlink()
+    with pytest.raises(ConfigurationError, match=r"systems\.0: .*MapTo\.csv"):
+        build_ontology(config, folder=tmp_path)
+
+
 def test_every_reader_is_there() -> None:
     for name, reader in READERS.items():
         module = importlib.import_module(f"ontology.{reader.module}")
