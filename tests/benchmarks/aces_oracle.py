@@ -1,4 +1,4 @@
-"""Run in an environment with es-aces: the labels that ACES itself gives, each with a fresh configuration.
+"""Run with `python -P` beside es-aces: the labels that ACES itself gives, a fresh configuration each time.
 
 `aces_oracle.py one OUT TASK PREDICATES|- SHARD...` writes the labels of one task, prints seconds and memory;
 `aces_oracle.py many FOLDER` writes into each case of FOLDER aces.parquet, or in aces.txt how ACES failed.
