@@ -24,15 +24,18 @@ ZERO_WITHOUT_MARKS = ("count", "count_stays", "count_days", "sum_days", "sum", "
 def stay_marks(node: Stay, record: Record) -> pl.DataFrame:
     """The marks of `stay`."""
     spans = record.spans.stays.join(record.births, on="subject_id", how="left").with_columns(
-        value=_length_days(), age=_age_years()
+        value=_length_days(), age=_age_years(), known_time=pl.col("end_time")
     )
     if node.readmission_within_days is not None:
         later = _readmissions(record, node.readmission_within_days)["readmission_stay_id"]
         spans = spans.filter(pl.col("stay_id").is_in(later.implode()))
     if node.readmitted_within_days is not None:
         found = _readmissions(record, node.readmitted_within_days).sort("end_time", "stay_id")
-        index = found.unique("readmission_stay_id", keep="last", maintain_order=True)["stay_id"]
-        spans = spans.filter(pl.col("stay_id").is_in(index.implode()))
+        index = found.unique("readmission_stay_id", keep="last", maintain_order=True)
+        ends = record.spans.stays.select(readmission_stay_id="stay_id", known_time="end_time")
+        spans = spans.join(
+            index.join(ends, on="readmission_stay_id").select("stay_id", "known_time"), on="stay_id"
+        )
     spans = spans.filter(
         *_is_one_of("care_level", node.care_level),
         *_is(pl.col("is_acute"), node.acute),
@@ -43,7 +46,7 @@ def stay_marks(node: Stay, record: Record) -> pl.DataFrame:
         holds(node.age_years, "age"),
     )
     spans = _long_ones(spans, node)
-    return _span_marks(spans.with_columns(contact_id=pl.lit(None, pl.Int64)), _is_bare(node))
+    return _span_marks(spans.with_columns(contact_id=pl.lit(None, pl.Int64)))
 
 
 def contact_marks(node: Contact, record: Record) -> pl.DataFrame:
@@ -54,7 +57,9 @@ def contact_marks(node: Contact, record: Record) -> pl.DataFrame:
         *_is(pl.col("end_time").is_not_null(), node.ended),
         holds(node.length_days, "value"),
     )
-    return _span_marks(spans, _is_bare(node))
+    if node.at == "start":
+        spans = spans.with_columns(end_time=pl.col("start_time"), value=pl.lit(None, pl.Float64))
+    return _span_marks(spans.with_columns(known_time=pl.col("end_time")))
 
 
 def measure_marks(node: Measure, evaluate: Evaluate, record: Record) -> pl.DataFrame:
@@ -195,11 +200,5 @@ def _long_ones(spans: pl.DataFrame, node: Stay) -> pl.DataFrame:
     return spans
 
 
-def _is_bare(node: Part) -> bool:
-    return node == type(node)()
-
-
-def _span_marks(spans: pl.DataFrame, is_bare: bool) -> pl.DataFrame:  # noqa: FBT001 - one of two clocks
-    known = pl.col("start_time" if is_bare else "end_time").alias("known_time")
-    none = pl.lit([], dtype=pl.List(pl.Int64)).alias("evidence")
-    return as_marks(spans.with_columns(known, none))
+def _span_marks(spans: pl.DataFrame) -> pl.DataFrame:
+    return as_marks(spans.with_columns(evidence=pl.lit([], dtype=pl.List(pl.Int64))))

@@ -297,6 +297,13 @@ class Contact(Part):
     acute: bool | None = None
     ended: bool | None = None
     length_days: Condition | None = None
+    at: Literal["span", "start"] = "span"
+
+    @model_validator(mode="after")
+    def _known_at_start(self) -> Contact:
+        if self.at == "start" and (self.ended is not None or self.length_days is not None):
+            raise ValueError("at: start cannot ask how long a contact lasted, which is known at its end")
+        return self
 
 
 class Phenotype(Part):

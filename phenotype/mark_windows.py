@@ -130,7 +130,8 @@ def spread(first: Ints, n: Ints) -> Ints:
     """All numbers of the ranges [first, first + n), one range after another."""
     ends = np.cumsum(n)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(first - (ends - n), n)
+    numbers: Ints = np.arange(total) + np.repeat(first - (ends - n), n)
+    return numbers
 
 
 def blocks_of_pairs(low: Ints, high: Ints) -> Iterator[tuple[slice, Ints, Ints]]:

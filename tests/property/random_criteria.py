@@ -161,16 +161,11 @@ def make_stay(rng, _inner, _names):
 
 
 def make_contact(rng, _inner, _names):
-    return {
-        "contact": maybe(
-            rng,
-            {},
-            care_level=lambda: ["icu"],
-            acute=lambda: rng.random() < 0.5,
-            length_days=lambda: {"at_least": 1},
-            ended=lambda: rng.random() < 0.7,
-        )
-    }
+    body = maybe(rng, {}, care_level=lambda: ["icu"], acute=lambda: rng.random() < 0.5)
+    if rng.random() < 0.3:
+        return {"contact": {**body, "at": "start"}}
+    spans = {"length_days": lambda: {"at_least": 1}, "ended": lambda: rng.random() < 0.7}
+    return {"contact": maybe(rng, body, **spans)}
 
 
 def make_measure(rng, inner, _names):

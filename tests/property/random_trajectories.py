@@ -28,7 +28,8 @@ def at(hours):
     return EPOCH + timedelta(microseconds=ORIGIN + round(hours * HOUR))
 
 
-def random_dataset(rng, folder, *, with_lineage=True):
+def random_dataset(rng, folder, *, with_lineage=True, is_consistent=False):
+    """Writes a dataset; a consistent one has no event that names a contact before that has begun."""
     contacts, events, codings = [], [], []
     for subject in range(1, rng.randint(2, 5)):
         clock = rng.uniform(0, 30)
@@ -66,6 +67,11 @@ def random_dataset(rng, folder, *, with_lineage=True):
                 codings.append(
                     {"contact_id": events[-1]["contact_id"], "system": system, "code": code, "role": role}
                 )
+    begun = {c["contact_id"]: c["start_time"] for c in contacts}
+    for event in events if is_consistent else ():
+        start = begun.get(event.get("contact_id"))
+        if start is None or event["time"] is None or event["time"] < start:
+            event["contact_id"] = None
     rng.shuffle(events)
     for number, event in enumerate(events):
         event["lineage_id"] = 1000 + number if with_lineage else None
