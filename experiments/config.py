@@ -93,6 +93,11 @@ class AcesTaskConfig(Settings):
     name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
     title: str | None = None
 
+    def resolved(self) -> AcesTaskConfig:
+        """The same with whole paths, so that a run can be gone on with from anywhere."""
+        completing = self.predicates and self.predicates.resolve()
+        return self.model_copy(update={"aces": self.aces.resolve(), "predicates": completing})
+
 
 TaskChoice = str | AcesTaskConfig
 

@@ -16,13 +16,14 @@ import polars as pl
 
 from ontology.errors import InputError, Problem
 from phenotype.aces_instants import Instants
-from phenotype.aces_text import ANY_EVENT, RECORD_END, RECORD_START, SPECIAL, AcesTask, PlainPredicate
+from phenotype.aces_text import ANY_EVENT, RECORD_END, RECORD_START, SPECIAL, AcesTask, PlainPredicate, Scalar
 from phenotype.aces_tree import steps_of
 from phenotype.trajectory import INSTANT, Dataset
 
 _KEYS = ["subject_id", "time"]
 _INSTANTS = pl.Schema({"subject_id": pl.Int64(), "time": INSTANT})
 _ROWS_AT_ONCE = 500_000
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
 Column = npt.NDArray[np.int64]
 _Atom = tuple[str, ...]
 """Plain predicates of which any one is enough."""
@@ -149,7 +150,7 @@ def _matched(dataset: Dataset, task: AcesTask, atoms: _Atoms, *, has_statics: bo
     counts = {name: pl.any_horizontal(parts).cast(pl.UInt32) for name, parts in conditions.items()}
     tests = tests.filter(pl.any_horizontal(columns)) if columns else tests.clear()
     asked = tests["code"].implode()
-    others = sorted({key for predicate in _plains(task) for key in predicate.other_columns})
+    others = [pair for predicate in _plains(task) for pair in predicate.other_columns.items()]
     frames = []
     for file in dataset.shards if counts else ():
         events = _scan(dataset, file, others).filter(
@@ -216,28 +217,30 @@ def _plains(task: AcesTask) -> Iterable[PlainPredicate]:
     return [one for one in task.predicates.values() if isinstance(one, PlainPredicate)]
 
 
-def _scan(dataset: Dataset, file: Path, others: Sequence[str]) -> pl.LazyFrame:
+def _scan(dataset: Dataset, file: Path, others: Sequence[tuple[str, Scalar]]) -> pl.LazyFrame:
     """The columns of one shard that predicates may name."""
     scan = pl.scan_parquet(file)
     schema = scan.collect_schema()
-    missing = [name for name in others if name not in schema]
-    if missing:
-        raise InputError(
-            Problem(
-                "a predicate of this task names columns that the dataset does not have",
-                where=file.relative_to(dataset.path).as_posix(),
-                found=", ".join(missing),
-                allowed=", ".join(schema),
-                next_step="mend the predicate's extra keys: each is taken for a column and its value",
-            )
+    problems = [
+        Problem(
+            "a predicate of this task names a column that the dataset does not have, or not of this type",
+            where=file.relative_to(dataset.path).as_posix(),
+            found=f"{name}: {type(wanted).__name__}",
+            allowed=", ".join(f"{column}: {dtype}" for column, dtype in schema.items()),
+            next_step="mend the predicate's extra keys: each is taken for a column and its value",
         )
+        for name, wanted in dict(others).items()
+        if name not in schema or isinstance(wanted, str) != (schema[name] in _TEXTS)
+    ]
+    if problems:
+        raise InputError(problems)
     value = pl.col("numeric_value") if "numeric_value" in schema else pl.lit(None, dtype=pl.Float32)
     return scan.select(
         pl.col("subject_id").cast(pl.Int64),
         pl.col("time").cast(INSTANT),
         pl.col("code").cast(pl.String),
         value.alias("numeric_value"),
-        *[name for name in others if name not in {"subject_id", "time", "code", "numeric_value"}],
+        *sorted({name for name, _ in others} - {"subject_id", "time", "code", "numeric_value"}),
     )
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from phenotype.aces_spans import span_seconds
@@ -285,6 +286,15 @@ def _derived(given: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
+def _pattern(regex: str) -> str:
+    """The pattern, if the engine that will search with it can read it."""
+    try:
+        pl.Series([""]).str.contains(regex)
+    except pl.exceptions.ComputeError:
+        raise ValueError("a regular expression as Rust's regex reads it, without looking around") from None
+    return regex
+
+
 def _code_test(given: object) -> Mapping[str, Any]:
     if given is None:
         return {}
@@ -292,7 +302,7 @@ def _code_test(given: object) -> Mapping[str, Any]:
         return {"exactly": [given]}
     if isinstance(given, Mapping) and len(given) == 1:
         if given.get("regex") and isinstance(given["regex"], str):
-            return {"regex": given["regex"]}
+            return {"regex": _pattern(given["regex"])}
         codes = given.get("any")
         if codes and isinstance(codes, list) and all(isinstance(code, str) for code in codes):
             return {"exactly": codes}

@@ -53,7 +53,11 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
         ConfigurationError: the folder holds another run.
         TaskError: a task cannot be learnt or judged with these data.
     """
-    places = {"dataset": config.dataset.resolve(), "ontology": config.ontology and config.ontology.resolve()}
+    places = {
+        "dataset": config.dataset.resolve(),
+        "ontology": config.ontology and config.ontology.resolve(),
+        "tasks": tuple(choice if isinstance(choice, str) else choice.resolved() for choice in config.tasks),
+    }
     config = config.model_copy(update=places)
     folder = RunFolder(out, config.n_folds)
     dataset = open_dataset(config.dataset)

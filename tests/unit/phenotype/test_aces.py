@@ -380,8 +380,10 @@ windows:
       end_inclusive: true, label: death, index_timestamp: start}
 """
     assert _hours(aces_labels(dataset, _task(tmp_path, text))) == [(1, 0, True)]
-    with pytest.raises(InputError, match="bed"):
+    with pytest.raises(InputError, match="bed: str"):
         aces_labels(dataset, _task(tmp_path, text.replace("ward", "bed")))
+    with pytest.raises(InputError, match="ward: int"):
+        aces_labels(dataset, _task(tmp_path, text.replace("ward: ICU", "ward: 7")))
 
 
 def test_a_task_that_nothing_triggers_has_no_rows(tmp_path: Path) -> None:

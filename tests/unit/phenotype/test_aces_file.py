@@ -183,6 +183,13 @@ def test_two_labels_or_two_times_of_prediction_are_refused(tmp_path: Path) -> No
     ]
 
 
+def test_a_pattern_that_cannot_be_searched_with_is_told_before_any_data_are_read(tmp_path: Path) -> None:
+    found = _faults(tmp_path, 'predicates: {a: {code: {regex: "(?=x)"}}}\ntrigger: a\n')
+    assert found == [
+        "task.yaml:1: predicates.a | a regular expression as Rust's regex reads it, without looking around"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "boundary"),
     [
