@@ -40,7 +40,7 @@ def read_loinc(path: Path, *, hierarchy: Path | None = None, map_to: Path | None
             TIME_ASPCT, SCALE_TYP, METHOD_TYP, CLASS, SHORTNAME, EXAMPLE_UCUM_UNITS.
         hierarchy: ComponentHierarchyBySystem.csv (IMMEDIATE_PARENT, CODE, CODE_TEXT): a poly-hierarchy of
             parts (LP...) with the terms at its ends.
-        map_to: MapTo.csv (LOINC, MAP_TO).
+        map_to: MapTo.csv (LOINC, MAP_TO). Relative paths of both are relative to the folder of Loinc.csv.
 
     Returns:
         Terms in English (long common name), deprecated and discouraged ones flagged inactive; parts are
@@ -54,6 +54,7 @@ def read_loinc(path: Path, *, hierarchy: Path | None = None, map_to: Path | None
     **Source:** LOINC Users' Guide, table structure of Loinc.csv and of the accessory files.
     """
     problems: list[Problem] = []
+    hierarchy, map_to = (path.parent / other if other else None for other in (hierarchy, map_to))
     terms = _read(path, _MAIN, problems, optional=tuple(_TOLD))
     tree = _read(hierarchy, ("IMMEDIATE_PARENT", "CODE", "CODE_TEXT"), problems) if hierarchy else None
     gone = _read(map_to, ("LOINC", "MAP_TO"), problems) if map_to else None

@@ -45,7 +45,8 @@ def test_terms_properties_and_flags(tmp_path: Path) -> None:
 
 def test_hierarchy_and_replacements(tmp_path: Path) -> None:
     replaced = "LOINC,MAP_TO,COMMENT\n0000-0,1988-5,\n"
-    files = {"hierarchy": put(tmp_path, "h.csv", TREE), "map_to": put(tmp_path, "m.csv", replaced)}
+    put(tmp_path, "m.csv", replaced)
+    files = {"hierarchy": put(tmp_path, "h.csv", TREE), "map_to": Path("m.csv")}
     read = read_loinc(put(tmp_path, "Loinc.csv", TERMS), **files)
     assert read.edges.rows() == [
         ("LOINC//1988-5", "LOINC//LP1-4", "is_a"),
