@@ -81,7 +81,7 @@ def closure(known: tuple[Offsets, Ints], child: Ints, parent: Ints, turn: Ints) 
         nodes = rows[first_of]
         starts[nodes], counts[nodes] = n_found + first_of, np.diff(first_of, append=len(rows))
         n_found += len(values)
-    return _in_order(found, starts, counts)
+    return _in_order(found, starts, counts, n_known)
 
 
 def offsets_of(nodes: Ints, n: int) -> Offsets:
@@ -120,12 +120,14 @@ def _room(found: Ints, n_found: int, n_more: int) -> Ints:
     return larger
 
 
-def _in_order(found: Ints, starts: Offsets, counts: Offsets) -> tuple[Offsets, Ints]:
-    """The rows of all nodes one after the other in order of position."""
+def _in_order(found: Ints, starts: Offsets, counts: Offsets, n_known: int) -> tuple[Offsets, Ints]:
+    """The rows of all nodes one after the other in order of position; those of known nodes already are."""
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     values = np.empty(offsets[-1], np.int32)
-    cuts = np.searchsorted(offsets, np.arange(PAIRS_AT_ONCE, offsets[-1], PAIRS_AT_ONCE))
-    for first, last in zip([0, *cuts], [*cuts, len(starts)], strict=True):
+    begin = int(offsets[n_known])
+    values[:begin] = found[:begin]
+    cuts = np.searchsorted(offsets, np.arange(begin + PAIRS_AT_ONCE, offsets[-1], PAIRS_AT_ONCE)).tolist()
+    for first, last in pairwise([n_known, *cuts, len(starts)]):
         values[offsets[first] : offsets[last]] = found[_runs(starts[first:last], counts[first:last])]
     return offsets, values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ Spelling = Callable[[str], str]
 """How a system writes the letters of a code."""
 
 Stops = Callable[[str], tuple[int, ...]]
-"""The lengths at which a code, without dots, is a code of its system, shortest first."""
+"""The lengths at which a beginning of a code, without dots, is a code of its system, nearest first."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Form:
 
     Attributes:
         pattern: what such codes look like, as a full match.
-        stops: the lengths at which a beginning of the code is itself a code.
+        stops: the lengths at which a shorter beginning of the code is itself a code, nearest first.
         dot_after: behind how many characters the dot stands; None = no dot.
         level: what a code of this form is called.
     """
@@ -79,21 +80,22 @@ class Form:
             return bare
         return f"{bare[: self.dot_after]}.{bare[self.dot_after :]}"
 
-    def lengths_above(self, bare: str) -> tuple[int, ...]:
-        """The lengths of the codes above, nearest first."""
-        return tuple(n for n in reversed(self.stops(bare)) if n < len(bare))
+    def above(self, bare: str) -> tuple[str, ...]:
+        """The codes above one without dots, with their dots, nearest first."""
+        return tuple([self.dotted(bare[:length]) for length in self.stops(bare)])
 
 
 def stops(*lengths: int) -> Stops:
     """The same lengths for every code."""
-    up_to = [tuple(n for n in lengths if n <= length) for length in range(lengths[-1] + 1)]
-    return lambda bare: up_to[min(len(bare), lengths[-1])]
+    longest = lengths[-1] + 1
+    below = [tuple(n for n in reversed(lengths) if n < length) for length in range(longest + 1)]
+    return lambda bare: below[min(len(bare), longest)]
 
 
 def letters_then_number(bare: str) -> tuple[int, ...]:
-    """One stop for each letter that a code begins with, then the whole code: J, JK, JKE, JKE00."""
-    n_letters = len(bare) - len(bare.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-    return (*range(1, n_letters + 1), len(bare))
+    """One stop for each letter that a code begins with: JKE, JK, J above JKE00; JK and J above JKE."""
+    n_letters = len(bare) - len(bare.lstrip(string.ascii_uppercase))
+    return tuple(range(min(n_letters, len(bare) - 1), 0, -1))
 
 
 def upper(bare: str) -> str:

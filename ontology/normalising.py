@@ -41,7 +41,7 @@ class Listed:
     def blocks(self) -> Mapping[str, Sequence[tuple[str, str, str]]]:
         """Of each system the concepts whose code is a range: first, last and concept, the narrowest first."""
         found: dict[str, list[tuple[str, str, str]]] = {}
-        for concept in self.concepts:
+        for concept in (concept for concept in self.concepts if "-" in concept):
             system, code = parts(concept)
             first, hyphen, last = code.partition("-")
             if hyphen and first and len(first) == len(last) and first <= last and system in SYSTEMS:

@@ -286,8 +286,7 @@ def reading(system: str, code: str) -> Reading:
         bare = joined if form else bare
     if form is None:
         return Reading(bare)
-    above = tuple(form.dotted(bare[:length]) for length in form.lengths_above(bare))
-    return Reading(form.dotted(bare), above, form.level(bare))
+    return Reading(form.dotted(bare), form.above(bare), form.level(bare))
 
 
 def _filled(system: System, code: str) -> str:
