@@ -17,7 +17,7 @@ from ontology.concepts import CONCEPTS, EDGES, MAPPINGS, PROPERTIES, CodeSystem,
 from ontology.errors import InputError, Problem
 from ontology.systems import SYSTEMS
 
-NESTING = {"is-a": "is_a", "grouped-by": "placed_under", "classified-with": "placed_under"}
+NESTING = {"is-a": "is_a", "grouped-by": "placed_under", "classified-with": "placed_under", "part-of": None}
 """hierarchyMeaning -> relation of an edge; none told counts as is-a, `part-of` gives no edge but a property.
 
 **Source:** HL7 FHIR R4 and R5, value set codesystem-hierarchy-meaning.
@@ -198,7 +198,16 @@ class _Found:
 
     def __post_init__(self) -> None:
         told = self.resource.get("hierarchyMeaning", "is-a")
-        self.nesting = NESTING.get(told)
+        self.relation = NESTING.get(told)
+        if told not in NESTING:
+            self.problems.append(
+                Problem(
+                    "an unknown meaning of the hierarchy",
+                    f"{self.file}, hierarchyMeaning",
+                    told,
+                    ", ".join(NESTING),
+                )
+            )
         self.standard = {
             one.get("code"): str(one.get("uri", "")).removeprefix(_STANDARD)
             for one in self.resource.get("property", [])
@@ -240,15 +249,16 @@ class _Found:
         for given in concept.get("property", []):
             name = self.standard.get(given.get("code"), given.get("code"))
             told.setdefault(name, []).append(self._value(given))
-        if parent is not None and self.nesting is None:
-            told.setdefault("part_of", []).append(self._concept(parent))
-        elif parent is not None and self.nesting is not None:
-            self.edges.append((self._concept(code), self._concept(parent), self.nesting))
+        pairs = [] if parent is None else [(code, parent)]
         for name in _IN_THE_TREE:
-            for other in told.get(name, []):
-                self.named.append((other, where))
-                child, above = (other, code) if name == "child" else (code, other)
-                self.edges.append((self._concept(child), self._concept(above), self.nesting or "is_a"))
+            self.named += [(other, where) for other in told.get(name, [])]
+            pairs += [(other, code) if name == "child" else (code, other) for other in told.get(name, [])]
+        for child, above in pairs:
+            ends = self._concept(child), self._concept(above)
+            if self.relation is None:
+                self.properties.append((ends[0], "part_of", ends[1]))
+            else:
+                self.edges.append((*ends, self.relation))
         self._labels(code, concept, told)
         told.setdefault("definition", []).extend([concept["definition"]] if concept.get("definition") else [])
         self.properties += [

@@ -7,7 +7,7 @@ anything in it is expanded, so it can neither name entities nor reach outside it
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.parsers import expat
 
@@ -31,8 +31,14 @@ KINDS = {
 """
 
 _IS_A = {"SubClassOf", "SubObjectPropertyOf", "SubDataPropertyOf", "ClassAssertion"}
-_LABEL = ("rdfs:label", "http://www.w3.org/2000/01/rdf-schema#label")
-_COMMENT = ("rdfs:comment", "http://www.w3.org/2000/01/rdf-schema#comment")
+_LABEL = "rdfs:label"
+_COMMENT = "rdfs:comment"
+_VOCABULARIES = {
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+}
 _TOP = ("owl:Thing", "owl:topObjectProperty", "owl:topDataProperty")
 _LANGUAGES = {"no": "nb"}
 """Norwegian without a written form is Bokmål here, as in every other system's labels."""
@@ -63,7 +69,8 @@ def read_owl(path: Path, system: str) -> CodeSystem:
     if root.tag != f"{OWL}Ontology":
         told = Problem("not an ontology in OWL/XML", str(path), root.tag, "Ontology", "save it as OWL/XML")
         raise InputError(told)
-    reader = _Reader(system, root.get("ontologyIRI", ""))
+    prefixes = {part.get("name", ""): part.get("IRI", "") for part in root.iter(f"{OWL}Prefix")}
+    reader = _Reader(system, root.get("ontologyIRI", ""), prefixes)
     declared = dict(reader.declarations(root))
     unknown = sorted({name for axiom in root for name in reader.names(axiom)} - set(declared))
     if unknown:
@@ -117,18 +124,29 @@ def safe_xml(path: Path) -> ET.Element:
 class _Reader:
     """Names of one ontology as concepts."""
 
-    def __init__(self, system: str, base: str) -> None:
+    def __init__(self, system: str, base: str, prefixes: Mapping[str, str]) -> None:
         self.system = system
         self.base = base
+        self.prefixes = {name: address for name, address in prefixes.items() if name not in _VOCABULARIES}
 
     def name(self, element: ET.Element) -> str:
         """The name of what an element refers to, within this ontology where it is its own."""
-        whole = element.get("IRI") or element.get("abbreviatedIRI") or (element.text or "").strip()
-        return self.own(whole)
+        short = element.get("abbreviatedIRI")
+        if short is None and element.tag == f"{OWL}AbbreviatedIRI":
+            short = (element.text or "").strip()
+        if short is None:
+            return self.own(element.get("IRI") or (element.text or "").strip())
+        prefix, _, local = short.partition(":")
+        return self.own(self.prefixes[prefix] + local) if prefix in self.prefixes else short
 
     def own(self, iri: str) -> str:
-        """An IRI without the ontology's own beginning."""
-        return iri.removeprefix(self.base).lstrip("#/:") if iri.startswith((self.base, "#", ":")) else iri
+        """An address without the ontology's own beginning; those of OWL's vocabularies with their prefix."""
+        if iri.startswith("#") or (self.base and iri.startswith(self.base)):
+            return iri.removeprefix(self.base).lstrip("#/")
+        for prefix, address in _VOCABULARIES.items():
+            if iri.startswith(address):
+                return f"{prefix}:{iri.removeprefix(address)}"
+        return iri
 
     def concept(self, name: str) -> str:
         return f"{self.system}//{name}"
@@ -200,7 +218,7 @@ class _Reader:
                 elif value.tag == f"{OWL}Datatype":
                     yield self.concept(self.name(relation)), told, self.name(value)
 
-    def _annotations(self, root: ET.Element, of: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    def _annotations(self, root: ET.Element, of: str) -> Iterator[tuple[str, str, str]]:
         """Name, language and text of the annotations of one kind, in the file's order."""
         for axiom in root.iter(f"{OWL}AnnotationAssertion"):
             relation = axiom.find(f"{OWL}AnnotationProperty")
@@ -210,6 +228,6 @@ class _Reader:
             literal = axiom.find(f"{OWL}Literal")
             if relation is None or subject is None or literal is None or not (literal.text or "").strip():
                 continue
-            if (relation.get("abbreviatedIRI") or relation.get("IRI")) in of:
+            if self.name(relation) == of:
                 language = literal.get("{http://www.w3.org/XML/1998/namespace}lang") or "en"
                 yield self.name(subject), _LANGUAGES.get(language, language), (literal.text or "").strip()

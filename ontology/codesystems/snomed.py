@@ -71,11 +71,11 @@ def read_snomed(
         maps: extended map reference set -> name of the target system.
 
     Returns:
-        Concepts of system SCT: one row for each language; a concept that no set names keeps its fully
-        specified name without the tag, in English. Inactive concepts are flagged; they end on the day before
-        the row that made them so. Edges: active is-a relationships. Properties: semantic_tag. Mappings: map
-        rows with a target (source says the reference set, a group beyond the first, and a rule that is no
-        plain TRUE), and `replaced_by` for inactive concepts.
+        Concepts of system SCT: one row for each language (for en-GB only where it differs from en); a concept
+        that no set names keeps its fully specified name without the tag, in English. Inactive concepts are
+        flagged; they end on the day before the row that made them so. Edges: active is-a relationships.
+        Properties: semantic_tag. Mappings: map rows with a target (source says the reference set, a group
+        beyond the first, and a rule that is no plain TRUE), and `replaced_by` for inactive concepts.
 
     Raises:
         InputError: missing or broken files: all, with the lines of broken ones.
@@ -99,7 +99,7 @@ def _concept(column: str) -> pl.Expr:
 
 
 def _fully_specified(release: Release) -> pl.DataFrame:
-    """id, name, tag of every concept; the English one where there are several."""
+    """Id, name, tag of every concept; the English one where there are several."""
     found = (
         release.rows(Kind.DESCRIPTION, "conceptId", "typeId", "languageCode", "term", "active")
         .filter(pl.col("active") == "1", pl.col("typeId") == FULLY_SPECIFIED_NAME)
@@ -112,7 +112,7 @@ def _fully_specified(release: Release) -> pl.DataFrame:
 
 
 def _preferred(release: Release, languages: Mapping[int, str]) -> pl.DataFrame:
-    """id, label, language: the preferred synonym of each concept in each language."""
+    """Id, label, language: each concept's preferred synonyms; a region's only where it has its own word."""
     preferred = (
         release.rows(Kind.LANGUAGE, "refsetId", "referencedComponentId", "acceptabilityId", "active")
         .filter(
@@ -131,8 +131,13 @@ def _preferred(release: Release, languages: Mapping[int, str]) -> pl.DataFrame:
     joined = terms.join(preferred, left_on="id", right_on="description").select(
         id="conceptId", label="term", language="language"
     )
-    found = joined.collect(engine="streaming")
-    return found.sort(pl.all()).unique(["id", "language"], keep="first", maintain_order=True)
+    found = joined.collect(engine="streaming").sort(pl.all())
+    first = found.unique(["id", "language"], keep="first", maintain_order=True)
+    plain = first.filter(~pl.col("language").str.contains("-"))
+    base = first.with_columns(language=pl.col("language").str.extract(r"^(\w+)-")).drop_nulls("language")
+    same = base.join(plain, on=["id", "label", "language"], how="semi").select("id", "label")
+    regional = first.filter(pl.col("language").str.contains("-")).join(same, on=["id", "label"], how="anti")
+    return pl.concat([plain, regional])
 
 
 def _concepts(concepts: pl.DataFrame, labels: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:

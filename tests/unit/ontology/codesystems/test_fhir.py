@@ -83,6 +83,11 @@ def test_grouping_is_no_subsumption_and_parts_are_no_kinds(tmp_path: Path) -> No
     parts = read_code_system(resource(tmp_path, hierarchyMeaning="part-of", concept=nested), "MINE")
     assert parts.edges.is_empty()
     assert ("MINE//A1", "part_of", "MINE//A") in parts.properties.rows()
+    whole = read_code_system(resource(tmp_path, hierarchyMeaning="part-of"), "MINE")
+    assert whole.edges.is_empty()
+    assert ("MINE//B", "part_of", "MINE//A") in whole.properties.rows()
+    with pytest.raises(InputError, match="meaning of the hierarchy"):
+        read_code_system(resource(tmp_path, hierarchyMeaning="made-up"), "MINE")
 
 
 def test_other_properties_are_kept(tmp_path: Path) -> None:

@@ -69,6 +69,23 @@ def test_what_is_asserted_is_read(tmp_path: Path) -> None:
     ]
 
 
+def test_the_same_name_written_in_three_ways_is_one(tmp_path: Path) -> None:
+    text = TINY.replace(
+        "</Ontology>",
+        """
+  <Prefix name="t" IRI="http://example.org/tiny#"/>
+  <ClassAssertion><Class abbreviatedIRI="t:sign"/><NamedIndividual IRI="http://example.org/tiny#arm.1"/></ClassAssertion>
+  <AnnotationAssertion><AnnotationProperty IRI="http://www.w3.org/2000/01/rdf-schema#label"/>
+    <AbbreviatedIRI>t:sign</AbbreviatedIRI><Literal>Sign</Literal></AnnotationAssertion>
+  <SubClassOf><Class IRI="#sign"/><Class IRI="http://www.w3.org/2002/07/owl#Thing"/></SubClassOf>
+</Ontology>""",
+    )
+    read = read_owl(put(tmp_path, text), "TINY")
+    assert ("TINY//arm.1", "TINY//sign", "is_a") in read.edges.rows()
+    assert read.edges.height == 3
+    assert read.concepts.filter(code="sign").select("label", "language").rows() == [("Sign", "en")]
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

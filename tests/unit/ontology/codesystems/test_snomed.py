@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ontology.codesystems.snomed import read_snomed
@@ -205,6 +206,17 @@ def test_other_maps_and_languages_can_be_asked_for(tmp_path: Path) -> None:
     found = read_snomed(international(tmp_path), languages={61000202103: "nb"}, maps={999: "ICD10-NO"})
     assert found.mappings.filter(predicate="relatedMatch")["object"].to_list() == ["ICD10-NO//B99"]
     assert found.concepts.filter(code="91302008").select("label", "language").row(0) == ("Sepsis", "en")
+
+
+def test_a_region_has_a_label_of_its_own_only_where_it_says_it_otherwise(tmp_path: Path) -> None:
+    root = international(tmp_path)
+    british = "900000000000508004"
+    file = root / "Snapshot" / "Refset" / "Language" / "der2_cRefset_LanguageSnapshot-en-GB_INT_20250101.txt"
+    put(
+        file, LANGUAGE, [f"g|20020131|1|0|{british}|5|{PREFERRED}", f"h|20020131|1|0|{british}|7|{PREFERRED}"]
+    )
+    labels = read_snomed(root).concepts.filter(pl.col("language") == "en-GB").select("code", "label").rows()
+    assert labels == [("91302008", 'Septic "syndrome"')]
 
 
 def test_missing_files_are_all_told(tmp_path: Path) -> None:
