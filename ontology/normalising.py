@@ -63,22 +63,17 @@ class Listed:
 
     def _found(self, sent: str) -> Iterator[tuple[str, How]]:
         system, code = parts(sent)
-        known = SYSTEMS.get(system)
-        if known is None:
+        editions, listed = self._editions(system), self.concepts
+        if not editions:
             return
-        listed = self.concepts
         written, above, _ = reading(system, code)
         cut = without_letters(system, code)
-        same = (written,) if cut is None else (written, cut)
-        yield from ((name, "respelled") for code in same if (name := f"{system}//{code}") in listed)
-        editions: tuple[str, ...] = (system,)
-        if known.placed_under is not None:
-            editions = (system, known.placed_under)
-            for like in (code, *same):
-                if (name := f"{known.placed_under}//{like}") in listed:
+        for edition in editions:
+            for like in (code, written, cut):
+                if like is not None and (name := f"{edition}//{like}") in listed:
                     how: How = "exact" if like == code else "respelled"
-                    is_sure = system not in self.systems and like in {code, written}
-                    yield name, how if is_sure else "nearest_parent"
+                    is_same = edition == system or (system not in editions and like in {code, written})
+                    yield name, how if is_same else "nearest_parent"
         for shorter in above:
             for edition in editions:
                 if (name := f"{edition}//{shorter}") in listed:
@@ -87,6 +82,14 @@ class Listed:
             block = self._block(edition, above[-1] if above else written)
             if block is not None:
                 yield block, "nearest_parent"
+
+    def _editions(self, system: str) -> tuple[str, ...]:
+        """The system, and the one that it is placed under, where anything of them is listed."""
+        if system not in self._known_editions:
+            known = SYSTEMS.get(system)
+            both = (system, known.placed_under) if known else ()
+            self._known_editions[system] = tuple(edition for edition in both if edition in self.systems)
+        return self._known_editions[system]
 
     def _block(self, system: str, category: str) -> str | None:
         """The narrowest block of a system that holds a category."""
@@ -111,6 +114,10 @@ class Listed:
             return SUMMARY_CATEGORIES[category].split("-")
         meant = (f"{category[:-1]}{digit}" for digit in string.digits)
         return [one for one in meant if f"{system}//{one}" in self.concepts]
+
+    @cached_property
+    def _known_editions(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
     @cached_property
     def _known_blocks(self) -> dict[tuple[str, str], str | None]:
