@@ -10,6 +10,8 @@ from phenotype.score_points import Score
 LOOK_BACK = pl.duration(hours=24)
 ROUNDED_DIGITS = 4
 """Values are stored as float32; a dose of 0.1 must not lie above 0.1."""
+LONGEST_PAUSE = pl.duration(hours=12)
+"""Between two records of urine that count as one observation."""
 OXYGENATION = {"pao2": "oxygenation", "pao2_mmhg": "oxygenation_mmhg"}
 """The ratio that follows from each component of arterial oxygen."""
 KEYS = ["subject_id", "time"]
@@ -77,23 +79,26 @@ def _coma_scale(single: pl.DataFrame) -> pl.DataFrame:
 
 
 def _urine_of_a_day(single: pl.DataFrame) -> pl.DataFrame:
-    """The urine of the 24 hours up to each record, where some was recorded in the 24 hours before those.
+    """The urine of the 24 hours up to each record, where it was recorded all that time.
 
-    So the first hours after an admission are not taken for a day, nor is the time after records have ended.
+    Each record within the 24 hours has one at most 12 hours before it. So neither the first hours of records,
+    nor a pause, nor their end is taken for a day with little urine. (12 hours, a night on a ward, is our own
+    choice.)
     """
     urine = single.filter(pl.col("component") == "urine").sort(*KEYS, "value", FIRST_LINEAGE)
-    today = urine.rolling("time", period="24h", closed="right", group_by="subject_id").agg(
-        pl.col("value").sum().round(ROUNDED_DIGITS),
-        pl.col("known_time").max(),
-        pl.col("lineage_ids").explode(),
-    )
-    day_before = urine.rolling(
-        "time", period="24h", offset="-48h", closed="right", group_by="subject_id"
-    ).agg(pl.len().alias("n_before"))
+    pause = pl.col("time") - pl.col("time").shift(1).over("subject_id")
     return (
-        today.with_columns(day_before["n_before"], pl.lit("urine_of_a_day").alias("component"))
-        .filter(pl.col("n_before") > 0)
+        urine.with_columns((pause <= LONGEST_PAUSE).fill_null(value=False).alias("is_followed"))
+        .rolling("time", period="24h", closed="right", group_by="subject_id")
+        .agg(
+            pl.col("value").sum().round(ROUNDED_DIGITS),
+            pl.col("known_time").max(),
+            pl.col("lineage_ids").explode(),
+            pl.col("is_followed").all(),
+        )
+        .filter("is_followed")
         .unique(KEYS, keep="first", maintain_order=True)
+        .with_columns(pl.lit("urine_of_a_day").alias("component"))
     )
 
 

@@ -114,7 +114,8 @@ def test_urine_counts_once_it_was_recorded_for_a_whole_day() -> None:
     today = [(-float(hour), "PHYSIONET2012//Urine", 15.0) for hour in range(24)]  # 360 mL
     assert score_of("SOFA", *today) == (None, 0)
     assert score_of("SOFA", *today, (-30.0, "PHYSIONET2012//Urine", 900)) == (3, 1)
-    assert score_of("SOFA", *today[:10], (-30.0, "PHYSIONET2012//Urine", 900)) == (4, 1)
+    assert score_of("SOFA", *today[:13], (-24.0, "PHYSIONET2012//Urine", 900)) == (4, 1)  # 195 mL
+    assert score_of("SOFA", *today[:12], (-24.0, "PHYSIONET2012//Urine", 900)) == (None, 0)  # a pause
     assert score_of("SOFA", (-30.0, "PHYSIONET2012//Urine", 900)) == (None, 0)
 
 
