@@ -63,13 +63,14 @@ def atc_of(codes: Iterable[str]) -> CodeSystem:
     return CodeSystem(*placed_by_form(SYSTEM, rows))
 
 
-def read_atc(path: Path, *, language: str = "en") -> CodeSystem:
+def read_atc(path: Path, *, language: str = "en", encoding: str = "utf-8-sig") -> CodeSystem:
     """ATC with names, and defined daily doses where the file has them.
 
     Args:
-        path: CSV, TSV or JSON with the code and its name, and any of language, valid_from, valid_to, ddd,
-            its unit and route. A code may stand in several rows (languages, routes, spans of days).
+        path: CSV, TSV, JSON or Excel with the code and its name, and any of language, valid_from, valid_to,
+            ddd, its unit and route. A code may stand in several rows (languages, routes, spans of days).
         language: of the names where the file has no column for it.
+        encoding: of a text file, as cp1252.
 
     Returns:
         Every listed code, and without a name every group above a listed code that the file lacks; the
@@ -80,7 +81,9 @@ def read_atc(path: Path, *, language: str = "en") -> CodeSystem:
             cannot be read: all of them with their rows.
     """
     faults = Faults(path)
-    rows = with_dates(read_table(path, (*_NEEDED, *_OPTIONAL)), ("valid_from", "valid_to"), faults)
+    rows = with_dates(
+        read_table(path, (*_NEEDED, *_OPTIONAL), encoding=encoding), ("valid_from", "valid_to"), faults
+    )
     rows = rows.with_columns(pl.col("code").str.to_uppercase(), pl.col("language").fill_null(language))
     note_bad_codes(rows, faults, _FORM, _TOLD)
     note_no_name(rows, faults)

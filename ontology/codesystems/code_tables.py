@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -242,11 +244,21 @@ def _from_text(path: Path, text: str) -> pl.DataFrame:
             text.encode(), separator=separator if separator in header else "\t", infer_schema=False
         )
     except pl.exceptions.PolarsError as error:
+        faults = Faults(path)
+        faults.rows("a row has more cells than the header", _ragged(text, separator), do="mend these rows")
+        faults.end()
         reason = str(error).split("\n", 1)[0]
-        told = Problem(
-            "the file cannot be read as a table", str(path), reason, "a header and rows of as many columns"
-        )
-        raise InputError(told) from None
+        allowed = "a header and rows of as many cells"
+        raise InputError(Problem("the file cannot be read as a table", str(path), reason, allowed)) from None
+
+
+def _ragged(text: str, separator: str) -> list[int]:
+    """The rows that have more cells than the header."""
+    rows = csv.reader(io.StringIO(text), delimiter=separator)
+    width = len(next(rows, []))
+    return [
+        number for number, cells in enumerate((cells for cells in rows if cells), 1) if len(cells) > width
+    ]
 
 
 def _from_json(path: Path, text: str) -> pl.DataFrame:

@@ -37,13 +37,16 @@ _OPTIONAL = (
 )
 
 
-def read_procedures(system: str, path: Path, *, covered_to: date | None = None) -> CodeSystem:
+def read_procedures(
+    system: str, path: Path, *, covered_to: date | None = None, encoding: str = "utf-8-sig"
+) -> CodeSystem:
     """One list of NCSP, NCMP or NCRP.
 
     Args:
         system: NCSP, NCMP or NCRP.
-        path: CSV, TSV or JSON with code and text, and perhaps gyldig_fra and gyldig_til.
+        path: CSV, TSV, JSON or Excel with code and text, and perhaps gyldig_fra and gyldig_til.
         covered_to: the last day that the list is complete for; None leaves it open.
+        encoding: of a text file, as cp1252.
 
     Returns:
         The codes in Norwegian, the groups and chapters above them (unlabelled where the list has no row for
@@ -55,7 +58,9 @@ def read_procedures(system: str, path: Path, *, covered_to: date | None = None) 
     """
     _known(system)
     faults = Faults(path)
-    rows = with_dates(read_table(path, (*_NEEDED, *_OPTIONAL)), ("valid_from", "valid_to"), faults)
+    rows = with_dates(
+        read_table(path, (*_NEEDED, *_OPTIONAL), encoding=encoding), ("valid_from", "valid_to"), faults
+    )
     note_bad_codes(rows, faults, _FORM, _TOLD)
     note_no_name(rows, faults)
     note_ends_before_begins(rows, faults)
@@ -71,7 +76,7 @@ def read_procedure_years(system: str, lists: Mapping[int, Path]) -> CodeSystem:
 
     Args:
         system: NCSP, NCMP or NCRP.
-        lists: the file of each year: CSV, TSV or JSON with code and text.
+        lists: the file of each year: CSV, TSV, JSON or Excel with code and text.
 
     Returns:
         One row for each text and unbroken run of years; coverage is the years read.

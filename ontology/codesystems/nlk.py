@@ -50,14 +50,15 @@ _TOLD = (
 )
 
 
-def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
+def read_nlk(path: Path, *, covered_to: date | None = None, encoding: str = "utf-8-sig") -> CodeSystem:
     """NLK with validity, replacements, units and groups.
 
     Args:
-        path: the list as CSV, TSV or JSON: kode, norsk_bruksnavn and any of gyldig_fra, gyldig_til,
+        path: the list as CSV, TSV, JSON or Excel: kode, norsk_bruksnavn and any of gyldig_fra, gyldig_til,
             erstattes_av, kodedefinisjon, komponent, system, egenskapsart, enhet, primært_fagområde,
             gruppering and the specifications.
         covered_to: the last day that the list is complete for; None leaves it open.
+        encoding: of a text file, as cp1252.
 
     Returns:
         Codes with their Norwegian name (language `nb`); an edge to the code's group; mappings `replaced_by`;
@@ -70,7 +71,11 @@ def read_nlk(path: Path, *, covered_to: date | None = None) -> CodeSystem:
     **Source:** columns of the list 7280 (Norsk laboratoriekodeverk), Norwegian Directorate of Health.
     """
     faults = Faults(path)
-    rows = with_dates(read_table(path, (*_NEEDED, *_VALIDITY, *_TOLD)), ("valid_from", "valid_to"), faults)
+    rows = with_dates(
+        read_table(path, (*_NEEDED, *_VALIDITY, *_TOLD), encoding=encoding),
+        ("valid_from", "valid_to"),
+        faults,
+    )
     note_bad_codes(rows, faults, r"(NPU|NOR)\d{5}", "NPU or NOR and five digits")
     note_no_name(rows, faults)
     note_ends_before_begins(rows, faults)
