@@ -23,7 +23,7 @@ __all__ = ["Definition", "definition_files", "load_definitions", "read_definitio
 ROOM = "phenotypes"
 _COMPANIONS = {"any": (), "all": ("per",), "first": ("per",), "last": ("per",), "phenotype": ("state",)}
 """Keys that may stand beside a criterion's own, for those whose body is no mapping of settings."""
-_DESCRIBING = ("version", "sources", "review", "per")
+_DESCRIBING = ("version", "sources", "review", "per", "is_shown")
 _FILE_KEYS = ("definitions", "family", "shared", *_DESCRIBING)
 _STAND_IN = Phenotype(name="?")
 """Takes the place of a faulty criterion, so that the faults beside it are found as well."""
@@ -42,6 +42,7 @@ class Definition(Part):
         confirmed: the criterion for it.
         suspected: what raises the suspicion only.
         excluded: what speaks against it.
+        is_shown: whether a patient's page lists it.
         file: the name of the file that it stands in.
     """
 
@@ -54,6 +55,7 @@ class Definition(Part):
     confirmed: Criterion
     suspected: Criterion | None = None
     excluded: Criterion | None = None
+    is_shown: bool = True
     file: str = ""
 
     @property

@@ -89,7 +89,7 @@ def write_phenotypes(
 
     Returns:
         What was written, columns of PHENOTYPES. The file's metadata (read_phenotypes_metadata) hold format,
-        ontology digest, what evidence is, and title, version and digest of every definition.
+        ontology digest, what evidence is, and title, version, is_shown and digest of every definition.
 
     Raises:
         ConfigurationError: as derive_phenotypes.
@@ -106,6 +106,7 @@ def write_phenotypes(
             definition.name: {
                 "title": definition.title,
                 "version": definition.version,
+                "is_shown": definition.is_shown,
                 "digest": definition.digest,
                 "file": definition.file,
             }

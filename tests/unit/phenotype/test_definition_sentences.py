@@ -44,9 +44,8 @@ HEAD = 'version: "1"\nsources: [a]\nreview: b\ndefinitions:\n'
         ),
         ("score: {name: SOFA, part: kidneys, at_least: 3}", "SOFA kidneys of 3 or more"),
         (
-            "score: {name: SOFA, rise: 2, around: {events: {codes: A}}, baseline: lowest_before}",
-            "a rise of SOFA by 2 or more over the lowest before, from 48 hours before to 24 hours after"
-            " code A",
+            "score: {name: SOFA, rise: 2, around: {events: {codes: A}}}",
+            "a rise of SOFA by 2 or more, from 48 hours before to 24 hours after code A",
         ),
         (
             "stay: {overnight: true, died: false, length_days: {above: 14}}",

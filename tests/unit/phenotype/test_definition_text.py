@@ -143,8 +143,10 @@ def test_the_digest_changes_with_the_meaning_only(tmp_path):
     text = "  - {name: a, title: A, confirmed: {events: cancer}}\n"
     first = read_definitions([file_of(tmp_path, text)])[0]
     renamed = read_definitions([file_of(tmp_path, text.replace("title: A", "title: B"))])[0]
+    hidden = read_definitions([file_of(tmp_path, text.replace("title: A", "title: A, is_shown: false"))])[0]
     other = read_definitions([file_of(tmp_path, text.replace("cancer", "vasopressors"))])[0]
-    assert first.digest == renamed.digest != other.digest
+    assert first.digest == renamed.digest == hidden.digest != other.digest
+    assert (first.is_shown, hidden.is_shown) == (True, False)
 
 
 def test_what_a_definition_needs_comes_before_it(tmp_path):
