@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ontology.configuration import find_config, read_yaml, validate
+from ontology.unit_spellings import to_ucum
 from phenotype.trajectory import known_time
 
 Clock = Literal["known_time", "time"]
@@ -25,7 +26,7 @@ class ComponentCode(BaseModel):
         code: the event code.
         factor: the event's value times this, plus `offset`, is in the component's unit.
         offset: in the component's unit.
-        unit: where given, only events with exactly this unit count.
+        unit: where given, only events in this unit count, however it is spelt.
         present: the event alone counts, as 1, whatever its value.
     """
 
@@ -97,10 +98,9 @@ def component_events(
     number = pl.col("numeric_value").cast(pl.Float64) * pl.col("factor") + pl.col("offset")
     value = pl.when("present").then(1.0).otherwise(number.round(STORED_DIGITS))
     time = known_time() if clock == "known_time" else pl.col("time")
-    return (
+    found = (
         events.filter(pl.col("code").is_in(sources["code"].unique().to_list()) & time.is_not_null())
         .join(sources.lazy(), on="code")
-        .filter(pl.col("only_unit").is_null() | pl.col("unit").eq_missing(pl.col("only_unit")))
         .filter(value.is_between(pl.col("low"), pl.col("high")))
         .select(
             "subject_id",
@@ -109,9 +109,23 @@ def component_events(
             value.alias("value"),
             known_time().alias("known_time"),
             _lineage(events),
+            pl.when(pl.col("only_unit").is_not_null()).then(pl.col("unit")).alias("unit"),
+            "only_unit",
         )
         .collect()
     )
+    return _in_their_unit(found).drop("unit", "only_unit")
+
+
+def _in_their_unit(found: pl.DataFrame) -> pl.DataFrame:
+    """Without the events of codes that count in one unit only and came in another, spelling apart."""
+    units = found.select("unit", "only_unit").unique().drop_nulls()
+    pairs = [(unit, only) for unit, only in units.rows() if to_ucum(unit) == to_ucum(only)]
+    fitting = pl.DataFrame(pairs, schema=units.schema, orient="row")
+    limited = found.filter(pl.col("only_unit").is_not_null()).join(
+        fitting, on=["unit", "only_unit"], how="semi"
+    )
+    return pl.concat([found.filter(pl.col("only_unit").is_null()), limited])
 
 
 def _lineage(events: pl.LazyFrame) -> pl.Expr:

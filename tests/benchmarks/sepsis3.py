@@ -117,7 +117,7 @@ def measure(out: Path, scenario: Scenario, n_patients: int, seed: int) -> bool:
     files = [file for file in definition_files() if file.stem in ("sepsis_coded", "sepsis_3")]
     wanted = [found for found in read_definitions(files) if found.name in (CODED, *CLINICAL)]
     marks = derive_phenotypes(Dataset(path), wanted)
-    print(f"\\n{scenario.name}: {stays.height} stays, {stays.filter('is_septic').height} septic")
+    print(f"\n{scenario.name}: {stays.height} stays, {stays.filter('is_septic').height} septic")
     told = (scenario.sensitivity, scenario.predictive_value)
     print(f"{CODED}; told: sensitivity {told[0]}, predictive value {told[1]}")
     hits, septic, found = shares(stays, marks.filter(pl.col("phenotype") == CODED))
@@ -156,7 +156,7 @@ def main() -> None:
     as_told = {
         scenario.name: measure(chosen.out, scenario, chosen.patients, chosen.seed) for scenario in SCENARIOS
     }
-    print("\\neICU demo, YAIB's sepsis cohort")
+    print("\neICU demo, YAIB's sepsis cohort")
     sepsis3_eicu.compare(open_data("eicu-demo"))
     faults = [name for name, is_told in as_told.items() if not is_told]
     told = (

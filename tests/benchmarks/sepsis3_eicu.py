@@ -283,9 +283,24 @@ def other_reasons(folder: Path, events: pl.DataFrame) -> dict[str, pl.DataFrame]
             events, room_air(folder, events)
         ),
         "urine of less than a day, which ricu scales up to a day": scaled_urine(events),
+        "the worst of the hour's cuff pressures, of which the hourly table has the middle one": risen_with(
+            events, cuff_pressures(folder, events)
+        ),
         "noradrenaline in mL/h, which ricu turns into a dose": unknown_doses(folder),
         "coma scale 12 or less on the first day (APACHE), not in the hourly tables": low_coma_scale(folder),
     }
+
+
+def cuff_pressures(folder: Path, events: pl.DataFrame) -> pl.DataFrame:
+    """Every mean pressure by cuff of the stays, from the demo's own table."""
+    cuff = pl.read_parquet(folder / "vitalaperiodic.parquet").select(
+        pl.col("patientunitstayid").cast(pl.Int64).alias("subject_id"),
+        (pl.col("observationoffset") / 60).floor().alias("hours"),
+        pl.lit(HOURLY["map"]).alias("code"),
+        pl.col("noninvasivemean").cast(pl.Float64).alias("value"),
+    )
+    mine = cuff.join(events.select("subject_id").unique(), on="subject_id", how="semi")
+    return as_events(mine.drop_nulls("value"))
 
 
 def unknown_doses(folder: Path) -> pl.DataFrame:

@@ -138,6 +138,8 @@ def test_values_of_other_data_sets_are_judged_in_the_unit_they_were_sent_in() ->
     assert score_of("NEWS2", (-1, "MIMIC4//CHART//223835", 21)) == (0, 1)  # per cent
     assert score_of("NEWS2", (-1, "MIMIC4//CHART//223835", 40)) == (2, 1)
     assert score_of("SOFA", (-1, "MIMIC3//INPUT_RATE//30120", 0.2, "mcgkgmin")) == (4, 1)
+    assert score_of("SOFA", (-1, "ATC//C01CA03", 0.2, "µg/kg/min")) == (4, 1)
+    assert score_of("SOFA", (-1, "ATC//C01CA03", 0.2, "ug/min")) == (None, 0)
 
 
 def test_the_coma_scale_is_the_sum_of_its_parts_at_one_instant() -> None:
