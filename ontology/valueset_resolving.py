@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,11 +179,16 @@ class Resolver:
 
         return self._given or embedded_ontology()
 
-    @cached_property
+    @property
     def _listed(self) -> CodeRanges:
-        """The codes of the systems that the ontology lists, without chapters and blocks."""
-        is_code = ~pl.col("flags").list.contains("abstract") & ~pl.col("flags").list.contains("not_listed")
-        return CodeRanges(self._base.system.concepts.filter(is_code)["concept"].unique())
+        return _listed_codes(self._base)
+
+
+@lru_cache(maxsize=4)
+def _listed_codes(ontology: Ontology) -> CodeRanges:
+    """The codes of the systems that an ontology lists, without chapters and blocks."""
+    is_code = ~pl.col("flags").list.contains("abstract") & ~pl.col("flags").list.contains("not_listed")
+    return CodeRanges(ontology.system.concepts.filter(is_code)["concept"].unique())
 
 
 def _key(valueset: ValueSet) -> tuple[Path, str]:

@@ -64,6 +64,27 @@ def test_systems_that_are_in_no_list_are_judged_by_the_form_of_their_codes() -> 
     assert inside("sepsis_explicit", codes) == ["ICD9CM//038.9", "ICD9CM//0380"]
 
 
+@pytest.mark.parametrize(
+    ("code", "is_in"),
+    [
+        ("MIMIC3//DRUG//Piperacillin-Tazobactam Na", True),
+        ("EICU//DRUG//LEVAQUIN", True),
+        ("EICU//DRUG//cefTRIAXone 1 GRAM in NS 50 mL IVPB", True),
+        ("MIMIC4//EMAR//Vancomycin//Administered", True),
+        ("MIMIC4//EMAR//Vancomycin//Not Given", False),
+        ("MEDICATION//CefePIME//Hold Dose", False),
+        ("MEDICATION//START//Meropenem", True),
+        ("MIMIC3//DRUG//Erythromycin 0.5% Ophth Oint", False),
+        ("MIMIC3//DRUG//Vancomycin Enema", False),
+        ("MIMIC3//DRUG//Pantoprazole", False),
+        ("MIMIC3//DRUG_STOP//Vancomycin", False),
+        ("EICU//DRUG//VANCOMYCIN CONSULT TO PHARMACY", False),
+    ],
+)
+def test_antibiotics_that_are_named_in_words(code: str, is_in: bool) -> None:
+    assert inside("antibiotics_systemic", [code]) == [code] * is_in
+
+
 def test_the_wide_set_holds_the_plain_one() -> None:
     codes = [f"ICD10-NO//{code}" for code in ("A41.9", "R65.1", "O85", "T81.4", "A39.4", "O86.0")]
     plain, wide = (set(inside(name, codes)) for name in ("sepsis_explicit", "sepsis_explicit_wide"))
