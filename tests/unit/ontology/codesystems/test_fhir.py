@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ontology.codesystems.fhir import read_code_system, read_concept_map, system_of
+from ontology.codesystems.fhir import read_code_system, read_concept_map
+from ontology.codesystems.fhir_concepts import system_of
 from ontology.errors import InputError
 
 CONCEPTS = [
@@ -105,6 +106,21 @@ def test_an_address_gives_the_name() -> None:
     assert system_of("urn:oid:2.16.578.1.12.4.1.1.7210") == "NCSP"
     assert system_of("urn:example") is None
     assert system_of("urn:example", {"urn:example": "MINE"}) == "MINE"
+
+
+def test_a_resource_as_the_norwegian_directorate_publishes_them(tmp_path: Path) -> None:
+    """An address of its own, an object identifier beside it, no language: as in HL7Norway/kodeverk."""
+    identifier = [{"system": "urn:ietf:rfc:3986", "value": "urn:oid:2.16.578.1.12.4.1.1.7270"}]
+    own: dict[str, Any] = {
+        "url": "http://ehelse.no/fhir/CodeSystem/no-kodeverk-7270-ncrp",
+        "identifier": identifier,
+        "language": None,
+    }
+    concepts = [{"code": "FPK56A", "display": "x"}]
+    found = read_code_system(resource(tmp_path, **own, concept=concepts))
+    assert found.concepts.select("concept", "language").rows() == [("NCRP//FPK56A", "nb")]
+    with pytest.raises(InputError, match="holds no codes"):
+        read_code_system(resource(tmp_path, **own, content="not-present", concept=[]))
 
 
 def test_every_fault_of_a_code_system_is_told_with_its_place(tmp_path: Path) -> None:
