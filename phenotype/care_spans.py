@@ -67,7 +67,9 @@ def care_spans(contacts: pl.DataFrame) -> CareSpans:
     """
     begun = contacts.filter(pl.col("start_time").is_not_null() & pl.col("subject_id").is_not_null())
     with_stays = join_stays(begun) if begun["stay_id"].has_nulls() else begun
-    ordered = with_stays.sort("subject_id", "start_time", "contact_id")
+    ordered = with_stays.sort("subject_id", "start_time", "contact_id", "end_time").unique(
+        ["subject_id", "contact_id"], keep="first", maintain_order=True
+    )
     return CareSpans(stays(with_stays).rechunk(), ordered.rechunk())
 
 

@@ -99,12 +99,12 @@ class DefinitionFile:
 
     def _read_file(self) -> None:
         content = self.marked.content
-        if "definitions" not in content:
-            self._read_one(content, (), {})
-            return
-        self._unknown_keys(content, _FILE_KEYS, ())
         for name, criterion in dict(content.get("shared") or {}).items():
             self._criterion(criterion, ("shared", name))
+        if "definitions" not in content:
+            self._read_one({key: value for key, value in content.items() if key != "shared"}, (), {})
+            return
+        self._unknown_keys(content, _FILE_KEYS, ())
         listed = content["definitions"]
         if not isinstance(listed, list) or not listed:
             self.fault("definitions is not a list of definitions", ("definitions",), type(listed).__name__)

@@ -161,3 +161,11 @@ def test_what_a_definition_needs_comes_before_it(tmp_path):
 def test_all_shipped_definitions_are_read():
     definitions = load_definitions()
     assert {definition.file for definition in definitions} == {file.name for file in definition_files()}
+
+
+def test_a_file_may_be_one_definition_with_anchors_of_its_own(tmp_path):
+    file = tmp_path / "one.yaml"
+    head = HEAD.replace("definitions:\n", "shared: {c: &c {events: cancer}}\n")
+    file.write_text(head + "name: a\ntitle: A\nconfirmed: {all: [*c, {stay: {}}]}\n", "utf-8")
+    (definition,) = read_definitions([file])
+    assert definition.confirmed.of[0] == Events(sets=("cancer",))
