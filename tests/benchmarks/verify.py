@@ -54,6 +54,16 @@ PROMISES = (
         "ICD-9 code finds a chapter",
         ("code_lists.py",),
     ),
+    Promise(
+        "ontology-scale",
+        "400,000 concepts, 630,000 edges: closure < 20 s and 1 GB, ancestors < 5 us, 5 M events rolled up < 2 s",
+        ("ontology_scale.py",),
+    ),
+    Promise(
+        "ontology-graph",
+        "the graph equals networkx on 200 hierarchies; 50 corruptions told exactly",
+        ("tests/unit/ontology/test_graph.py", "tests/unit/ontology/test_faults.py"),
+    ),
     Promise("ingest-speed", "CSV at 390,000 rows/s or more", ("ingest_speed.py",)),
     Promise(
         "features-speed",
