@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from ontology.configuration import find_config, read_yaml, validate
 
 _SUPERSCRIPT_POWER = re.compile("10\\s*([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_BRACKETED_POWER = re.compile(r"10\s*\(\s*(\d{1,2})\s*\)")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _SIGNS = str.maketrans({"µ": "u", "μ": "u", "°": "deg", "º": "deg", "×": "x", "·": ".", "∙": "."})
 _POWER = re.compile(r"x?\s*(?:10(?:\s*(?:\^|\*\*?|e\+?)\s*|\s+)|e\+?)(-?\d{1,2})(?=$|/|\s|\.)", re.IGNORECASE)
@@ -62,7 +63,7 @@ def to_ucum(spelling: str) -> str:
 
     **Source:** configs/units/spellings.yaml; UCUM 2.2, https://ucum.org/ucum.
     """
-    plain = _ANNOTATION.sub("", _plain_signs(spelling)).strip().removesuffix("/")
+    plain = _ANNOTATION.sub("", _plain_signs(spelling)).strip().rstrip("/.")
     if not plain:
         return "1"
     known = load_spellings()
@@ -87,4 +88,4 @@ def _plain_signs(spelling: str) -> str:
     powers = _SUPERSCRIPT_POWER.sub(
         lambda found: f"10*{found[1].translate(_SUPERSCRIPTS)}", unescape(spelling)
     )
-    return powers.translate(_SUPERSCRIPTS).translate(_SIGNS)
+    return _BRACKETED_POWER.sub(r"10*\1", powers.translate(_SUPERSCRIPTS).translate(_SIGNS))

@@ -15,10 +15,10 @@ from ontology.units import conversion, is_unit, unit_faults
 
 SPELLINGS = {
     "10*9/L": "x10^9/L|10⁹/L|E9/L|10E9/L|x 10E9/L|10*9/l|10 9/L|109/L|x10⁹/l|10**9/L",
-    "10*3/uL": "K/uL|K/mcL|k/µL|th/uL|TH/uL|THOU/UL|THS/uL|10E3/mcL|x10 3/uL|x10^3/uL",
+    "10*3/uL": "K/uL|K/mcL|k/µL|th/uL|THOU/UL|THS/uL|10E3/mcL|x10 3/uL|x10^3/uL|10(3)mcL|x10(3)/mcL",
     "10*6/uL": "M/mcL|m/uL|MIL/uL|mill/uL|10E6/mcL",
     "10*3/mm3": "k/mm cu|K/MM3|K/CMM|thou/cumm",
-    "mmol/L": "mmol/L|mmol/l|MMOL/L|mmol / L",
+    "mmol/L": "mmol/L|mmol/l|MMOL/L|mmol / L|MM/L",
     "umol/L": "µmol/L|μmol/l|umol/L|UMOL/L|mcmol/L",
     "mg/dL": "mg/dl|MG/DL|mg/dL|mg%",
     "g/dL": "gm/dl|GM/DL|G/DL|g/dl|gm/dL",
@@ -32,7 +32,9 @@ SPELLINGS = {
     "/min": "1/min|/min|bpm|insp/min|beats/min|slag/min",
     "mL/min": "mL/min/1.73 m²|mL/min/{1.73_m2}|ml/min",
     "meq/L": "mEq/L|MEQ/L|meq/l",
-    "ug/kg/min": "mcg/kg/min|ug/kg/min|µg/kg/min",
+    "meq/h": "mEq./hour|meq/hr",
+    "mm/h": "mm/hr.|MM/HR|mm/h",
+    "ug/kg/min": "mcg/kg/min|ug/kg/min|µg/kg/min|mcgkgmin",
     "mL/d": "mL/24h|ml/24 t|mL/døgn",
     "mosm/kg": "mOsm/kg H2O|MOSM/KG|mosmol/kg",
     "1": "{score}|ratio|INR|1|",
