@@ -56,7 +56,8 @@ PROMISES = (
     ),
     Promise(
         "ontology-scale",
-        "400,000 concepts, 630,000 edges: closure < 20 s and 1 GB, ancestors < 5 us, 5 M events rolled up < 2 s",
+        "400,000 concepts, 630,000 edges: closure < 20 s and 1 GB, ancestors < 5 us, "
+        "5 M events rolled up < 2 s",
         ("ontology_scale.py",),
     ),
     Promise(
