@@ -208,7 +208,7 @@ def _compare(job: Job, dataset: Path, python: Path, out: Path) -> Outcome:
 
 
 def _timed(job: Job, dataset: Path, python: Path, out: Path) -> Outcome:
-    """One task timed; what another process of the machine may have slowed is timed again, the quicker counts."""
+    """One task timed; what other work on the machine may have slowed is timed again, the quicker counts."""
     first = _compare(job, dataset, python, out)
     if first.seconds[1] < first.seconds[0] / 3:
         return first
