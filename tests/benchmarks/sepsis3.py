@@ -147,6 +147,19 @@ def say_clinical(name: str, stays: pl.DataFrame, found: pl.DataFrame) -> None:
         print(f"  onset less the true one, {kind}, hours: {quantiles}; within 6 h {near:.0%}")
 
 
+def say_mimic(folder: Path) -> None:
+    """YAIB's cohort of the MIMIC-III demo, described only."""
+    stays = (
+        pl.read_parquet(folder / "yaib" / "sepsis" / "outc.parquet")
+        .group_by("stay_id")
+        .agg(pl.col("label").any())
+    )
+    septic = stays["label"].sum()
+    print(
+        f"\nMIMIC-III demo, YAIB's sepsis cohort: {stays.height} stays, {septic} septic; too few to compare"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="a folder for hospitals and datasets; kept")
@@ -158,6 +171,7 @@ def main() -> None:
     }
     print("\neICU demo, YAIB's sepsis cohort")
     sepsis3_eicu.compare(open_data("eicu-demo"))
+    say_mimic(open_data("mimic-iii-demo"))
     faults = [name for name, is_told in as_told.items() if not is_told]
     told = (
         "coded sepsis as told in both scenarios" if not faults else f"coded sepsis off in {', '.join(faults)}"
