@@ -6,17 +6,10 @@ hospital_frailty.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from ontology.errors import ConfigurationError, Problem
-from ontology.valuesets import Family, Resolver, in_set, load_family, load_valueset
-from phenotype.contacts import join_stays, stays
-from phenotype.trajectory import Dataset
-
-if TYPE_CHECKING:
-    from ontology.release import Ontology
+from ontology.valuesets import Family
 
 WEIGHT_DIGITS = 6
 """Sums are rounded to so many digits, so that 0.1 + 0.2 is 0.3 whatever the order of the groups."""
@@ -103,104 +96,6 @@ def band_of(score: pl.Expr, family: Family) -> pl.Expr:
         inside = pl.all_horizontal(*[bound for bound in bounds if bound is not None], pl.lit(value=True))
         found = pl.when(inside).then(pl.lit(name)).otherwise(found)
     return found
-
-
-def coded_groups(events: pl.LazyFrame, family_name: str, ontology: Ontology | None = None) -> pl.DataFrame:
-    """The events that a family's groups are seen by.
-
-    Args:
-        events: columns of EVENTS.
-        family_name: name or path of the family's file.
-        ontology: by which `under` is judged; None is the embedded one.
-
-    Returns:
-        subject_id, time, contact_id, group; unique rows, sorted. Events without a time are left out.
-    """
-    codes = events.select(pl.col("code").unique()).collect()["code"].to_list()
-    resolver, family = Resolver(codes, ontology), load_family(family_name)
-    resolved = {
-        name: resolver.resolve(load_valueset(f"{family_name}/{name}")).with_columns(group=pl.lit(name))
-        for name in family.groups
-    }
-    every = pl.concat(resolved.values())
-    found = events.filter(
-        pl.col("time").is_not_null() & pl.col("code").is_in(every["code"].unique().to_list())
-    ).select("subject_id", "time", "contact_id", "code")
-    here = found.unique().collect()
-    parts = [
-        here.filter(in_set(rows)).with_columns(group=pl.lit(name))
-        for name, rows in resolved.items()
-        if rows.height
-    ]
-    columns = ["subject_id", "time", "contact_id", "group"]
-    if not parts:
-        return here.clear().with_columns(group=pl.lit(None, dtype=pl.String)).select(columns)
-    return pl.concat(parts).select(columns).unique().sort(columns)
-
-
-def stay_scores(
-    dataset: Dataset,
-    family_name: str = "charlson_quan",
-    *,
-    weighting: str | None = None,
-    look_back_days: int | None = None,
-    own_codes: bool = True,
-    ontology: Ontology | None = None,
-) -> pl.DataFrame:
-    """An index for every stay, from the codes of the stay itself and of the days before it.
-
-    An event belongs to the stay of its contact; one without a contact to the stay that its time lies in. What
-    comes before a stay is what has a time in the look-back and before the stay's start.
-
-    Args:
-        dataset: whose events and contacts count.
-        family_name: a family of configs/valuesets, or the path of one's own.
-        weighting: the name of the weights; None takes the family's own choice.
-        look_back_days: None takes the family's own; 0 where it says nothing.
-        own_codes: whether the stay's own codes count; SKDE in Norway leaves them out.
-        ontology: by which the codes are judged; None is the embedded one.
-
-    Returns:
-        stay_id, subject_id, score (0 where nothing is seen), groups, band (null where the family has none);
-        sorted by stay_id.
-    """
-    family = load_family(family_name)
-    days = family.look_back_days or 0 if look_back_days is None else look_back_days
-    contacts = join_stays(dataset.contacts())
-    spans = stays(contacts).select("stay_id", "subject_id", "start_time", "end_time")
-    coded = coded_groups(dataset.events(), family_name, ontology)
-    seen = pl.concat([_before(coded, spans, days), *([_own(coded, contacts, spans)] if own_codes else [])])
-    scores = family_score(seen, family, weighting)
-    return (
-        spans.select("stay_id", "subject_id")
-        .join(scores, on="stay_id", how="left")
-        .with_columns(
-            pl.col("score").fill_null(0.0), pl.col("groups").fill_null(pl.lit([], dtype=pl.List(pl.String)))
-        )
-        .with_columns(band=band_of(pl.col("score"), family))
-        .sort("stay_id")
-    )
-
-
-def _before(coded: pl.DataFrame, spans: pl.DataFrame, look_back_days: int) -> pl.DataFrame:
-    """stay_id and group of what was coded in the days before each stay."""
-    start = pl.col("start_time")
-    return (
-        spans.filter(start.is_not_null())
-        .join(coded, on="subject_id")
-        .filter((pl.col("time") < start) & (pl.col("time") >= start - pl.duration(days=look_back_days)))
-        .select("stay_id", "group")
-    )
-
-
-def _own(coded: pl.DataFrame, contacts: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """stay_id and group of what was coded in each stay."""
-    stay_of = contacts.select("contact_id", "stay_id")
-    by_contact = coded.filter(pl.col("contact_id").is_not_null()).join(stay_of, on="contact_id")
-    is_inside = pl.col("time") >= pl.col("start_time")
-    is_inside &= (pl.col("time") <= pl.col("end_time")) | pl.col("end_time").is_null()
-    by_time = coded.filter(pl.col("contact_id").is_null()).join(spans, on="subject_id").filter(is_inside)
-    return pl.concat([part.select("stay_id", "group") for part in (by_contact, by_time)])
 
 
 def _weights(family: Family, weighting: str | None) -> pl.DataFrame:
