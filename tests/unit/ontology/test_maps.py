@@ -6,10 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ontology.concepts import MAPPINGS
 from ontology.errors import InputError
-from ontology.maps import read_sssom, translate, write_sssom
+from ontology.maps import RANKS, TURNED, read_sssom, translate, write_sssom
 
 MAP = pl.DataFrame(
     [
@@ -142,3 +144,41 @@ def test_files_that_are_no_set_are_refused(tmp_path: Path, text: str, what: str)
     file.write_text(text, "utf-8")
     with pytest.raises(InputError, match=what):
         read_sssom(file)
+
+
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12
+)
+CODE = TEXT.filter(lambda text: text == text.strip() and "//" not in text and not text.startswith("/"))
+SYSTEM = st.sampled_from(["ICD10", "ICD10-NO", "SCT", "NLK", "MONDO"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(SYSTEM, CODE, st.sampled_from(sorted(RANKS)), SYSTEM, CODE, CODE), max_size=8))
+def test_any_map_comes_back(tmp_path: Path, rows: list[tuple[str, str, str, str, str, str]]) -> None:
+    told = [(f"{a}//{b}", predicate, f"{c}//{d}", source) for a, b, predicate, c, d, source in rows]
+    mappings = pl.DataFrame(sorted(set(told)), MAPPINGS, orient="row")
+    write_sssom(mappings, tmp_path / "map.sssom.tsv", set_id="https://example.org/map")
+    assert read_sssom(tmp_path / "map.sssom.tsv").sort(pl.all()).rows() == mappings.sort(pl.all()).rows()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(SYSTEM, CODE, st.sampled_from(sorted(RANKS)), SYSTEM, CODE), max_size=8),
+    SYSTEM,
+    SYSTEM,
+)
+def test_translation_is_the_same_seen_from_the_other_side(
+    rows: list[tuple[str, str, str, str, str]], here: str, there: str
+) -> None:
+    told = {
+        (f"{a}//{b}", predicate, f"{c}//{d}", "s")
+        for a, b, predicate, c, d in rows
+        if a == here and c == there
+    }
+    mappings = pl.DataFrame(sorted(told), MAPPINGS, orient="row")
+    forth = translate(mappings["subject"], mappings, there, closest_only=False).drop_nulls()
+    back = translate(mappings["object"], mappings, here, closest_only=False).drop_nulls()
+    turned = {(f, TURNED.get(p, p), c) for c, f, p, _ in back.iter_rows()}
+    if here != there:
+        assert {(c, p, f) for c, f, p, _ in forth.iter_rows()} == turned
