@@ -258,8 +258,10 @@ def read_definitions(files: Sequence[Path]) -> list[Definition]:
         except ConfigurationError as error:
             problems += error.problems
     problems += [problem for file in read for problem in file.problems]
-    others = _names_in(set(definition_files()) - {file.resolve() for file in files})
-    problems += problems_between(read, others.union(*(file.names for file in read)))
+    known = set[str]().union(*(file.names for file in read))
+    if needed_names([definition for file in read for definition, _ in file.definitions]) - known:
+        known |= _names_in(set(definition_files()) - {file.resolve() for file in files})
+    problems += problems_between(read, known)
     if problems:
         raise ConfigurationError(problems)
     return [definition for file in read for definition, _ in file.definitions]
