@@ -33,9 +33,8 @@ def stay_marks(node: Stay, record: Record) -> pl.DataFrame:
         found = _readmissions(record, node.readmitted_within_days).sort("end_time", "stay_id")
         index = found.unique("readmission_stay_id", keep="last", maintain_order=True)
         ends = record.spans.stays.select(readmission_stay_id="stay_id", known_time="end_time")
-        spans = spans.join(
-            index.join(ends, on="readmission_stay_id").select("stay_id", "known_time"), on="stay_id"
-        )
+        index = index.join(ends, on="readmission_stay_id").select("stay_id", "known_time")
+        spans = spans.drop("known_time").join(index, on="stay_id")
     spans = spans.filter(
         *_is_one_of("care_level", node.care_level),
         *_is(pl.col("is_acute"), node.acute),
