@@ -110,13 +110,13 @@ def _read(
 ) -> pl.DataFrame | None:
     """The asked-for columns as text with row (1 = the first after the header); None where that cannot be."""
     try:
-        header = pl.read_csv(path, n_rows=0, infer_schema=False).columns
+        header = pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns
         missing = [name for name in needed if name not in header]
         problems += [Problem(f"column {name} is missing", f"{path}, header") for name in missing]
         if missing:
             return None
         wanted = [name for name in dict.fromkeys((*needed, *optional)) if name in header]
-        rows = pl.scan_csv(path, infer_schema=False).select(wanted).collect(engine="streaming")
+        rows = pl.scan_csv(path, infer_schema=False, glob=False).select(wanted).collect(engine="streaming")
     except OSError as error:
         problems.append(
             Problem("a file cannot be read", str(path), error.strerror or "", next_step="check the path")

@@ -72,7 +72,7 @@ class Release:
         files = self.files[kind]
         if not files:
             return pl.LazyFrame(schema=casts)
-        everything = pl.scan_csv(files, separator="\t", quote_char=None, infer_schema=False)
+        everything = pl.scan_csv(files, separator="\t", quote_char=None, infer_schema=False, glob=False)
         rows = everything.select(pl.col(name).fill_null("").cast(dtype) for name, dtype in casts.items())
         if len(files) == 1:
             return rows

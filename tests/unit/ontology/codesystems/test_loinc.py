@@ -29,7 +29,7 @@ def put(folder: Path, name: str, text: str) -> Path:
 
 
 def test_terms_properties_and_flags(tmp_path: Path) -> None:
-    read = read_loinc(put(tmp_path, "Loinc.csv", TERMS))
+    read = read_loinc(put(tmp_path, "Loinc [2.80].csv", TERMS))
     assert read.concepts.select("concept", "label", "level", "flags").rows() == [
         ("LOINC//0000-0", "Old thing in blood", "term", ["inactive"]),
         ("LOINC//1988-5", 'CRP, mass, "serum"', "term", []),
