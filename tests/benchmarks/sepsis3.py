@@ -28,6 +28,7 @@ from pipelines.identity import Pseudonyms, load_or_make_key
 CODED, CLINICAL = "sepsis_explicit", ("sepsis_3", "sepsis_3_seymour", "sepsis_3_first_suspicion")
 Z99 = 2.5758293035489004
 """The normal quantile of 0.995."""
+SUSPECTED = "suspected_infection"
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,21 @@ def hospital(out: Path, scenario: Scenario, n_patients: int, seed: int) -> tuple
 
 
 def true_stays(folder: Path, dataset: Path) -> pl.DataFrame:
-    """stay_id, is_septic, kind (none, early, late), onset_time of every stay that has ended."""
+    """stay_id, is_septic, kind (none, early, late), onset_time and reason of every stay that has ended."""
     key = load_or_make_key(dataset.with_name(f"{dataset.name}.key"), dataset)
     truth = pl.read_parquet(folder / "truth" / "stays.parquet")
     contact = Pseudonyms(key, "simulated-hospital").of("contact", truth["contact_id"].cast(pl.String))
     contacts = Dataset(dataset).contacts()
     ended = contacts.group_by("stay_id").agg(pl.col("end_time").is_null().any().alias("is_open"))
     stays = contacts.select("contact_id", "stay_id").join(ended.filter(~pl.col("is_open")), on="stay_id")
-    rows = truth.select("sepsis", "onset_time").with_columns(contact.alias("contact_id"))
+    rows = truth.select("sepsis", "onset_time", "reason").with_columns(contact.alias("contact_id"))
     joined = rows.join(stays, on="contact_id")
     return joined.select(
         "stay_id",
         (pl.col("sepsis") != "none").alias("is_septic"),
         pl.col("sepsis").alias("kind"),
         "onset_time",
+        "reason",
     )
 
 
@@ -114,8 +116,8 @@ def measure(out: Path, scenario: Scenario, n_patients: int, seed: int) -> bool:
     """Print one scenario's figures; whether its coding came out as it was told."""
     folder, path = hospital(out, scenario, n_patients, seed)
     stays = true_stays(folder, path)
-    files = [file for file in definition_files() if file.stem in ("sepsis_coded", "sepsis_3")]
-    wanted = [found for found in read_definitions(files) if found.name in (CODED, *CLINICAL)]
+    files = [file for file in definition_files() if file.stem in ("sepsis_coded", "sepsis_3", SUSPECTED)]
+    wanted = [found for found in read_definitions(files) if found.name in (CODED, *CLINICAL, SUSPECTED)]
     marks = derive_phenotypes(Dataset(path), wanted)
     print(f"\n{scenario.name}: {stays.height} stays, {stays.filter('is_septic').height} septic")
     told = (scenario.sensitivity, scenario.predictive_value)
@@ -124,6 +126,8 @@ def measure(out: Path, scenario: Scenario, n_patients: int, seed: int) -> bool:
     intervals = (say_share("sensitivity", hits, septic), say_share("predictive value", hits, found))
     for name in CLINICAL if scenario.text is None else ():
         say_clinical(name, stays, marks.filter(pl.col("phenotype") == name))
+    if scenario.text is None:
+        say_missed(stays, marks)
     return all(low <= value <= high for (low, high), value in zip(intervals, told, strict=True))
 
 
@@ -145,6 +149,22 @@ def say_clinical(name: str, stays: pl.DataFrame, found: pl.DataFrame) -> None:
         )
         near = (hours.abs() <= 6).mean()
         print(f"  onset less the true one, {kind}, hours: {quantiles}; within 6 h {near:.0%}")
+
+
+def say_missed(stays: pl.DataFrame, marks: pl.DataFrame) -> None:
+    """What the missed septic stays lack, and what the falsely found ones are in truth."""
+    of = {
+        name: marks.filter(pl.col("phenotype") == name).select("stay_id") for name in (CLINICAL[0], SUSPECTED)
+    }
+    missed = stays.filter("is_septic").join(of[CLINICAL[0]], on="stay_id", how="anti")
+    unsuspected = missed.join(of[SUSPECTED], on="stay_id", how="anti").height
+    rest = missed.height - unsuspected
+    print(
+        f"  {CLINICAL[0]} misses {missed.height}: no suspected infection {unsuspected}, no rise of SOFA {rest}"
+    )
+    wrong = stays.filter(~pl.col("is_septic")).join(of[CLINICAL[0]], on="stay_id", how="semi")
+    reasons = wrong["reason"].value_counts(sort=True).head(6).rows()
+    print(f"  and finds {wrong.height} more, by reason: " + ", ".join(f"{name} {n}" for name, n in reasons))
 
 
 def say_mimic(folder: Path) -> None:
