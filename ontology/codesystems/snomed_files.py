@@ -72,21 +72,10 @@ class Release:
         files = self.files[kind]
         if not files:
             return pl.LazyFrame(schema=casts)
-        everything = pl.scan_csv(files, separator="\t", quote_char=None, infer_schema=False, glob=False)
-        rows = everything.select(pl.col(name).fill_null("").cast(dtype) for name, dtype in casts.items())
+        wanted = [pl.col(name).fill_null("").cast(dtype) for name, dtype in casts.items()]
         if len(files) == 1:
-            return rows
-        latest = everything.select(
-            pl.struct(pl.col(name).fill_null("").cast(dtype) for name, dtype in casts.items()).alias("row"),
-            "id",
-            "effectiveTime",
-        )
-        return (
-            latest.group_by("id")
-            .agg(pl.col("row").sort_by("effectiveTime").last())
-            .select("row")
-            .unnest("row")
-        )
+            return _scan(files).select(wanted)
+        return _latest(files).select(wanted)
 
     @contextmanager
     def told_faults(self) -> Iterator[None]:
@@ -106,6 +95,31 @@ class Release:
             ]
             reason = str(error).split("\n", 1)[0]
             raise InputError(problems or Problem("the release cannot be read", found=reason)) from None
+
+
+def _scan(files: list[Path]) -> pl.LazyFrame:
+    return pl.scan_csv(files, separator="\t", quote_char=None, infer_schema=False, glob=False)
+
+
+def _latest(files: list[Path]) -> pl.LazyFrame:
+    """The rows of several files, of each id the latest; the largest file is scanned, the others are held."""
+    largest = max(files, key=lambda file: file.stat().st_size)
+    held = _scan([file for file in files if file != largest]).collect(engine="streaming")
+    held = held.sort("id", "effectiveTime", maintain_order=True).unique(
+        "id", keep="last", maintain_order=True
+    )
+    times = held.select("id", held_time="effectiveTime")
+    main = _scan([largest])
+    newer = main.join(times.lazy(), on="id", how="left", maintain_order="left").filter(
+        pl.col("held_time").is_null() | (pl.col("effectiveTime") > pl.col("held_time"))
+    )
+    overtaken = main.select("id", "effectiveTime").join(times.lazy(), on="id")
+    gone = (
+        overtaken.filter(pl.col("effectiveTime") > pl.col("held_time"))
+        .select("id")
+        .collect(engine="streaming")
+    )
+    return pl.concat([newer.drop("held_time"), held.join(gone, on="id", how="anti").lazy()])
 
 
 def find_release(folders: Sequence[Path]) -> Release:
