@@ -249,3 +249,12 @@ def test_a_header_without_a_needed_column_is_refused(tmp_path: Path) -> None:
     put(file, "id effectiveTime active", [])
     with pytest.raises(InputError, match="column sourceId is missing"):
         read_snomed(root)
+
+
+def test_the_later_row_counts_whichever_release_holds_it(tmp_path: Path) -> None:
+    edition, extension = international(tmp_path / "INT"), norwegian(tmp_path / "NO")
+    file = edition / "Snapshot" / "Terminology" / "sct2_Concept_Snapshot_INT_20250101.txt"
+    file.write_text(file.read_text("utf-8").replace("40733004\t20020131", "40733004\t20260101"), "utf-8")
+    both = read_snomed([edition, extension])
+    assert both.concepts.filter(code="40733004")["flags"].to_list() == [[]]
+    assert both.concepts["concept"].is_duplicated().sum() == 2  # sepsis, in two languages
