@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -132,6 +133,12 @@ def write_phenotypes(
             )
         ) from None
     return rows
+
+
+def definitions_of(file: Path) -> dict[str, dict[str, Any]]:
+    """Title, version, is_shown, digest and file of every definition that a phenotypes file was made by."""
+    held = read_phenotypes_metadata(file).get("definitions")
+    return dict(held) if isinstance(held, dict) else {}
 
 
 def read_phenotypes_metadata(file: Path) -> dict[str, object]:

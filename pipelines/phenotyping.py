@@ -8,7 +8,7 @@ from pathlib import Path
 from ontology.errors import Problem, StorageError
 from ontology.in_use import ontology_in_use
 from phenotype.definition_text import load_definitions
-from phenotype.phenotypes import write_phenotypes
+from phenotype.phenotypes import definitions_of, write_phenotypes
 from phenotype.report.phenotypes import STATES, PhenotypeCount, phenotype_counts
 from phenotype.trajectory import open_dataset
 
@@ -45,8 +45,7 @@ def phenotype_dataset(
         definitions = load_definitions(names)
         out.parent.mkdir(parents=True, exist_ok=True)
         phenotypes = write_phenotypes(out, dataset, definitions, in_use)
-    asked = {definition.name: (definition.title, definition.version) for definition in definitions}
-    return phenotype_counts(phenotypes, asked)
+    return phenotype_counts(phenotypes, definitions_of(out))
 
 
 def count_lines(counts: Sequence[PhenotypeCount]) -> list[str]:

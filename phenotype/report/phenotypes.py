@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
@@ -54,13 +55,13 @@ class PatientPhenotype(Frozen):
 
 
 def phenotype_counts(
-    phenotypes: pl.DataFrame, definitions: Mapping[str, tuple[str, str]]
+    phenotypes: pl.DataFrame, definitions: Mapping[str, Mapping[str, Any]]
 ) -> list[PhenotypeCount]:
     """How many patients have each phenotype, in the order of `definitions`.
 
     Args:
         phenotypes: columns of PHENOTYPES.
-        definitions: phenotype -> its title and version; those without a row are told with no patients.
+        definitions: phenotype -> its title and version, as the file's metadata tell them; those without a row are told with no patients.
     """
     counted = phenotypes.group_by("phenotype", "state").agg(
         n_subjects=pl.col("subject_id").n_unique(), n_rows=pl.len()
@@ -69,7 +70,8 @@ def phenotype_counts(
     for row in counted.sort("phenotype", "state").to_dicts():
         found.setdefault(row["phenotype"], []).append(row)
     return [
-        _count(name, title, version, found.get(name, [])) for name, (title, version) in definitions.items()
+        _count(name, str(said["title"]), str(said["version"]), found.get(name, []))
+        for name, said in definitions.items()
     ]
 
 
@@ -86,15 +88,16 @@ def _count(name: str, title: str, version: str, rows: list[dict[str, object]]) -
 
 
 def patient_phenotypes(
-    phenotypes: pl.DataFrame, now: dt.datetime, titles: Mapping[str, str]
+    phenotypes: pl.DataFrame, now: dt.datetime, definitions: Mapping[str, Mapping[str, Any]]
 ) -> tuple[PatientPhenotype, ...]:
     """The phenotypes of one patient that could be known at a time, those that began last first.
 
     Args:
         phenotypes: columns of PHENOTYPES, of this patient only.
         now: the prediction; rows that could not be known by then are left out.
-        titles: phenotype -> title, for those to be told.
+        definitions: phenotype -> its title, and whether it is_shown, as the file's metadata tell them.
     """
+    titles = {name: str(said["title"]) for name, said in definitions.items() if said["is_shown"]}
     known = phenotypes.filter(
         (pl.col("known_time") <= now)
         & (pl.col("start_time") <= now)

@@ -239,7 +239,7 @@ def _patients(
             phenotypes=patient_phenotypes(
                 run.phenotypes.filter(pl.col("subject_id") == subject),
                 now,
-                {name: title for name, (title, _) in run.phenotype_definitions.items()},
+                run.phenotype_definitions,
             ),
             why_here=WHY[row["group"]],
         )

@@ -135,15 +135,11 @@ class RunRecord:
         return pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=PHENOTYPES)
 
     @cached_property
-    def phenotype_definitions(self) -> dict[str, tuple[str, str]]:
-        """Title and version of each derived phenotype, by name."""
+    def phenotype_definitions(self) -> dict[str, dict[str, Any]]:
+        """Title, version, is_shown, digest and file of each derived phenotype, by name."""
         file = self.folder / "phenotypes.parquet"
-        definitions = read_phenotypes_metadata(file).get("definitions") if file.exists() else None
-        return (
-            {name: (said["title"], said["version"]) for name, said in definitions.items()}
-            if isinstance(definitions, dict)
-            else {}
-        )
+        held = read_phenotypes_metadata(file).get("definitions") if file.exists() else None
+        return dict(held) if isinstance(held, dict) else {}
 
     def outcomes(self, task: str) -> pl.DataFrame:
         """outcomes/TASK.parquet."""

@@ -67,8 +67,8 @@ PROMISES = (
     ),
     Promise(
         "aces",
-        "15 published ACES tasks and 400 random ones: label for label what ACES gives, in under a third of its "
-        "time and memory",
+        "15 published ACES tasks and 400 random ones: label for label what ACES gives, in under a third of "
+        "its time and memory",
         ("aces.py",),
     ),
     Promise("ingest-speed", "CSV at 390,000 rows/s or more", ("ingest_speed.py",)),
