@@ -61,7 +61,8 @@ def phenotype_counts(
 
     Args:
         phenotypes: columns of PHENOTYPES.
-        definitions: phenotype -> its title and version, as the file's metadata tell them; those without a row are told with no patients.
+        definitions: phenotype -> its title and version, as the file's metadata tell them; those without a
+            row are told with no patients.
     """
     counted = phenotypes.group_by("phenotype", "state").agg(
         n_subjects=pl.col("subject_id").n_unique(), n_rows=pl.len()
