@@ -185,3 +185,25 @@ def test_all_shipped_definitions_give_the_same_for_any_shards(tmp_path):
     ]
     assert_frame_equal(found[0], found[1])
     assert {"sepsis_explicit", "acute_kidney_injury"} <= set(found[0]["phenotype"])
+
+
+def test_values_are_compared_in_the_unit_that_the_condition_names(tmp_path):
+    """Creatinine has 113.12 g/mol, so 1.13 mg/dL is 99.89 umol/L; NPU04998 without a unit is in umol/L."""
+    rows = [
+        (1, 1.13, "mg/dL"),
+        (2, 1.13, "umol/L"),
+        (3, 100.0, None),
+        (4, 100.0, "mm[Hg]"),
+        (5, 0.1, "mmol/L"),
+    ]
+    keys = ("subject_id", "numeric_value", "unit")
+    events = [
+        {**dict.fromkeys(EVENTS), "time": START, "code": "NLK//NPU04998", **dict(zip(keys, row, strict=True))}
+        for row in rows
+    ]
+    (tmp_path / "d" / "data").mkdir(parents=True)
+    pl.DataFrame(events, schema=EVENTS).write_parquet(tmp_path / "d" / "data" / "0.parquet")
+    text = "events: {in: laboratory/creatinine, value: {at_least: 90, unit: umol/L}}"
+    found = derive_phenotypes(Dataset(tmp_path / "d"), definitions_of(tmp_path, text))
+    assert found["subject_id"].to_list() == [1, 3, 5]
+    assert found["value"].to_list() == pytest.approx([99.89, 100, 100], abs=0.01)
