@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ontology.errors import ConfigurationError, Problem
-from ontology.release import embedded_ontology
+from ontology.release import active_ontology
 from ontology.valueset_resolving import Resolver
 from ontology.valuesets import ValueSet, load_valueset, valueset_names
 
@@ -19,12 +19,12 @@ def valueset_problems(names: Iterable[str] | None = None, ontology: Ontology | N
 
     Args:
         names: names or paths of sets, families or groups; None is all that come with Pesta.
-        ontology: by which `under` is judged; None is the embedded one.
+        ontology: by which `under` is judged; None is the one in use.
 
     Returns:
         Each problem once, in the order of the names.
     """
-    judge = ontology or embedded_ontology()
+    judge = ontology or active_ontology()
     found: list[Problem] = []
     loaded: list[ValueSet] = []
     for name in names if names is not None else valueset_names():

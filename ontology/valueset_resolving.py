@@ -51,7 +51,7 @@ class Resolver:
     """Answers which of a dataset's codes are in a set; the ontology is asked once for each concept."""
 
     def __init__(self, codes: Iterable[str | None], ontology: Ontology | None = None) -> None:
-        """The dataset's codes in any order, and the ontology by which `under` is judged (None: embedded)."""
+        """The dataset's codes in any order; the ontology by which `under` is judged (None: that in use)."""
         self._codes = sorted({code for code in codes if code})
         self._code_set = frozenset(self._codes)
         self._given = ontology
@@ -175,9 +175,9 @@ class Resolver:
 
     @cached_property
     def _base(self) -> Ontology:
-        from ontology.release import embedded_ontology
+        from ontology.release import active_ontology
 
-        return self._given or embedded_ontology()
+        return self._given or active_ontology()
 
     @property
     def _listed(self) -> CodeRanges:

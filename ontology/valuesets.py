@@ -73,7 +73,7 @@ class ValueSet:
 
         Args:
             codes: the event codes of a dataset, in any order.
-            ontology: by which `under` is judged; None is the embedded one.
+            ontology: by which `under` is judged; None is the one in use.
 
         Returns:
             Columns of RESOLVED, sorted.

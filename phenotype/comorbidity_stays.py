@@ -21,7 +21,7 @@ def coded_groups(events: pl.LazyFrame, family_name: str, ontology: Ontology | No
     Args:
         events: columns of EVENTS.
         family_name: name or path of the family's file.
-        ontology: by which `under` is judged; None is the embedded one.
+        ontology: by which `under` is judged; None is the one in use.
 
     Returns:
         subject_id, time, known_time (never null), contact_id, group; unique rows, sorted. Events without a
@@ -71,7 +71,7 @@ def stay_scores(
         look_back_days: None takes the family's own; 0 where it says nothing.
         own_codes: whether the stay's own codes count; SKDE in Norway leaves them out.
         roles: None takes every event; else the codings of these roles (main, other) and nothing beside them.
-        ontology: by which the codes are judged; None is the embedded one.
+        ontology: by which the codes are judged; None is the one in use.
 
     Returns:
         stay_id, subject_id, score (0 where nothing is seen), groups, band (null where the family has none);
@@ -106,7 +106,7 @@ def scores_at(
         family_name: a family of configs/valuesets, or the path of one's own.
         weighting: the name of the weights; None takes the family's own choice.
         look_back_days: None takes the family's own; all that came before where it says nothing.
-        ontology: by which the codes are judged; None is the embedded one.
+        ontology: by which the codes are judged; None is the one in use.
 
     Returns:
         subject_id, time, score (0 where nothing is seen), groups, band (null where the family has none), one

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from ontology.assembling import embedded_systems, ontology_of
+from ontology.codesystems.icd9cm import read_icd9cm
+from ontology.codesystems.icd10_no import read_year_lists
 from ontology.valueset_checking import valueset_problems
+from ontology.valuesets import Resolver, load_valueset, valueset_names
 
 HEAD = "title: A set\nversion: '1'\nsources: [ours]\nreview: nobody\n"
 
@@ -37,3 +43,22 @@ def test_faults_of_all_files_come_together_each_once(tmp_path: Path) -> None:
         ["unknown.yaml", "6"]
     ]
     assert not [where for _, where in told if where[0] == "good.yaml"]
+
+
+LISTS = Path(__file__).parents[3] / ".." / "shared"
+NORWEGIAN = LISTS / "kodeverk" / "navikt-diagnosekoder" / "ICD10_2026.json"
+AMERICAN = LISTS / "data" / "mimic-iii-demo" / "D_ICD_DIAGNOSES.csv"
+
+
+@pytest.mark.skipif(
+    not NORWEGIAN.exists() or not AMERICAN.exists(), reason="needs the lists in the shared folder"
+)
+def test_with_the_national_lists_the_shipped_sets_have_no_faults_and_hold_the_same_codes() -> None:
+    national = read_year_lists({2026: NORWEGIAN})
+    ontology = ontology_of([*embedded_systems(), national, read_icd9cm(AMERICAN)])
+    assert valueset_problems(None, ontology) == []
+    codes = national.concepts["concept"].unique().to_list()
+    plain, listed = Resolver(codes), Resolver(codes, ontology)
+    for name in valueset_names():
+        values = load_valueset(name)
+        assert plain.resolve(values).equals(listed.resolve(values)), name
