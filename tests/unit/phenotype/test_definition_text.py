@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -169,3 +171,21 @@ def test_a_file_may_be_one_definition_with_anchors_of_its_own(tmp_path):
     file.write_text(head + "name: a\ntitle: A\nconfirmed: {all: [*c, {stay: {}}]}\n", "utf-8")
     (definition,) = read_definitions([file])
     assert definition.confirmed.of[0] == Events(sets=("cancer",))
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "phenotypes.md"
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_the_page_is_read(tmp_path, example):
+    """Whole files as they are; else criteria, one a line unless a line says per."""
+    if "confirmed:" in example:
+        file = tmp_path / "page.yaml"
+        file.write_text(example, "utf-8")
+    else:
+        lines = example.replace("\nper:", ", per:").splitlines()
+        criteria = [line.split(" #")[0].strip() for line in lines]
+        text = [f"  - {{name: a{n}, title: A, confirmed: {{{one}}}}}\n" for n, one in enumerate(criteria)]
+        file = file_of(tmp_path, "".join(text))
+    assert read_definitions([file])
