@@ -12,7 +12,9 @@ from phenotype.score_course import course_of
 from phenotype.score_points import Score, find_score
 from phenotype.trajectory import INSTANT
 
-Baseline = Literal["zero", "lowest_before"]
+Baseline = Literal["zero", "lowest_before", "lowest_known"]
+KNOWN_FOR = "365d"
+"""How long a measured dysfunction of an organ is known."""
 _AROUND = ["subject_id", "around_time"]
 
 
@@ -38,8 +40,10 @@ def score_rise(
         around: subject_id, time: the instants (of suspected infection); repeated ones count once.
         score: one of SCORES.
         rise: the least rise.
-        baseline: `zero`, or `lowest_before`: the lowest value at an earlier instant of the window. A score
-            that stands high when the window begins is a rise over zero, and none over lowest_before.
+        baseline: `zero`; `lowest_before`: the lowest value at an earlier instant of the window, so that a
+            score that stands high when the window begins is a rise over zero, and none over this;
+            `lowest_known`: that, or the sum of the lowest points that each part had in the 365 days before
+            the instant (never measured: 0), whichever is higher, so that a chronic dysfunction is no rise.
         from_hours: start of the window, relative to each instant.
         to_hours: its end.
         codes: which codes feed which component; None = the shipped map.
@@ -91,17 +95,36 @@ def rise_of(
         .drop_nulls()
         .unique()
     )
-    seen = _seen(windows, course_of(measured, definition, windows)).sort(*_AROUND, "time")
-    before = pl.lit(0.0)
-    if baseline == "lowest_before":
-        before = pl.col("score").cum_min().shift(1).over(_AROUND)
+    seen = _seen(windows, course_of(measured, definition, windows))
+    if baseline == "lowest_known":
+        known = known_points(measured, definition)
+        seen = seen.sort("time").join_asof(known, on="time", by="subject_id", check_sortedness=False)
+    seen = seen.sort(*_AROUND, "time").with_columns(_before(baseline).alias("baseline"))
     return (
-        seen.with_columns(before.alias("baseline"))
-        .filter(pl.col("score") - pl.col("baseline") >= rise)
+        seen.filter(pl.col("score") - pl.col("baseline") >= rise)
         .unique(_AROUND, keep="first", maintain_order=True)
         .select(*_AROUND, "time", "score", "baseline")
         .sort(_AROUND)
     )
+
+
+def _before(baseline: Baseline) -> pl.Expr:
+    """What each score is compared with; null where there is nothing before it in the window."""
+    lowest = pl.col("score").cum_min().shift(1).over(_AROUND)
+    if baseline == "lowest_known":
+        return pl.when(lowest.is_not_null()).then(pl.max_horizontal(lowest, "known"))
+    return pl.lit(0.0) if baseline == "zero" else lowest
+
+
+def known_points(measured: pl.DataFrame, definition: Score) -> pl.DataFrame:
+    """subject_id, time, known: the sum of each part's lowest points in the 365 days before each instant."""
+    parts = list(definition.points())
+    course = course_of(measured, definition, None)
+    lowest = course.rolling("time", period=KNOWN_FOR, closed="left", group_by="subject_id").agg(
+        pl.col(parts).min()
+    )
+    known = pl.sum_horizontal(pl.col(part).fill_null(0) for part in parts).cast(pl.Float64)
+    return lowest.select("subject_id", "time", known.alias("known")).sort("time")
 
 
 def _seen(windows: pl.DataFrame, course: pl.DataFrame) -> pl.DataFrame:

@@ -159,9 +159,8 @@ def say_missed(stays: pl.DataFrame, marks: pl.DataFrame) -> None:
     missed = stays.filter("is_septic").join(of[CLINICAL[0]], on="stay_id", how="anti")
     unsuspected = missed.join(of[SUSPECTED], on="stay_id", how="anti").height
     rest = missed.height - unsuspected
-    print(
-        f"  {CLINICAL[0]} misses {missed.height}: no suspected infection {unsuspected}, no rise of SOFA {rest}"
-    )
+    title = f"{CLINICAL[0]} misses {missed.height}"
+    print(f"  {title}: no suspected infection {unsuspected}, no rise of SOFA {rest}")
     wrong = stays.filter(~pl.col("is_septic")).join(of[CLINICAL[0]], on="stay_id", how="semi")
     reasons = wrong["reason"].value_counts(sort=True).head(6).rows()
     print(f"  and finds {wrong.height} more, by reason: " + ", ".join(f"{name} {n}" for name, n in reasons))

@@ -246,6 +246,33 @@ def test_a_rise_is_over_the_lowest_before_or_over_zero() -> None:
     assert risen("lowest_before", -21, 14) == [(35, 3.0, 1.0)]
 
 
+def test_a_chronic_dysfunction_on_record_is_known() -> None:
+    weeks = timedelta(days=30)
+    rows = [
+        (1, NOON - weeks, CREATININE, 180.0),  # 2 points a month ago: known, so 2 are no rise, 4 are
+        (1, NOON, CREATININE, 190.0),
+        (1, NOON + timedelta(hours=5), CREATININE, 450.0),
+        (2, NOON - weeks, CREATININE, 180.0),  # better since then: 0 are known
+        (2, NOON - weeks / 2, CREATININE, 80.0),
+        (2, NOON, CREATININE, 190.0),
+        (3, NOON - timedelta(days=366), CREATININE, 180.0),  # longer than a year ago
+        (3, NOON, CREATININE, 190.0),
+        (4, NOON - weeks, CREATININE, 180.0),  # another organ: 2 + 2 over the 2 that are known
+        (4, NOON, CREATININE, 190.0),
+        (4, NOON + timedelta(hours=7), PLATELETS, 90.0),
+    ]
+    around = pl.DataFrame({"subject_id": [1, 2, 3, 4], "time": [NOON] * 4}).cast({"time": EVENTS["time"]})
+    found = score_rise(events_of(rows).lazy(), around, "SOFA", baseline="lowest_known")
+    assert found.select(
+        "subject_id", (pl.col("time") - NOON).dt.total_hours(), "score", "baseline"
+    ).rows() == [
+        (1, 5, 4.0, 2.0),
+        (2, 0, 2.0, 0.0),
+        (3, 0, 2.0, 0.0),
+        (4, 7, 4.0, 2.0),
+    ]
+
+
 def test_nothing_gives_nothing() -> None:
     none = events_of([]).lazy()
     around = pl.DataFrame(schema={"subject_id": pl.Int64, "time": EVENTS["time"]})
