@@ -39,7 +39,7 @@ def in_set(resolved: pl.DataFrame, *, code: str = "code", time: str = "time") ->
         code: column of event codes.
         time: column of instants; needed only where the set has years.
     """
-    is_in = pl.lit(value=False)
+    is_in = pl.col(code).is_in([])
     for (begin, end), codes in resolved.group_by("from_time", "to_time", maintain_order=True):
         now = pl.col(code).is_in(codes["code"].to_list())
         now = now & (pl.col(time) >= begin) if begin is not None else now

@@ -85,7 +85,7 @@ def counted_groups(seen: pl.DataFrame, family: Family) -> pl.DataFrame:
 
 def band_of(score: pl.Expr, family: Family) -> pl.Expr:
     """The name of the first of the family's bands that a score lies in; null where none holds it."""
-    found = pl.lit(None, dtype=pl.String)
+    found: pl.Expr = pl.when(score.is_null()).then(pl.lit(None, dtype=pl.String))
     for name, band in reversed(family.bands.items()):
         bounds = [
             score > band.above if band.above is not None else None,
