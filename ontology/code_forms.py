@@ -68,7 +68,7 @@ class Form:
 
     @cached_property
     def _matcher(self) -> re.Pattern[str]:
-        return re.compile(self.pattern)
+        return re.compile(self.pattern, re.ASCII)
 
     def fits(self, bare: str) -> bool:
         """Whether a code without dots has this form."""

@@ -54,8 +54,8 @@ class Listed:
         The rule: the code as sent; as its system writes it; without the letters behind it; the same code in
         the edition that the system is placed under (which counts as the same only while the own edition is
         not listed at all, and then with its letters only); the nearest shorter code by form, in the own
-        edition and then in the other; the narrowest block that holds the category. Without any of these it is
-        not found.
+        edition and then in the other; for a code of its system's form, the narrowest block that holds the
+        category. Without any of these it is not found.
         """
         if sent in self.concepts:
             return sent, "exact"
@@ -66,7 +66,7 @@ class Listed:
         editions, listed = self._editions(system), self.concepts
         if not editions:
             return
-        written, above, _ = reading(system, code)
+        written, above, level = reading(system, code)
         cut = without_letters(system, code)
         for edition in editions:
             for like in (code, written, cut):
@@ -78,7 +78,7 @@ class Listed:
             for edition in editions:
                 if (name := f"{edition}//{shorter}") in listed:
                     yield name, "nearest_parent"
-        for edition in editions:
+        for edition in editions if level is not None else ():
             block = self._block(edition, above[-1] if above else written)
             if block is not None:
                 yield block, "nearest_parent"

@@ -61,7 +61,7 @@ def _place(name: str, listed: Listed, places: dict[str, _Place]) -> None:
     written, above, level = reading(system, code)
     concept, how = listed.find(name)
     is_own = has_own_groups(system)
-    between = (*((written,) if written != code else ()), *above) if is_own and how in _BELOW else ()
+    between = (*((written,) if written not in {code, ""} else ()), *above) if is_own and how in _BELOW else ()
     level = level if is_own and written == code else None
     for shorter in between:
         group = f"{system}//{shorter}"

@@ -55,7 +55,7 @@ class System:
 
 _ICD_LEVEL = ByLength({3: "category"}, "subcategory")
 _ICD10 = (Form(r"[A-Z]\d[\dA-Z][\dA-Z]{0,4}", stops(3, 4, 5, 6, 7), 3, _ICD_LEVEL),)
-_ICD10_NO = (Form(r"[A-Z]\d[\da-z][\da-z]{0,3}", stops(3, 4, 5, 6), 3, _ICD_LEVEL),)
+_ICD10_NO = (Form(r"[A-Z]\d[\dnst][\da-z]{0,3}", stops(3, 4, 5, 6), 3, _ICD_LEVEL),)
 _ICD9CM = (
     Form(r"\d{3,5}", stops(3, 4, 5), 3, _ICD_LEVEL),
     Form(r"V\d{2,4}", stops(3, 4, 5), 3, _ICD_LEVEL),
@@ -292,7 +292,7 @@ def reading(system: str, code: str) -> Reading:
 def _filled(system: System, code: str) -> str:
     """The code with the zeros that its number lost in front."""
     whole, dot, rest = code.strip().partition(".")
-    if whole.isdecimal() and (dot or len(whole) < system.whole_digits):
+    if whole.isascii() and whole.isdecimal() and (dot or len(whole) < system.whole_digits):
         return f"{whole.zfill(system.whole_digits)}{dot}{rest}"
     return code
 
@@ -306,4 +306,5 @@ def _form(system: System, bare: str) -> Form | None:
 
 _MARKS = "*+†‡#!"
 _END = _MARKS + string.whitespace
-_FILLING = re.compile(r"[\s.]+")
+_FILLING = re.compile(r"[\s.\u00ad\u200b\ufeff]+")
+"""Dots, spaces, and the signs that cannot be seen: soft hyphen, zero-width space, byte order mark."""

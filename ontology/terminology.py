@@ -173,7 +173,8 @@ class Ontology:
         ancestors there the one with the longest way to a root, then the first in text order.
 
         Args:
-            codes: `SYSTEM//code`, nulls allowed; those that are not listed are placed by their form.
+            codes: `SYSTEM//code`, nulls and empty texts allowed; those not listed are placed by their
+                form.
             level: a level's name ("category"), that of one system ("ICD10//category"), or the wanted
                 concepts.
 
@@ -183,7 +184,8 @@ class Ontology:
         Raises:
             ConfigurationError: no system has that level.
         """
-        distinct = codes.drop_nulls().unique()
+        distinct = codes.cast(pl.String).drop_nulls().unique()
+        distinct = distinct.filter(distinct != "")
         ontology = self.with_codes(distinct.to_list())
         targets = ontology._targets(level)
         index, names = ontology.graph.index, np.array(ontology.graph.names, dtype=object)
@@ -192,7 +194,8 @@ class Ontology:
         found = pl.Series([names[i] if i >= 0 else None for i in above], dtype=pl.String)
         told = pl.DataFrame({"code": distinct, "concept": found})
         return (
-            codes.rename("code")
+            codes.cast(pl.String)
+            .rename("code")
             .to_frame()
             .join(told, on="code", how="left", maintain_order="left")["concept"]
         ).rename(codes.name)

@@ -35,6 +35,22 @@ WITHOUT_NATIONAL_LISTS = [
     ("ICD10//A41.7", "ICD10//A41", "nearest_parent"),
     ("ICD10//U12.3", "ICD10//U00-U49", "nearest_parent"),
     ("ICD10//hello", None, "not_found"),
+    ("ICD10//A4\uff11", None, "not_found"),  # a wide digit, and a Cyrillic letter: look-alikes are not codes
+    ("ICD10//\u0410419", None, "not_found"),
+    ("ICD10//\ufeffA41.9\u200b", "ICD10//A41.9", "respelled"),
+    ("ICD10//" + "A" * 1000, None, "not_found"),
+    ("ICD10-NO//XYZ", None, "not_found"),  # between X85 and Y09 in text order, but no code
+    ("ICD10-NO//XY1", None, "not_found"),
+    ("ICD10-NO//A0x", None, "not_found"),  # summary categories end in n, s or t
+    ("ICD10-NO//V0n", "ICD10//V01-V09", "nearest_parent"),
+    ("ICD10-NO//W7n0a", "ICD10//W00-X59", "nearest_parent"),
+    ("ICD10-NO//X5n0a", "ICD10//X50-X57", "nearest_parent"),
+    ("ICD10-NO//X8n0a", "ICD10//X85-Y09", "nearest_parent"),
+    ("ICD10-NO//T4n", "ICD10//T36-T50", "nearest_parent"),
+    ("ICD9CM//\u0663\u0668.\u0669", None, "not_found"),  # Arabic-Indic digits
+    ("NCMP//17X01", None, "not_found"),  # a special code: no list, no form
+    ("//", None, "not_found"),
+    ("A41.9", None, "not_found"),
     ("ICD10//", None, "not_found"),
     ("ICD10-NO//A41.9", "ICD10//A41.9", "exact"),
     ("ICD10-NO//a419", "ICD10//A41.9", "respelled"),

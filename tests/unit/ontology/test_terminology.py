@@ -205,3 +205,17 @@ def test_roll_up_in_poly_hierarchies_follows_the_rule() -> None:
         wanted = set(draw.sample(names, 6))
         rolled = ontology.roll_up(pl.Series(names), sorted(wanted)).to_list()
         assert rolled == [naive_roll_up(graph, ontology, name, wanted) for name in names]
+
+
+@pytest.mark.parametrize("sent", ["", "//", "ICD10//", "ICD10//.", "ICD10-NO//*", "//A41", "no system"])
+def test_a_code_that_names_nothing_has_nothing_above_and_adds_no_other_concept(sent: str) -> None:
+    ontology = embedded_ontology()
+    assert ontology.roll_up(pl.Series([sent, None, "ICD10//A41"]), "chapter").to_list() == [
+        None,
+        None,
+        "ICD10//I",
+    ]
+    more = ontology.with_codes([sent])
+    assert set(more.graph.names) - set(ontology.graph.names) <= {sent}
+    assert more.ancestors(sent) == []
+    assert ontology.label(sent) is None
