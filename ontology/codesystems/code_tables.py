@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -80,10 +82,12 @@ def read_table(path: Path, columns: Sequence[Column], *, encoding: str = "utf-8-
         encoding: of a text file.
 
     Returns:
-        `row` (Int64) and the asked-for columns (String, stripped, empty is null), in the file's order.
+        `row` (Int64) and the asked-for columns (String, stripped, empty is null), in the file's order; rows
+        with nothing in any column are left out.
 
     Raises:
-        InputError: the file is no such table, or lacks required columns; all of them are told.
+        InputError: the file is no such table, has no rows, lacks required columns, or has an asked-for
+            heading twice; all of them are told.
         StorageError: the file cannot be read.
         MissingExtraError: an Excel sheet, and no reader for it is installed.
     """
@@ -96,30 +100,38 @@ def read_table(path: Path, columns: Sequence[Column], *, encoding: str = "utf-8-
         for column in columns
     }
     missing = [column for column in columns if column.is_required and chosen[column.name] is None]
-    if missing:
-        raise InputError(
-            [
-                Problem(
-                    f"a column for the {column.name} is missing",
-                    f"{path}, header",
-                    ", ".join(found.columns[:20]),
-                    " or ".join(column.spellings),
-                    "name the column so, or give another file",
-                )
-                for column in missing
-            ]
+    problems = [
+        Problem(
+            f"a column for the {column.name} is missing",
+            f"{path}, header",
+            ", ".join(found.columns[:20]),
+            " or ".join(column.spellings),
+            "name the column so, or give another file",
         )
-    return found.select(
-        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(ROW),
-        *(_text(source).alias(name) for name, source in chosen.items()),
+        for column in missing
+    ]
+    headings = [_folded(name) for name in found.columns]
+    problems += [
+        Problem(f"a heading stands twice: {name}", f"{path}, header", next_step="keep one of these columns")
+        for name in chosen.values()
+        if name is not None and headings.count(_folded(name)) > 1
+    ]
+    if problems:
+        raise InputError(problems)
+    rows = found.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(ROW)).filter(
+        pl.any_horizontal(_text(name).is_not_null() for name in found.columns)
     )
+    if rows.is_empty():
+        raise InputError(Problem("the list has no rows", str(path), next_step="give the whole list"))
+    return rows.select(ROW, *(_text(source).alias(name) for name, source in chosen.items()))
 
 
 def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
-    """A whole text file.
+    """A whole text file, each line ended by a line feed; UTF-16 is known by its mark.
 
     Raises:
-        InputError: bytes that the encoding does not have, with the line of the first.
+        InputError: bytes that the encoding does not have, with the line of the first; an encoding that is not
+            known.
         StorageError: the file cannot be read.
     """
     try:
@@ -130,7 +142,11 @@ def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
         )
         raise StorageError(told) from None
     try:
-        return content.decode(encoding)
+        text = content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else encoding)
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+    except LookupError:
+        told = Problem("the encoding is not known", str(path), encoding, "utf-8 or cp1252, for example")
+        raise InputError(told) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         told = Problem(
@@ -138,7 +154,7 @@ def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
             f"{path}, line {line}",
             f"a byte that {encoding} does not have",
             "UTF-8, or the encoding that the reader is given",
-            "give encoding='cp1252' for a list from an older Norwegian system, or save it as UTF-8",
+            "save it as UTF-8; readers that take an encoding are given cp1252 for older Norwegian lists",
         )
         raise InputError(told) from None
 
@@ -196,7 +212,11 @@ def properties_of(table: pl.DataFrame, system: str, names: Mapping[str, str]) ->
 
 
 def _folded(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    """A heading without what spellings differ in, nor the end that polars gives to one that stands twice."""
+    return "".join(letter for letter in _AGAIN.sub("", name).casefold() if letter.isalnum())
+
+
+_AGAIN = re.compile(r"_duplicated_\d+$")
 
 
 def _text(source: str | None) -> pl.Expr:
@@ -209,7 +229,8 @@ def _text(source: str | None) -> pl.Expr:
 def _day(name: str) -> pl.Expr:
     first = pl.col(name).str.replace(r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$", "")
     forms = ("%Y-%m-%d", "%d.%m.%Y", "%Y%m%d")
-    return pl.coalesce(first.str.to_date(form, strict=False) for form in forms)
+    found = pl.coalesce(first.str.to_date(form, strict=False) for form in forms)
+    return pl.when(found.dt.year().is_between(1, 9999)).then(found)
 
 
 def _parsed(path: Path, encoding: str) -> pl.DataFrame:
@@ -237,6 +258,7 @@ def _from_excel(path: Path) -> pl.DataFrame:
 
 
 def _from_text(path: Path, text: str) -> pl.DataFrame:
+    text = re.sub(r"^\s*sep=.\n", "", text).lstrip("\n")
     header = text.split("\n", 1)[0]
     separator = max(_SEPARATORS, key=header.count)
     try:
@@ -267,6 +289,9 @@ def _from_json(path: Path, text: str) -> pl.DataFrame:
     except json.JSONDecodeError as error:
         where = f"{path}, line {error.lineno}, column {error.colno}"
         raise InputError(Problem("the file is not JSON", where, error.msg, "an array of objects")) from None
+    except (RecursionError, ValueError):
+        told = Problem("the JSON is no code list", str(path), "nesting or a number without end")
+        raise InputError(told) from None
     if isinstance(found, dict):
         lists = [part for part in found.values() if isinstance(part, list)]
         found = lists[0] if len(lists) == 1 else found
@@ -274,5 +299,13 @@ def _from_json(path: Path, text: str) -> pl.DataFrame:
         told = Problem("the JSON is no code list", str(path), type(found).__name__, "an array of objects")
         raise InputError(told)
     names = list(dict.fromkeys(name for row in found for name in row))
-    text_of = {name: [None if row.get(name) is None else str(row[name]) for row in found] for name in names}
-    return pl.DataFrame(text_of, schema=dict.fromkeys(names, pl.String))
+    text_of = {name: [_cell(row.get(name)) for row in found] for name in names}
+    try:
+        return pl.DataFrame(text_of, schema=dict.fromkeys(names, pl.String))
+    except UnicodeEncodeError:
+        raise InputError(Problem("the JSON holds half a character", str(path), "a lone surrogate")) from None
+
+
+def _cell(value: object) -> str | None:
+    """A value of JSON as text; lists and objects are none."""
+    return None if value is None or isinstance(value, list | dict) else str(value)

@@ -103,3 +103,74 @@ def test_codes_of_another_form_and_empty_ones_are_told_and_many_rows_are_counted
     assert faults.problems[1].where.endswith("rows 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, ...")
     with pytest.raises(InputError):
         faults.end()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffkode;text\r\nA1;Sår\r\nB2;b\r\n".encode(),
+        "kode;text\rA1;Sår\rB2;b\r".encode(),
+        "\r\n\r\nkode;text\r\nA1;Sår\r\nB2;b".encode(),
+        "sep=;\r\nkode;text\r\nA1;Sår\r\nB2;b\r\n".encode(),
+        "kode;text\nA1;Sår\n;\n\nB2;b\n\n\n".encode(),
+        "kode\ttext\r\nA1\tSår\r\nB2\tb\r\n".encode("utf-16"),
+    ],
+    ids=["mark and CRLF", "CR", "blank lines first", "separator told", "blank lines", "Excel's Unicode text"],
+)
+def test_lists_as_other_programs_save_them(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes(content)
+    assert read_table(file, (CODE, LABEL)).select("code", "label").rows() == [("A1", "Sår"), ("B2", "b")]
+
+
+@pytest.mark.parametrize("content", ["kode,text\n", "kode,text\n,\n\n", '[{"kode": null, "text": ""}]'])
+def test_a_list_without_rows_is_no_list(tmp_path: Path, content: str) -> None:
+    file = tmp_path / ("list.json" if content.startswith("[") else "list.csv")
+    file.write_text(content, "utf-8")
+    with pytest.raises(InputError, match="no rows"):
+        read_table(file, (CODE, LABEL))
+
+
+@pytest.mark.parametrize("header", ["kode,text,text", "kode,Text,TEXT ", "kode,text,x,x,text"])
+def test_a_heading_that_stands_twice_is_refused_where_it_is_asked_for(tmp_path: Path, header: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"{header}\n" + ",".join("abcde"[: header.count(",") + 1]) + "\n", "utf-8")
+    with pytest.raises(InputError, match="heading stands twice"):
+        read_table(file, (CODE, LABEL))
+    assert read_table(file, (CODE,))["code"].to_list() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '[{"kode": "A1", "text": ' + "1" * 5000 + "}]",
+        '[{"kode": "A1", "text": "\\ud800"}]',
+    ],
+    ids=["deep", "a number of 5,000 digits", "half a character"],
+)
+def test_json_that_cannot_be_held_is_an_error_of_the_file(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "list.json"
+    file.write_text(content, "utf-8")
+    with pytest.raises(InputError, match=r"list\.json"):
+        read_table(file, (CODE, LABEL))
+
+
+def test_lists_within_json_are_no_texts(tmp_path: Path) -> None:
+    file = tmp_path / "list.json"
+    file.write_text('[{"kode": "A1", "text": ["a"]}]', "utf-8")
+    assert read_table(file, (CODE, LABEL))["label"].to_list() == [None]
+
+
+def test_an_encoding_that_nobody_knows(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("kode\nA1\n", "utf-8")
+    with pytest.raises(InputError, match="encoding is not known"):
+        read_table(file, (CODE,), encoding="cp-norsk")
+
+
+def test_a_day_before_the_first_year_cannot_be_read(tmp_path: Path) -> None:
+    table = pl.DataFrame({"row": [1, 2], "day": ["0000-01-01", "0001-01-01"]})
+    faults = Faults(tmp_path / "list.csv")
+    assert with_dates(table, ["day"], faults)["day"].to_list() == [None, date(1, 1, 1)]
+    assert [problem.where.split(", ")[1] for problem in faults.problems] == ["row 1"]
