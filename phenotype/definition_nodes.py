@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from phenotype.score_points import SCORES
+from phenotype.score_rise import Baseline
 
 Unit = Literal["subject", "stay", "contact"]
 State = Literal["confirmed", "suspected", "excluded"]
@@ -235,7 +236,7 @@ class Score(Part):
     below: float | None = None
     any_single: float | None = None
     rise: Positive | None = None
-    baseline: Literal["zero", "lowest_before"] = "zero"
+    baseline: Baseline = "zero"
     around: Criterion | None = None
     from_hours: float = -48
     to_hours: float = 24

@@ -169,7 +169,8 @@ def _score(node: nodes.Score) -> str:
         text += f"{' or' if _least(node) else ' with'} {node.any_single:g} points of one part alone"
     if node.around is None:
         return text
-    baseline = " over the lowest before" if node.rise and node.baseline == "lowest_before" else ""
+    over = {"zero": "", "lowest_before": " over the lowest before", "lowest_known": " over the lowest known"}
+    baseline = over[node.baseline] if node.rise is not None else ""
     return f"{text}{baseline}, {_span(node.from_hours, node.to_hours)} {_inner(node.around)}"
 
 
