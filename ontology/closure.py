@@ -9,8 +9,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ontology.errors import InputError, Problem
+
 Ints: TypeAlias = NDArray[np.int32]
 Offsets: TypeAlias = NDArray[np.int64]
+
+MAX_PAIRS = 100_000_000
+"""A closure with more pairs comes of a fault: whole SNOMED CT has about a tenth of it."""
 
 PAIRS_AT_ONCE = 2_000_000
 """How many pairs of node and ancestor are sorted at a time; it bounds the memory of the build."""
@@ -63,8 +68,12 @@ def closure(known: tuple[Offsets, Ints], child: Ints, parent: Ints, turn: Ints) 
     Returns:
         Offsets (one more than nodes) and values: the ancestors of node i are
         values[offsets[i]:offsets[i + 1]], in order of position.
+
+    Raises:
+        InputError: there would be more than MAX_PAIRS.
     """
     n, n_known = len(turn), len(known[0]) - 1
+    check_size(int(turn.sum()))
     starts, counts = np.zeros(n, np.int64), np.zeros(n, np.int64)
     starts[:n_known], counts[:n_known] = known[0][:-1], np.diff(known[0])
     found, n_found = known[1], len(known[1])
@@ -84,6 +93,27 @@ def closure(known: tuple[Offsets, Ints], child: Ints, parent: Ints, turn: Ints) 
     return _in_order(found, starts, counts, n_known)
 
 
+def check_size(n_pairs: int) -> None:
+    """Refuse a closure that is too large to be meant.
+
+    Args:
+        n_pairs: how many pairs of node and ancestor it has at least.
+
+    Raises:
+        InputError: more than MAX_PAIRS.
+    """
+    if n_pairs > MAX_PAIRS:
+        raise InputError(
+            Problem(
+                "the hierarchy has too many pairs of concept and ancestor",
+                where="edges",
+                found=f"at least {n_pairs:,}",
+                allowed=f"{MAX_PAIRS:,}",
+                next_step="look for chains and hubs in the list's parents: a hierarchy of codes has few levels",
+            )
+        )
+
+
 def offsets_of(nodes: Ints, n: int) -> Offsets:
     """Where the rows of each node begin, in a table sorted by node; n + 1 offsets."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(nodes, minlength=n))])
@@ -95,11 +125,14 @@ def _chunks(child: Ints, parent: Ints, turn: Ints, counts: Offsets) -> Iterator[
     The counts of a turn are read when its chunks are asked for: by then those of its parents are filled in.
     """
     is_first = np.diff(child, prepend=-1) != 0
+    known_pairs = int(counts.sum())
     bounds = [0, *(np.flatnonzero(np.diff(turn[child])) + 1), len(child)]
     for first, last in pairwise(bounds):
         n_pairs = np.cumsum(counts[parent[first:last]] + 1)
         begins = np.flatnonzero(is_first[first:last])
         chunk = (n_pairs[begins] // PAIRS_AT_ONCE).tolist()
+        known_pairs += int(np.maximum.reduceat(counts[parent[first:last]] + 1, begins).sum()) if last else 0
+        check_size(known_pairs)
         cuts = [begins[k] for k in range(1, len(begins)) if chunk[k] != chunk[k - 1]]
         edges = [first, *(first + int(cut) for cut in cuts), last]
         yield from pairwise(edges)

@@ -92,7 +92,8 @@ def build_graph(concepts: Sequence[str], edges: pl.DataFrame) -> Graph:
         edges: columns of EDGES; an edge with an end that is no concept is left out (`find_faults` tells it).
 
     Raises:
-        InputError: the edges go round in a circle; every circle is named.
+        InputError: the edges go round in a circle: every circle is named; or the closure would have more than
+            closure.MAX_PAIRS.
     """
     values, offsets = np.empty(0, np.int32), np.zeros(1, np.int64)
     empty = Graph((), {}, offsets, values, offsets, values, values, values, values)

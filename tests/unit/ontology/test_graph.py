@@ -193,3 +193,27 @@ def test_every_circle_is_named_and_nothing_else() -> None:
     with pytest.raises(InputError) as caught:
         build_graph([f"A//{i}" for i in range(1, 7)], edges)
     assert [problem.found for problem in caught.value.problems] == ["A//2, A//3", "A//5"]
+
+
+def test_a_chain_without_end_is_refused_before_it_fills_the_memory() -> None:
+    """A list whose every row is the parent of the next: 25,000 rows would be 312 million pairs."""
+    names = [f"A//{i:05d}" for i in range(25_000)]
+    edges = pl.DataFrame({"child": names[1:], "parent": names[:-1], "relation": "is_a"}, schema=EDGES)
+    with pytest.raises(InputError, match="at least 312,487,500"):
+        build_graph(names, edges)
+
+
+def test_a_hub_above_and_below_thousands_is_refused_before_it_fills_the_memory() -> None:
+    """12,000 roots above one concept with 12,000 below it: 144 million pairs of 24,000 edges."""
+    above, below = [f"A//a{i:05d}" for i in range(12_000)], [f"A//c{i:05d}" for i in range(12_000)]
+    rows = [("A//b", name, "is_a") for name in above] + [(name, "A//b", "is_a") for name in below]
+    with pytest.raises(InputError, match="too many pairs"):
+        build_graph([*above, "A//b", *below], pl.DataFrame(rows, schema=EDGES, orient="row"))
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_graph_of_no_concept_or_one(n: int) -> None:
+    names = ["A//a"][:n]
+    graph = build_graph(names, edges_of(("A//a", "A//gone"), ("A//gone", "A//a")))
+    assert (len(graph), graph.primary_parent.tolist(), graph.depth.tolist()) == (n, [-1] * n, [0] * n)
+    assert [graph.descendants(i).tolist() for i in range(n)] == [[]] * n
