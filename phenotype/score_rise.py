@@ -43,7 +43,7 @@ def score_rise(
         baseline: `zero`; `lowest_before`: the lowest value at an earlier instant of the window, so that a
             score that stands high when the window begins is a rise over zero, and none over this;
             `lowest_known`: that, or the sum of the lowest points that each part had in the 365 days before
-            the instant (never measured: 0), whichever is higher, so that a chronic dysfunction is no rise.
+            the window (never measured: 0), whichever is higher, so that a chronic dysfunction is no rise.
         from_hours: start of the window, relative to each instant.
         to_hours: its end.
         codes: which codes feed which component; None = the shipped map.
@@ -97,8 +97,7 @@ def rise_of(
     )
     seen = _seen(windows, course_of(measured, definition, windows))
     if baseline == "lowest_known":
-        known = known_points(measured, definition)
-        seen = seen.sort("time").join_asof(known, on="time", by="subject_id", check_sortedness=False)
+        seen = seen.join(_known(measured, definition, windows), on=_AROUND)
     seen = seen.sort(*_AROUND, "time").with_columns(_before(baseline).alias("baseline"))
     return (
         seen.filter(pl.col("score") - pl.col("baseline") >= rise)
@@ -116,15 +115,17 @@ def _before(baseline: Baseline) -> pl.Expr:
     return pl.lit(0.0) if baseline == "zero" else lowest
 
 
-def known_points(measured: pl.DataFrame, definition: Score) -> pl.DataFrame:
-    """subject_id, time, known: the sum of each part's lowest points in the 365 days before each instant."""
+def _known(measured: pl.DataFrame, definition: Score, windows: pl.DataFrame) -> pl.DataFrame:
+    """subject_id, around_time, known: the sum of each part's lowest points in the year before each window."""
     parts = list(definition.points())
-    course = course_of(measured, definition, None)
-    lowest = course.rolling("time", period=KNOWN_FOR, closed="left", group_by="subject_id").agg(
+    course = course_of(measured, definition, None).select("subject_id", "time", *parts)
+    starts = windows.select("subject_id", pl.col("start_time").alias("time"), "around_time")
+    rows = pl.concat([course, starts], how="diagonal").sort("subject_id", "time")
+    lowest = rows.rolling("time", period=KNOWN_FOR, closed="left", group_by="subject_id").agg(
         pl.col(parts).min()
     )
-    known = pl.sum_horizontal(pl.col(part).fill_null(0) for part in parts).cast(pl.Float64)
-    return lowest.select("subject_id", "time", known.alias("known")).sort("time")
+    known = pl.sum_horizontal(lowest[part].fill_null(0) for part in parts).cast(pl.Float64)
+    return rows.select(*_AROUND, known.alias("known")).drop_nulls("around_time")
 
 
 def _seen(windows: pl.DataFrame, course: pl.DataFrame) -> pl.DataFrame:

@@ -255,13 +255,15 @@ def test_a_chronic_dysfunction_on_record_is_known() -> None:
         (2, NOON - weeks, CREATININE, 180.0),  # better since then: 0 are known
         (2, NOON - weeks / 2, CREATININE, 80.0),
         (2, NOON, CREATININE, 190.0),
-        (3, NOON - timedelta(days=366), CREATININE, 180.0),  # longer than a year ago
+        (3, NOON - timedelta(days=368), CREATININE, 180.0),  # longer than a year before the window
         (3, NOON, CREATININE, 190.0),
         (4, NOON - weeks, CREATININE, 180.0),  # another organ: 2 + 2 over the 2 that are known
         (4, NOON, CREATININE, 190.0),
         (4, NOON + timedelta(hours=7), PLATELETS, 90.0),
+        (5, NOON - timedelta(hours=40), CREATININE, 120.0),  # within the window: not known before it
+        (5, NOON - timedelta(hours=20), PLATELETS, 140.0),
     ]
-    around = pl.DataFrame({"subject_id": [1, 2, 3, 4], "time": [NOON] * 4}).cast({"time": EVENTS["time"]})
+    around = pl.DataFrame({"subject_id": [1, 2, 3, 4, 5], "time": [NOON] * 5}).cast({"time": EVENTS["time"]})
     found = score_rise(events_of(rows).lazy(), around, "SOFA", baseline="lowest_known")
     assert found.select(
         "subject_id", (pl.col("time") - NOON).dt.total_hours(), "score", "baseline"
@@ -270,6 +272,7 @@ def test_a_chronic_dysfunction_on_record_is_known() -> None:
         (2, 0, 2.0, 0.0),
         (3, 0, 2.0, 0.0),
         (4, 7, 4.0, 2.0),
+        (5, -20, 2.0, 0.0),
     ]
 
 
