@@ -76,6 +76,16 @@ PROMISES = (
         ("tests/unit/ontology/test_competency.py",),
     ),
     Promise(
+        "comorbidity",
+        "Charlson, Elixhauser and frailty equal pycomorb on 20,000 random code sets",
+        ("tests/oracle/test_pycomorb.py",),
+    ),
+    Promise(
+        "valueset-codes",
+        "every code that a value set names is in its published list",
+        ("tests/oracle/test_valueset_codes.py",),
+    ),
+    Promise(
         "aces",
         "15 published ACES tasks and 400 random ones: label for label what ACES gives, in under a third of "
         "its time and memory",
