@@ -25,7 +25,8 @@ from phenotype.phenotypes import derive_phenotypes
 from phenotype.trajectory import Dataset
 from pipelines.identity import Pseudonyms, load_or_make_key
 
-CODED, CLINICAL = "sepsis_explicit", ("sepsis_3", "sepsis_3_seymour", "sepsis_3_first_suspicion")
+CODED = "sepsis_explicit"
+CLINICAL = ("sepsis_3", "sepsis_3_known_baseline", "sepsis_3_seymour", "sepsis_3_first_suspicion")
 Z99 = 2.5758293035489004
 """The normal quantile of 0.995."""
 SUSPECTED = "suspected_infection"

@@ -1,4 +1,4 @@
-"""The three shipped definitions of Sepsis-3 on trajectories worked out by hand (sepsis3_cases.txt)."""
+"""The four shipped definitions of Sepsis-3 on trajectories worked out by hand (sepsis3_cases.txt)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from phenotype.trajectory import CONTACTS, EVENTS, Dataset
 
 CASES = Path(__file__).with_name("sepsis3_cases.txt")
 NOON = datetime(2024, 3, 10, 12)
-DEFINITIONS = ("sepsis_3", "sepsis_3_seymour", "sepsis_3_first_suspicion")
+DEFINITIONS = ("sepsis_3", "sepsis_3_seymour", "sepsis_3_first_suspicion", "sepsis_3_known_baseline")
 ITEMS: dict[str, tuple[str, str | None]] = {
     "culture": ("BLOOD_CULTURE//collected", None),
     "antibiotic": ("ATC//J01DD01", "g"),
