@@ -109,7 +109,7 @@ def check_size(n_pairs: int) -> None:
                 where="edges",
                 found=f"at least {n_pairs:,}",
                 allowed=f"{MAX_PAIRS:,}",
-                next_step="look for chains and hubs in the list's parents: a hierarchy of codes has few levels",
+                next_step="look for chains and hubs among the list's parents: hierarchies of codes are flat",
             )
         )
 

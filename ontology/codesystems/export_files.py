@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import polars as pl
 from ontology.codesystems.code_tables import ROW, Column, Faults, read_table, with_dates
 from ontology.codesystems.list_columns import note_ends_before_begins, note_no_name
 from ontology.concepts import COVERAGE
+from ontology.errors import ConfigurationError, Problem
 
 _COLUMNS = (
     Column("code", ("Kode",), is_required=True),
@@ -40,12 +42,15 @@ _NO_END = date(2999, 1, 1)
 """A last day from here on means that no end is known."""
 
 
-def read_export_rows(path: Path, *, encoding: str = "utf-8-sig") -> pl.DataFrame:
+def read_export_rows(
+    path: Path, *, encoding: str = "utf-8-sig", respelled: Sequence[pl.Expr] = ()
+) -> pl.DataFrame:
     """The rows of an export, checked.
 
     Args:
         path: JSON, CSV, TSV or Excel with the published columns.
         encoding: of a CSV or TSV.
+        respelled: columns as the system writes them, made before anything is checked.
 
     Returns:
         code, label, parent, short_label, sex, edition (text), valid_from, valid_to, npr_valid_from,
@@ -59,7 +64,8 @@ def read_export_rows(path: Path, *, encoding: str = "utf-8-sig") -> pl.DataFrame
         MissingExtraError: an Excel file, and no reader for it is installed.
     """
     faults = Faults(path)
-    rows = with_dates(read_table(path, _COLUMNS, encoding=encoding), _DATES, faults)
+    read = read_table(path, _COLUMNS, encoding=encoding).with_columns(respelled)
+    rows = with_dates(read, _DATES, faults)
     _note_faults(rows, faults)
     faults.end()
     is_reported = _is_in("reported", _YES)
@@ -77,8 +83,18 @@ def read_export_rows(path: Path, *, encoding: str = "utf-8-sig") -> pl.DataFrame
 
 
 def export_coverage(system: str, rows: pl.DataFrame, covered_to: date | None) -> pl.DataFrame:
-    """Columns of COVERAGE: from the first day that any row is valid."""
-    return pl.DataFrame([(system, rows["valid_from"].min(), covered_to)], schema=COVERAGE, orient="row")
+    """Columns of COVERAGE: from the first day that any row is valid.
+
+    Raises:
+        ConfigurationError: covered_to lies before that day.
+    """
+    coverage = pl.DataFrame([(system, rows["valid_from"].min(), covered_to)], schema=COVERAGE, orient="row")
+    if coverage.filter(pl.col("covered_to") < pl.col("covered_from")).height:
+        do = "give the day of the export"
+        raise ConfigurationError(
+            Problem("covered_to lies before the first day of any code", str(covered_to), next_step=do)
+        )
+    return coverage
 
 
 def _note_faults(rows: pl.DataFrame, faults: Faults) -> None:
@@ -92,7 +108,8 @@ def _note_faults(rows: pl.DataFrame, faults: Faults) -> None:
     wrong = rows.filter(pl.col("sex").is_not_null() & ~_is_in("sex", _FEMALE + _MALE))
     faults.rows(f"{spelled['sex']} cannot be read", wrong[ROW], allowed="Kvinne, Mann or empty", do=do)
     note_ends_before_begins(rows, faults)
-    before = pl.col("valid_to").fill_null(_NO_END).shift(1).over("code", order_by=["valid_from", ROW])
+    latest = pl.col("valid_to").fill_null(_NO_END).cum_max().shift(1)
+    before = latest.over("code", order_by=["valid_from", ROW])
     begins = pl.col("valid_from").fill_null(date.min)
     again = rows.filter(pl.col("code").is_not_null() & (before >= begins))
     faults.rows("a code stands twice over the same days", again[ROW], do="keep one row for each span")

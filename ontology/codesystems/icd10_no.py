@@ -54,6 +54,7 @@ that is not listed here lies in the narrowest block that holds its decade (V1n i
 
 _CODE_FORM = "[A-Z][0-9][0-9a-z][0-9A-Za-z]{0,3}"
 _CODE_TOLD = "a letter, two digits (or a digit and n, s or t) and up to three more signs"
+_WITHOUT_DOT = "^([A-Z][0-9][0-9a-z])([0-9A-Za-z]{1,3})$"
 _PROPERTIES = ("short_label", "sex", "npr_valid_from", "npr_valid_to")
 
 
@@ -106,7 +107,8 @@ def read_export(path: Path, *, covered_to: date | None = None, encoding: str = "
     Raises:
         InputError: everything that is wrong with the file, by row.
     """
-    rows = read_export_rows(path, encoding=encoding)
+    respelled = [pl.col(name).str.replace(_WITHOUT_DOT, "$1.$2") for name in ("code", "parent")]
+    rows = read_export_rows(path, encoding=encoding, respelled=respelled)
     is_code, has_dot = (
         pl.col("code").str.contains(r"^[A-Z][0-9][0-9a-z](\.\w+)?$"),
         pl.col("code").str.contains(".", literal=True),

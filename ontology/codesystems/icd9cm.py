@@ -20,13 +20,14 @@ from ontology.codesystems.icd9cm_ranges import DIAGNOSES, PROCEDURES
 from ontology.codesystems.list_columns import note_no_name
 from ontology.codesystems.year_lists import note_repeated
 from ontology.concepts import COVERAGE, EDGES, CodeSystem, concept_rows
+from ontology.errors import ConfigurationError, Problem
 from ontology.systems import above_by_form, spelled
 
 _COLUMNS = (
     Column("code", ("icd9_code", "icd_code", "code", "diagnosis_code", "procedure_code"), is_required=True),
     Column("label", ("long_title", "long_description", "title", "text", "label"), is_required=True),
 )
-_FORMS = {"ICD9CM": r"\d{3,5}|[Vv]\d{2,4}|[Ee]\d{3,4}", "ICD9PCS": r"\d{2,4}"}
+_FORMS = {"ICD9CM": "[0-9]{3,5}|V[0-9]{2,4}|E[0-9]{3,4}", "ICD9PCS": "[0-9]{2,4}"}
 _TOLD = {
     "ICD9CM": "3 to 5 digits, V and 2 to 4 digits, or E and 3 to 4 digits",
     "ICD9PCS": "2 to 4 digits",
@@ -48,6 +49,7 @@ def read_icd9cm(path: Path, *, covered: tuple[date, date] | None = None) -> Code
         Concepts of ICD9CM in English with level chapter, block, category or subcategory.
 
     Raises:
+        ConfigurationError: the last day covered lies before the first.
         InputError: everything that is wrong with the file, by row.
     """
     return _read("ICD9CM", path, covered)
@@ -75,12 +77,15 @@ def icd9_of(system: str, codes: Iterable[str]) -> CodeSystem:
 
 
 def _read(system: str, path: Path, covered: tuple[date, date] | None) -> CodeSystem:
-    rows = _rows(path).with_columns(pl.col("code").str.replace_all(".", "", literal=True))
+    bare = pl.col("code").str.replace_all(".", "", literal=True).str.to_uppercase()
+    rows = _rows(path).with_columns(bare)
     faults = Faults(path)
     note_bad_codes(rows, faults, _FORMS[system], _TOLD[system])
     note_no_name(rows, faults)
     note_repeated(rows, faults)
     faults.end()
+    if covered and covered[1] < covered[0]:
+        raise ConfigurationError(Problem("coverage ends before it begins", where=f"{path.name}: covered"))
     coverage = pl.DataFrame([(system, *covered)] if covered else [], schema=COVERAGE, orient="row")
     return _system(system, rows.select("code", "label"), coverage)
 

@@ -31,7 +31,7 @@ def read_spans(lists: Mapping[int, Path], form: str, told: str) -> pl.DataFrame:
         a run: what held then is not known.
 
     Raises:
-        ConfigurationError: no list at all.
+        ConfigurationError: no list at all, or a year before 1900 or after 2999.
         InputError: files that cannot be read, rows without code or text, codes of another shape, a code twice
             in one year; all at once.
     """
@@ -39,6 +39,10 @@ def read_spans(lists: Mapping[int, Path], form: str, told: str) -> pl.DataFrame:
         raise ConfigurationError(
             Problem("no yearly list is given", allowed="year: path", next_step="name one")
         )
+    wrong = [year for year in sorted(lists) if not 1900 <= year <= 2999]
+    if wrong:
+        told = ", ".join(map(str, wrong))
+        raise ConfigurationError(Problem("a list is of no year", found=told, allowed="1900 to 2999"))
     years: list[pl.DataFrame] = []
     with gathered_problems() as attempt:
         for year in sorted(lists):

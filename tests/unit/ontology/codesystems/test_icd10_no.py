@@ -266,3 +266,31 @@ def test_a_file_without_the_export_s_columns_is_told_with_all_that_lack(tmp_path
     told = str(caught.value)
     assert "Tekst_uten_lengdebegrensning" in told
     assert "Foreldrekode" in told
+
+
+def test_an_export_without_dots_reads_as_one_with_dots(tmp_path: Path) -> None:
+    bare = [
+        row | {name: row[name] and row[name].replace(".", "") for name in ("Kode", "Foreldrekode")}
+        for row in EXPORT
+    ]
+    read, same = (read_export(export(tmp_path / "x.json", rows)) for rows in (bare, EXPORT))
+    assert read.concepts.sort(pl.all()).equals(same.concepts.sort(pl.all()))
+    assert read.edges.equals(same.edges)
+    with pytest.raises(InputError, match=r"twice over the same days[^:]*: .*row 9"):
+        read_export(export(tmp_path / "x.json", [*EXPORT, export_row("M901", "igjen", None)]))
+
+
+def test_every_row_within_a_longer_span_of_its_code_is_told(tmp_path: Path) -> None:
+    rows = [
+        export_row("A00", "a", None, Gyldig_til="2030-12-31"),
+        export_row("A00", "b", None, Gyldig_fra="2021-01-01", Gyldig_til="2021-12-31"),
+        export_row("A00", "c", None, Gyldig_fra="2023-01-01", Gyldig_til="2023-12-31"),
+        export_row("A00", "d", None, Gyldig_fra="2031-01-01"),
+    ]
+    with pytest.raises(InputError, match="rows 2, 3\n"):
+        read_export(export(tmp_path / "x.json", rows))
+
+
+def test_an_export_made_before_its_first_day_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="covered_to"):
+        read_export(export(tmp_path / "x.json", EXPORT), covered_to=date(1998, 12, 31))

@@ -12,7 +12,7 @@ import pytest
 from ontology.codesystems.icd9cm import icd9_of, read_icd9cm, read_icd9pcs
 from ontology.codesystems.icd9cm_ranges import DIAGNOSES, PROCEDURES
 from ontology.concepts import CodeSystem
-from ontology.errors import InputError
+from ontology.errors import ConfigurationError, InputError
 
 
 def chain(system: CodeSystem, concept: str) -> list[str]:
@@ -90,3 +90,18 @@ def test_every_fault_is_told_with_its_row(tmp_path: Path) -> None:
     text.write_text("0010  Cholera\n\nonly words\n", "utf-8")
     with pytest.raises(InputError, match="2, 3"):
         read_icd9cm(text)
+
+
+def test_a_code_in_two_cases_stands_twice_and_other_digits_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("icd9_code,long_title\nV586,x\nv58.6,y\n\u0663\u0668\u0669,z\n", "utf-8")
+    with pytest.raises(InputError) as caught:
+        read_icd9cm(path)
+    assert [problem.where.split(", ")[1] for problem in caught.value.problems] == ["row 3", "row 2"]
+
+
+def test_coverage_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("icd9_code,long_title\nV586,x\n", "utf-8")
+    with pytest.raises(ConfigurationError, match="covered"):
+        read_icd9cm(path, covered=(date(2015, 9, 30), date(2000, 1, 1)))

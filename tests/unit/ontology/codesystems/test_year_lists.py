@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ontology.codesystems.year_lists import read_spans, years_covered
-from ontology.errors import InputError
+from ontology.errors import ConfigurationError, InputError
 
 Lists = dict[int, dict[str, str]]
 ONE_LIST = st.dictionaries(st.sampled_from(["A00", "A01", "B99"]), st.sampled_from(["x", "y"]), min_size=1)
@@ -62,3 +62,10 @@ def test_a_list_that_is_missing_or_no_list_is_told_with_the_others(tmp_path: Pat
     told = str(caught.value)
     assert "b.json" in told
     assert "c.csv" in told
+
+
+@pytest.mark.parametrize("year", [-5, 0, 24, 1899, 3000, 2**40])
+def test_a_list_of_a_year_that_is_none_is_refused(tmp_path: Path, year: int) -> None:
+    lists = written({2024: {"A00": "x"}}, tmp_path)
+    with pytest.raises(ConfigurationError, match="1900 to 2999"):
+        read_spans({year: lists[2024]}, "[A-Z][0-9]{2}", "a letter and two digits")
