@@ -118,7 +118,8 @@ def _before(baseline: Baseline) -> pl.Expr:
 def _known(measured: pl.DataFrame, definition: Score, windows: pl.DataFrame) -> pl.DataFrame:
     """subject_id, around_time, known: the sum of each part's lowest points in the year before each window."""
     parts = list(definition.points())
-    course = course_of(measured, definition, None).select("subject_id", "time", *parts)
+    of_them = measured.join(windows.select("subject_id").unique(), on="subject_id", how="semi")
+    course = course_of(of_them, definition, None).select("subject_id", "time", *parts)
     starts = windows.select("subject_id", pl.col("start_time").alias("time"), "around_time")
     rows = pl.concat([course, starts], how="diagonal").sort("subject_id", "time")
     lowest = rows.rolling("time", period=KNOWN_FOR, closed="left", group_by="subject_id").agg(
