@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, validate_call
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+    validate_call,
+)
 
 from ontology.assembling import embedded_systems, ontology_of
 from ontology.concepts import CONCEPTS, CodeSystem
@@ -73,6 +81,18 @@ class SystemConfig(BaseModel):
     paths: dict[int, Path] | None = None
     options: dict[str, Any] = {}
 
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        again = sorted(_FILE_ARGUMENTS & options.keys())
+        if again:
+            raise ValueError(
+                f"options name files as {', '.join(again)}, beside the entry's own path or paths"
+            )
+        for name in ("language", "languages"):
+            _quoted(options.get(name))
+        return options
+
     @model_validator(mode="after")
     def _check(self) -> SystemConfig:
         if self.reader not in READERS:
@@ -101,6 +121,18 @@ class OntologyConfig(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = LANGUAGES
     systems: tuple[SystemConfig, ...] = ()
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _check_languages(cls, languages: object) -> object:
+        return _quoted(languages)
+
+
+def _quoted(languages: object) -> object:
+    """Languages as they stand in YAML, unless one is the truth value that YAML reads from a bare no."""
+    if languages is False or (isinstance(languages, list | tuple) and False in languages):
+        raise ValueError('YAML reads no as false: write the language "no" in quotes')
+    return languages
 
 
 def build_ontology(config: OntologyConfig | Path, *, folder: Path | None = None) -> Ontology:

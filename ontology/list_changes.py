@@ -28,8 +28,12 @@ def difference(ontology: Ontology, system: str, before: int, after: int) -> pl.D
         Columns of DIFFERENCES, sorted by change and concept. Texts are compared language by language.
 
     Raises:
-        ConfigurationError: the ontology has no list of that system for one or both of the years.
+        ConfigurationError: the ontology has no list of that system for one or both of the years, or no
+            calendar has them.
     """
+    wrong = [str(year) for year in (before, after) if not date.min.year <= year <= date.max.year]
+    if wrong:
+        raise ConfigurationError(Problem("no such year", found=", ".join(wrong), allowed="1 to 9999"))
     days = [date(year, 1, 1) for year in (before, after)]
     _need_coverage(ontology, system, days)
     then, now = (_texts_on(ontology, system, day) for day in days)

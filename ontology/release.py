@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -59,7 +63,7 @@ _SCHEMAS = dict(zip(TABLES, (CONCEPTS, EDGES, PROPERTIES, MAPPINGS, COVERAGE), s
 
 
 def write_ontology(ontology: Ontology, folder: Path) -> None:
-    """Write a release; one that is there is replaced.
+    """Write a release; one that is there is replaced, by one of several writers at a time.
 
     The folder holds concepts, edges, properties, mappings, coverage, closure and faults as Parquet, and
     manifest.json (format, digest, counts, sources, the sha256 of each file), which is written last.
@@ -72,12 +76,7 @@ def write_ontology(ontology: Ontology, folder: Path) -> None:
     Raises:
         StorageError: something else is there, or the folder cannot be written.
     """
-    if folder.exists() and not (folder / NAME).exists() and (folder.is_file() or any(folder.iterdir())):
-        raise StorageError(
-            Problem(
-                "something else is there", where=str(folder), next_step="give a new folder, or empty this one"
-            )
-        )
+    _refuse_others(folder)
     whole = ontology
     if ontology.listed.concepts is not ontology.graph.index:
         whole = ontology_of([ontology.system], ontology.languages, ontology.sources)
@@ -85,11 +84,15 @@ def write_ontology(ontology: Ontology, folder: Path) -> None:
     frames |= {"closure": _closure_table(whole.graph), "faults": find_faults(whole.system)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / NAME).unlink(missing_ok=True)
-        digests = {
-            f"{name}.parquet": _write(frame, folder / f"{name}.parquet") for name, frame in frames.items()
-        }
-        write_manifest(_manifest(whole, frames, digests), folder)
+        with _only_writer(folder):
+            _refuse_others(folder)
+            digests = {
+                f"{name}.parquet": _write(frame, _part(folder, name)) for name, frame in frames.items()
+            }
+            (folder / NAME).unlink(missing_ok=True)
+            for name in frames:
+                _part(folder, name).replace(folder / f"{name}.parquet")
+            write_manifest(_manifest(whole, frames, digests), folder)
     except OSError as error:
         raise StorageError(
             Problem("the ontology cannot be written", where=str(folder), found=str(error.strerror))
@@ -108,7 +111,7 @@ def load_ontology(folder: Path | None = None) -> Ontology:
     manifest = read_manifest(folder)
     schemas = {**_SCHEMAS, "closure": CLOSURE}
     check_files(folder, manifest, [f"{name}.parquet" for name in schemas])
-    frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in schemas}
+    frames = {name: _read(folder / f"{name}.parquet") for name in schemas}
     wrong = [name for name, schema in schemas.items() if frames[name].schema != schema]
     if wrong:
         told = "other columns than this format has"
@@ -128,8 +131,10 @@ def use_ontology(folder: Path | None) -> Ontology:
     if folder is None:
         os.environ.pop(FOLDER_VARIABLE, None)
     else:
-        load_ontology(folder)
-        os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+        place = str(folder.resolve())
+        _loaded.cache_clear()
+        _loaded(place)
+        os.environ[FOLDER_VARIABLE] = place
     return active_ontology()
 
 
@@ -140,12 +145,25 @@ def active_ontology() -> Ontology:
         InputError: as `load_ontology`.
     """
     folder = os.environ.get(FOLDER_VARIABLE)
-    return _loaded(folder) if folder else embedded_ontology()
+    if not folder:
+        return embedded_ontology()
+    try:
+        return _loaded(folder)
+    except InputError as error:
+        by = f" (named by {FOLDER_VARIABLE})"
+        raise InputError([replace(told, where=told.where + by) for told in error.problems]) from None
 
 
 @lru_cache(maxsize=2)
 def _loaded(folder: str) -> Ontology:
     return load_ontology(Path(folder))
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError):
+        raise InputError(damaged(path, "not a Parquet table")) from None
 
 
 def _closure_table(graph: Graph) -> pl.DataFrame:
@@ -190,13 +208,42 @@ def _arrays(lists: pl.Series) -> tuple[Offsets, Ints]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), values
 
 
+def _refuse_others(folder: Path) -> None:
+    """See that a folder is new, empty, a release, or holds what a killed writer left of one.
+
+    Raises:
+        StorageError: something else is there.
+    """
+    is_taken = folder.exists() and (not folder.is_dir() or not (folder / NAME).exists())
+    if is_taken and (not folder.is_dir() or any(file.suffix != ".part" for file in folder.iterdir())):
+        raise StorageError(
+            Problem(
+                "something else is there", where=str(folder), next_step="give a new folder, or empty this one"
+            )
+        )
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Wait until no other process or thread writes a release there; not all file systems can tell."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
+
+
+def _part(folder: Path, name: str) -> Path:
+    """Where a table is written before the whole release is."""
+    return folder / f".{name}.parquet.part"
+
+
 def _write(frame: pl.DataFrame, path: Path) -> str:
-    """Write a table under its name when it is whole; the sha256 of the file."""
-    temporary = path.with_name(f".{path.name}.part")
-    frame.write_parquet(temporary, compression="zstd", statistics=True)
-    digest = file_sha256(temporary)
-    temporary.replace(path)
-    return digest
+    """Write a table; the sha256 of the file."""
+    frame.write_parquet(path, compression="zstd", statistics=True)
+    return file_sha256(path)
 
 
 def _manifest(ontology: Ontology, frames: dict[str, pl.DataFrame], files: dict[str, str]) -> Manifest:

@@ -70,7 +70,10 @@ def read_manifest(folder: Path) -> Manifest:
                 next_step="check the path, or build the ontology",
             )
         ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except OSError as error:
+        found = error.strerror or ""
+        raise InputError(Problem("no ontology can be read there", where=str(path), found=found)) from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise InputError(damaged(path, "not JSON")) from None
     if not isinstance(content, dict) or content.get("format") != "pesta-ontology":
         raise InputError(damaged(path, "not the manifest of an ontology"))
@@ -79,7 +82,7 @@ def read_manifest(folder: Path) -> Manifest:
             Problem(
                 "this ontology's format is not known",
                 where=str(path),
-                found=f"format number {content.get('format_number')}",
+                found=f"format number {content.get('format_number')!r}",
                 allowed=f"format number {FORMAT_NUMBER}",
                 next_step="build the ontology again with this version, or take a newer version of Pesta",
             )

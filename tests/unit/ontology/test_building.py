@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from ontology.building import READERS, OntologyConfig, build_ontology
 from ontology.errors import ConfigurationError, InputError
+from ontology.faults import find_faults
 from ontology.release import embedded_ontology
 
 CONFIG = """
@@ -147,3 +149,52 @@ def test_every_reader_is_there() -> None:
         module = importlib.import_module(f"ontology.{reader.module}")
         for function in filter(None, (reader.of_path, reader.of_paths)):
             assert callable(getattr(module, function, None)), (name, function)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("name: x\nlanguages: [nb, no, en]\n", "languages"),
+        ("name: x\nsystems:\n  - {reader: atc, path: a.csv, options: {language: no}}\n", "systems.0.options"),
+        (
+            "name: x\nsystems:\n  - {reader: snomed, path: a, options: {languages: [no]}}\n",
+            "systems.0.options",
+        ),
+    ],
+)
+def test_no_without_quotes_is_told_to_be_read_as_false(tmp_path: Path, text: str, where: str) -> None:
+    (tmp_path / "x.yaml").write_text(text, "utf-8")
+    with pytest.raises(ConfigurationError, match=f"{where}(.|\n)*") as caught:
+        build_ontology(tmp_path / "x.yaml")
+    assert len(caught.value.problems) == 1
+    assert '"no" in quotes' in str(caught.value)
+
+
+def test_the_lists_cannot_be_named_a_second_time_among_the_options(tmp_path: Path) -> None:
+    file = write_lists(tmp_path)
+    file.write_text(CONFIG.replace("{language: nb}", "{path: lists/2024.json}"), "utf-8")
+    with pytest.raises(ConfigurationError, match=r"files as path(.|\n)*systems\.1\.options"):
+        build_ontology(file)
+
+
+def test_an_export_and_yearly_lists_of_one_system_are_one_system_with_its_faults_told(tmp_path: Path) -> None:
+    """Both texts of A41.9 hold in 2024: one duplicate for each of the two codes in both."""
+    head = "Kode;Tekst_uten_lengdebegrensning;Foreldrekode;Gyldig_fra;Gyldig_til\n"
+    rows = "A41;Sepsis;A30-A49;2020-01-01;\nA41.9;Eksport;A41;2020-01-01;\nA30-A49;x;;2020-01-01;\n"
+    (tmp_path / "export.csv").write_text(head + rows, "utf-8")
+    (tmp_path / "2024.csv").write_text("code,text\nA41,Annen sepsis\nA419,Uspesifisert\n", "utf-8")
+    entries = [
+        {"reader": "icd10_no", "path": "export.csv"},
+        {"reader": "icd10_no", "paths": {2024: "2024.csv"}},
+    ]
+    both = [
+        build_ontology(OntologyConfig.model_validate({"name": "x", "systems": systems}), folder=tmp_path)
+        for systems in (entries, entries[::-1])
+    ]
+    assert both[0].digest == both[1].digest
+    assert find_faults(both[0].system).rows() == [
+        ("duplicate", "ICD10-NO//A41", "nb"),
+        ("duplicate", "ICD10-NO//A41.9", "nb"),
+    ]
+    assert {"ICD10//A41.9", "ICD10-NO//A41"} <= set(both[0].ancestors("ICD10-NO//A41.9"))
+    assert {one.label("ICD10-NO//A41.9", on=date(2024, 5, 1)) for one in both} == {"Eksport"}

@@ -14,7 +14,7 @@ from ontology.codesystems.icpc2 import read_icpc2_years
 from ontology.concepts import EDGES, CodeSystem, concept_rows
 from ontology.errors import ConfigurationError
 from ontology.list_changes import difference
-from ontology.release import Ontology, ontology_of
+from ontology.release import Ontology, embedded_ontology, ontology_of
 from ontology.validity import years_covered
 
 LISTS = Path(__file__).parents[4] / "shared" / "kodeverk" / "navikt-diagnosekoder"
@@ -99,3 +99,9 @@ def test_the_published_years_differ_as_published() -> None:
     local = {f"D99{n}" for n in range(1, 10)} | {f"R99{n}" for n in range(3, 10)}
     assert changes("ICPC2", 2023)["new"] == {"A191"} | local
     assert changes("ICPC2", 2024)["new"] == {"U891"}
+
+
+@pytest.mark.parametrize("year", [-1, 0, 10_000, 10**9])
+def test_a_year_that_no_calendar_has_is_told(year: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"{year}"):
+        difference(embedded_ontology(), "ICD10", 2024, year)

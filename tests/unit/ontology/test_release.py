@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import polars as pl
 import pytest
 
 from ontology.assembling import ontology_of, tables_digest
-from ontology.concepts import COVERAGE, MAPPINGS, PROPERTIES, CodeSystem
+from ontology.concepts import CONCEPTS, COVERAGE, MAPPINGS, PROPERTIES, CodeSystem
 from ontology.errors import InputError, StorageError
 from ontology.release import active_ontology, embedded_ontology, load_ontology, use_ontology, write_ontology
 from ontology.terminology import Ontology, Source
@@ -136,6 +138,8 @@ def test_all_missing_files_are_named_at_once(folder: Path) -> None:
         ('{"format": "something"}', "not the manifest of an ontology"),
         ('{"format": "pesta-ontology", "format_number": 2}', "format number 2"),
         ('{"format": "pesta-ontology", "format_number": 1, "digest": "x"}', "languages: Field required"),
+        ('{"format": "pesta-ontology", "format_number": "1"}', "format number '1'"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(folder: Path, manifest: str, told: str) -> None:
@@ -174,3 +178,53 @@ def test_the_ontology_in_use(
     assert active_ontology().digest == ontology.digest
     assert use_ontology(None) is embedded_ontology()
     assert load_ontology() is embedded_ontology()
+
+
+def test_a_table_that_is_none_is_damaged_whatever_the_manifest_says(folder: Path) -> None:
+    (folder / "closure.parquet").write_bytes(b"PAR1")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest["files"]["closure.parquet"] = hashlib.sha256(b"PAR1").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(InputError, match=r"damaged\n  where: .*closure\.parquet"):
+        load_ontology(folder)
+
+
+@pytest.mark.parametrize("place", ["manifest.json/", "x" * 300])
+def test_a_place_that_cannot_be_read_is_no_release(folder: Path, place: str) -> None:
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        load_ontology(folder if place.startswith("manifest") else folder / place)
+
+
+def test_the_variable_that_names_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PESTA_ONTOLOGY", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"nowhere(.|\n)*PESTA_ONTOLOGY"):
+        active_ontology()
+
+
+def test_a_release_that_was_built_again_is_the_one_in_use(
+    ontology: Ontology, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PESTA_ONTOLOGY", raising=False)
+    assert use_ontology(folder).digest == ontology.digest
+    write_ontology(embedded_ontology(), folder)
+    assert use_ontology(folder).digest == embedded_ontology().digest
+    use_ontology(None)
+
+
+def test_two_builds_into_one_folder_leave_one_of_them_whole(ontology: Ontology, tmp_path: Path) -> None:
+    both = [ontology, embedded_ontology()]
+    for attempt in range(5):
+        folder = tmp_path / f"{attempt}"
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n, folder=folder: write_ontology(both[n % 2], folder), range(4)))
+        assert load_ontology(folder).digest in {one.digest for one in both}
+        assert len(list(folder.iterdir())) == 8
+
+
+def test_an_ontology_of_nothing_is_written_and_read(tmp_path: Path) -> None:
+    write_ontology(ontology_of([CodeSystem(pl.DataFrame(schema=CONCEPTS))]), tmp_path / "nothing")
+    read = load_ontology(tmp_path / "nothing")
+    assert (len(read.graph), read.systems, read.label("ICD10//A41")) == (0, (), None)
+    assert read.roll_up(pl.Series(["ATC//J01CF05"]), "main_group").to_list() == ["ATC//J"]
