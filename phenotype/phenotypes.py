@@ -31,9 +31,9 @@ PHENOTYPES = pl.Schema(
         "evidence": pl.List(pl.Int64()),
     }
 )
-"""state is confirmed, suspected or excluded. known_time: from when on all of the evidence could be known, null
-where that is not within the record. evidence: lineage_ids, or positions in the order of all events (the file's
-metadata tell which)."""
+"""state is confirmed, suspected or excluded. known_time: from when on all of the evidence could be known;
+null where that is not within the record. evidence: lineage_ids, or positions in the order of all events (the
+metadata of the file tell which)."""
 _ORDER = ["subject_id", "phenotype", "start_time", "end_time", "state", "value", "stay_id", "known_time"]
 _KEY = b"pesta"
 FORMAT = 1
