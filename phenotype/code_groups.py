@@ -43,12 +43,18 @@ def concepts_above(codes: Sequence[str], spec: FeatureSpec) -> pl.DataFrame:
 def replaced_codes(groups: pl.DataFrame, spec: FeatureSpec) -> set[str]:
     """The codes that only count as the concept above them.
 
+    A code that is itself a concept of an asked-for level (a category, where categories are asked for beside
+    chapters) stays, whether or not other patients have codes below it.
+
     Args:
         groups: as `concepts_above` gives them.
         spec: whose roll_up says which concepts replace their codes.
     """
     taking = {rule.system for rule in spec.roll_up if not rule.keep_codes}
-    return set(groups.filter(pl.col("concept").str.split("//").list.first().is_in(taking))["code"])
+    codes = set(groups.filter(pl.col("concept").str.split("//").list.first().is_in(taking))["code"])
+    ontology = active_ontology().with_codes(codes)
+    asked = {(rule.system, rule.level) for rule in spec.roll_up}
+    return {code for code in codes if (ontology.system_of(code), ontology.level(code)) not in asked}
 
 
 def fitted_spec(spec: FeatureSpec) -> FeatureSpec:

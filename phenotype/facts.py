@@ -73,7 +73,7 @@ def collect_facts(events: pl.LazyFrame, subjects: pl.DataFrame, spec: FeatureSpe
     number_of = np.full(int(physical.max(initial=0)) + 1, -1, dtype=np.int32)
     number_of[physical] = [place.get(name, -1) for name in names]
     facts = facts.with_columns(code_number=number_of[facts["code"].to_physical().to_numpy()])
-    concepts = None if groups is None else _concept_facts(facts, groups, place)
+    concepts = None if groups is None or groups.is_empty() else _concept_facts(facts, groups, place)
     facts = facts.drop("code")
     if (facts["code_number"] < 0).any():
         facts = facts.filter(pl.col("code_number") >= 0)
@@ -91,7 +91,7 @@ def collect_facts(events: pl.LazyFrame, subjects: pl.DataFrame, spec: FeatureSpe
 
 def _with_concepts(held: list[str], groups: pl.DataFrame, spec: FeatureSpec) -> list[str]:
     """The codes that have features: those held and not replaced, and the concepts above."""
-    return sorted({*held, *groups["concept"]} - (replaced_codes(groups, spec) - set(groups["concept"])))
+    return sorted({*held, *groups["concept"]} - replaced_codes(groups, spec))
 
 
 def _concept_facts(facts: pl.DataFrame, groups: pl.DataFrame, place: dict[str, int]) -> pl.DataFrame:
