@@ -12,7 +12,7 @@ from typing import Any
 from experiments.config import RunConfig
 from ontology.labels import labels_digest
 from ontology.release import active_ontology
-from phenotype.definition_text import Definition
+from phenotype.definitions.text import Definition
 from phenotype.tasks import Task
 from phenotype.trajectory import Dataset
 

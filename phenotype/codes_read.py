@@ -9,7 +9,7 @@ import polars as pl
 from phenotype.follow_up import AGE_CODE
 from phenotype.logistic import LogisticModel
 from phenotype.predictor import Model
-from phenotype.score_codes import load_score_codes
+from phenotype.scores.codes import load_score_codes
 from phenotype.trajectory import BIRTH_CODE, DEATH_CODE, Dataset
 from phenotype.trees import LightGBMModel
 from phenotype.ward import WardModel

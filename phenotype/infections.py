@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ontology.valuesets import ValueSet, load_valueset
+from ontology.valuesets.sets import ValueSet, load_valueset
 from phenotype.contacts import OVERNIGHT_LEVELS
 from phenotype.task_parts import InfectionAdmission, InfectionInStay
 from phenotype.trajectory import INSTANT, Dataset

@@ -11,7 +11,7 @@ import logging
 import polars as pl
 
 from ontology.errors import Problem, TaskError
-from phenotype.aces_outcomes import aces_outcomes
+from phenotype.aces.outcomes import aces_outcomes
 from phenotype.attrition import attrition
 from phenotype.contacts import join_stays, stays
 from phenotype.eligibility import with_exclusions

@@ -12,9 +12,9 @@ import polars as pl
 
 from ontology.errors import Problem, StorageError
 from ontology.release import Ontology, embedded_ontology
-from phenotype.definition_text import Definition, with_needed
-from phenotype.definitions import evaluate_definitions
-from phenotype.record import read_record
+from phenotype.definitions.evaluation import evaluate_definitions
+from phenotype.definitions.record import read_record
+from phenotype.definitions.text import Definition, with_needed
 from phenotype.trajectory import INSTANT, Dataset
 
 PHENOTYPES = pl.Schema(
@@ -31,9 +31,9 @@ PHENOTYPES = pl.Schema(
         "evidence": pl.List(pl.Int64()),
     }
 )
-"""state is confirmed, suspected or excluded. known_time: from when on all of the evidence could be known;
+"""state is confirmed, suspected or excluded. known_time: from when on all of the evidence could be known,
 null where that is not within the record. evidence: lineage_ids, or positions in the order of all events (the
-metadata of the file tell which)."""
+file's metadata tell which)."""
 _ORDER = ["subject_id", "phenotype", "start_time", "end_time", "state", "value", "stay_id", "known_time"]
 _KEY = b"pesta"
 FORMAT = 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ontology.valuesets import load_valueset
-from phenotype.aces_words import describe_windows
+from ontology.valuesets.sets import load_valueset
+from phenotype.aces.words import describe_windows
 from phenotype.eligibility import reasons_of
 from phenotype.outcomes import CENSORED
 from phenotype.task_parts import AcesTriggers, InfectionAdmission, InfectionInStay

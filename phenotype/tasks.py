@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError
 
 from ontology.configuration import find_config, read_yaml, validation_problems
 from ontology.errors import ConfigurationError, Problem
-from phenotype.aces_file import is_aces, read_aces
-from phenotype.aces_text import AcesTask
-from phenotype.aces_tree import horizon_hours
+from phenotype.aces.file import is_aces, read_aces
+from phenotype.aces.text import AcesTask
+from phenotype.aces.tree import horizon_hours
 from phenotype.task_parts import (
     AcesLabel,
     AcesTriggers,

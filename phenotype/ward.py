@@ -129,7 +129,7 @@ def find_scores(cases: Cases, score: str) -> Floats:
     """The latest score known at each prediction time, (n,) in row order, NaN where there is none."""
     if "//" in score:
         return _supplied_scores(cases, score)
-    from phenotype.scores import score_rows
+    from phenotype.scores.rows import score_rows
 
     keys = ["subject_id", "prediction_time"]
     computed = score_rows(cases.events(), cases.rows, score)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ontology.errors import Problem, StorageError
 from ontology.in_use import ontology_in_use
-from phenotype.definition_text import load_definitions
+from phenotype.definitions.text import load_definitions
 from phenotype.phenotypes import definitions_of, write_phenotypes
 from phenotype.report.phenotypes import STATES, PhenotypeCount, phenotype_counts
 from phenotype.trajectory import open_dataset

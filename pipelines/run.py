@@ -25,7 +25,7 @@ from ontology.errors import ConfigurationError, Problem, TaskError, gathered_pro
 from ontology.in_use import ontology_in_use
 from ontology.release import active_ontology
 from phenotype.cases import ROWS, Cases
-from phenotype.definition_text import Definition, load_definitions
+from phenotype.definitions.text import Definition, load_definitions
 from phenotype.eligibility import REASONS
 from phenotype.labels import find_outcomes
 from phenotype.outcomes import CENSORED, OUTCOME_REASONS

@@ -23,8 +23,8 @@ from aces_random import write_case
 from harness import finish, open_data, open_key, pesta, run
 
 from ontology.errors import PestaError
-from phenotype.aces import aces_labels
-from phenotype.aces_file import read_aces
+from phenotype.aces.file import read_aces
+from phenotype.aces.triggers import aces_labels
 from phenotype.trajectory import Dataset
 
 HERE = Path(__file__).resolve().parent

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from phenotype.aces import aces_labels
-from phenotype.aces_file import read_aces
+from phenotype.aces.file import read_aces
+from phenotype.aces.triggers import aces_labels
 from phenotype.trajectory import Dataset
 
 

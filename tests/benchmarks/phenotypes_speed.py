@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 from harness import finish, run, simulated_dataset
 
-from phenotype.definition_text import load_definitions
+from phenotype.definitions.text import load_definitions
 from phenotype.phenotypes import write_phenotypes
 from phenotype.trajectory import Dataset, open_dataset
 

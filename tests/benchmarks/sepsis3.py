@@ -20,7 +20,7 @@ import polars as pl
 import sepsis3_eicu
 from harness import finish, open_data, open_key, pesta
 
-from phenotype.definition_text import definition_files, read_definitions
+from phenotype.definitions.text import definition_files, read_definitions
 from phenotype.phenotypes import derive_phenotypes
 from phenotype.trajectory import Dataset
 from pipelines.identity import Pseudonyms, load_or_make_key

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ontology.valuesets import load_valueset
-from phenotype.score_course import score_course
-from phenotype.score_rise import score_rise
+from ontology.valuesets.sets import load_valueset
+from phenotype.scores.course import score_course
+from phenotype.scores.rise import score_rise
 from phenotype.trajectory import EVENTS
 
 ADMISSION = datetime(2014, 1, 1)

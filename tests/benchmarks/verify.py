@@ -73,7 +73,7 @@ PROMISES = (
     Promise(
         "competency",
         "CIIO's competency questions get a SPARQL engine's answers",
-        ("tests/unit/ontology/test_competency.py",),
+        ("tests/unit/ontology/indications/test_competency.py",),
     ),
     Promise(
         "comorbidity",
@@ -84,6 +84,41 @@ PROMISES = (
         "valueset-codes",
         "every code that a value set names is in its published list",
         ("tests/oracle/test_valueset_codes.py",),
+    ),
+    Promise(
+        "phenotype-examples",
+        "every shipped phenotype equals its hand-worked example, also shuffled and sharded",
+        ("tests/examples/test_phenotypes.py",),
+    ),
+    Promise(
+        "score-bands",
+        "NEWS2, qSOFA and SOFA equal the published tables on both sides of every band edge",
+        ("tests/unit/phenotype/scores",),
+    ),
+    Promise(
+        "sepsis-trajectories",
+        "SOFA and Sepsis-3 onset equal 135 hand-computed trajectories",
+        ("tests/unit/phenotype/test_sepsis3.py",),
+    ),
+    Promise(
+        "sepsis3",
+        "coded sepsis on the simulated hospital comes out as told; Sepsis-3 beside truth and ricu is told",
+        ("sepsis3.py",),
+    ),
+    Promise(
+        "definitions",
+        "5,000 random definitions equal a naive interpreter on random trajectories",
+        ("tests/property/test_definitions.py",),
+    ),
+    Promise(
+        "definition-faults",
+        "all faults of definitions at once, with file and line",
+        ("tests/unit/phenotype/definitions/test_text.py",),
+    ),
+    Promise(
+        "phenotypes-speed",
+        "all shipped definitions over 5 million events in under 60 s and 4 GB",
+        ("phenotypes_speed.py",),
     ),
     Promise(
         "aces",

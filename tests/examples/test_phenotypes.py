@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from phenotype.definition_text import Definition, definition_files, load_definitions, read_definitions
+from phenotype.definitions.text import Definition, definition_files, load_definitions, read_definitions
 from phenotype.phenotypes import PHENOTYPES, derive_phenotypes
 from phenotype.trajectory import CODINGS, CONTACTS, EVENTS, Dataset
 

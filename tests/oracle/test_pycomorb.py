@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from ontology.release import embedded_ontology
-from ontology.valuesets import Resolver, load_family, load_valueset
-from phenotype.comorbidity import family_score
+from ontology.valuesets.sets import Resolver, load_family, load_valueset
+from phenotype.scores.comorbidity import family_score
 
 pycomorb = pytest.importorskip("pycomorb")
 

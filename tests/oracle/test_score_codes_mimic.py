@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from phenotype.score_codes import load_score_codes
+from phenotype.scores.codes import load_score_codes
 
 FOLDER = Path(__file__).parents[2] / ".." / "shared" / "data" / "mimic-iii-demo"
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from phenotype.scores import score_rows
+from phenotype.scores.rows import score_rows
 from phenotype.trajectory import EVENTS
 
 FOLDER = Path(__file__).parents[2] / ".." / "shared" / "data" / "challenge-2012"

@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ontology.code_ranges import CodeRanges, range_ends
-from ontology.units import unit_faults
-from ontology.valuesets import Resolver, ValueSet, load_family, load_valueset, valueset_names
+from ontology.units.conversion import unit_faults
+from ontology.valuesets.code_ranges import CodeRanges, range_ends
+from ontology.valuesets.sets import Resolver, ValueSet, load_family, load_valueset, valueset_names
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 NORWEGIAN = SHARED / "kodeverk/navikt-diagnosekoder/ICD10_2026.json"

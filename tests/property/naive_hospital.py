@@ -6,7 +6,7 @@ import math
 
 from naive_marks import DAY, HOUR, Mark, aggregate, bearers, late, union, within
 
-from ontology.valuesets import load_family
+from ontology.valuesets.sets import load_family
 
 GROUP_OF = {
     "ICD10-NO//I21.9": "myocardial_infarction",

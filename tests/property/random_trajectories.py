@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from phenotype.contacts import join_stays, stays
-from phenotype.score_course import score_course
-from phenotype.score_evidence import score_evidence
+from phenotype.scores.course import score_course
+from phenotype.scores.evidence import score_evidence
 from phenotype.trajectory import CONTACTS, EVENTS
 
 HOUR = 3_600_000_000

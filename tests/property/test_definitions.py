@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import yaml
 
-from phenotype.definition_text import read_definitions
+from phenotype.definitions.text import read_definitions
 from phenotype.phenotypes import derive_phenotypes
 from phenotype.trajectory import Dataset
 

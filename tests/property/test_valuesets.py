@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ontology.valuesets import Resolver, in_set, load_valueset
+from ontology.valuesets.sets import Resolver, in_set, load_valueset
 
 CODES = [
     "ICD10//A40.0",

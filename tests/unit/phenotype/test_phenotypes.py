@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ontology.errors import StorageError
-from phenotype.definition_text import load_definitions, read_definitions
+from phenotype.definitions.text import load_definitions, read_definitions
 from phenotype.phenotypes import (
     PHENOTYPES,
     derive_phenotypes,

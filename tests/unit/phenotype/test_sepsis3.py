@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from phenotype.definition_text import definition_files, read_definitions
+from phenotype.definitions.text import definition_files, read_definitions
 from phenotype.phenotypes import derive_phenotypes
 from phenotype.trajectory import CONTACTS, EVENTS, Dataset
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ontology.errors import ConfigurationError
-from ontology.valuesets import load_valueset
+from ontology.valuesets.sets import load_valueset
 from phenotype.task_parts import InfectionAdmission, InfectionInStay
 from phenotype.tasks import Task, load_task, parse_task, task_names
 

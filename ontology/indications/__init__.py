@@ -1,0 +1,1 @@
+"""From signs to what they indicate: catheters and infusion phlebitis."""

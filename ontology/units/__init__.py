@@ -1,0 +1,1 @@
+"""Units of measure: UCUM, hospital spellings, conversion by analyte."""

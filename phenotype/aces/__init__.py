@@ -1,0 +1,1 @@
+"""Tasks written for ACES: read, judged and evaluated over a whole dataset at once."""

@@ -1,0 +1,1 @@
+"""Scores that wards know: NEWS2, qSOFA, SOFA, Charlson, Elixhauser, hospital frailty."""
