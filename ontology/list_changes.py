@@ -84,12 +84,13 @@ def _need_coverage(ontology: Ontology, system: str, days: list[date]) -> None:
     ]
     if not missing:
         return
+    dated = ", ".join(ontology.system.coverage["system"].unique().sort()) or "none yet"
     told = [f"{first or '...'} to {last or '...'}" for _, first, last in spans.sort(pl.all()).rows()]
     raise ConfigurationError(
         Problem(
             f"the ontology holds no list of {system} for {' and '.join(missing)}",
             found=f"{system}: " + ("; ".join(told) if told else "no dated list"),
-            allowed="years that its lists cover",
+            allowed=f"years that its lists cover; systems with dated lists: {dated}",
             next_step="name the lists in a configuration, run `pesta ontology build CONFIG --out FOLDER`, and"
             " give that folder by --ontology or PESTA_ONTOLOGY (docs/ontology.md)",
         )

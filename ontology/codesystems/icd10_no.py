@@ -101,7 +101,8 @@ def read_export(path: Path, *, covered_to: date | None = None, encoding: str = "
     Returns:
         Concepts of ICD10-NO in Norwegian: chapters, blocks, categories, subcategories, with the flags
         abstract, asterisk, additional, unspecific, female_only, male_only and not_reported. Every row keeps
-        its own parent and is placed under WHO's concept of the same code as well. Properties: short_label,
+        its own parent and is placed under WHO's concept of the same code as well; a row whose parent the
+        export does not list, under WHO's nearest above. Properties: short_label,
         sex, npr_valid_from, npr_valid_to (the span in which it is reported to NPR).
 
     Raises:
@@ -127,7 +128,8 @@ def read_export(path: Path, *, covered_to: date | None = None, encoding: str = "
     is_abstract = pl.col("level").is_in(["chapter", "block"])
     rows = rows.with_columns(flags=pl.when(is_abstract).then(pl.lit(["abstract"])).otherwise(pl.col("flags")))
     own = rows.filter(pl.col("parent").is_not_null())
-    without = set(rows["code"]) - set(own["code"])
+    listed = set(rows["code"])
+    without = listed - {code for code, parent in own.select("code", "parent").iter_rows() if parent in listed}
     under_who = [(code, who_code(code)) for code in rows["code"].unique().sort()]
     under_who += [(code, _above_in_who(code)) for code in sorted(without) if who_code(code) is None]
     edges = pl.concat(

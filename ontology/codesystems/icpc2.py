@@ -11,6 +11,7 @@ import polars as pl
 from ontology.codesystems.export_files import export_coverage, read_export_rows
 from ontology.codesystems.year_lists import read_spans, years_covered
 from ontology.concepts import EDGES, PROPERTIES, CodeSystem, concept_rows
+from ontology.errors import InputError, Problem
 from ontology.systems import SYSTEMS
 
 SYSTEM = "ICPC2"
@@ -91,6 +92,8 @@ def read_icpc2(path: Path, *, covered_to: date | None = None, encoding: str = "u
     rows = read_export_rows(path, encoding=encoding)
     is_term = pl.col("edition").fill_null("").str.to_uppercase().str.ends_with("B")
     rubrics = rows.filter(~is_term & pl.col("code").str.contains(f"^{_FORM}$"))
+    if rubrics.is_empty():
+        raise InputError(Problem("no row is a code of ICPC-2", str(path), allowed=_TOLD))
     return _system(
         rubrics.select("code", "label", "valid_from", "valid_to"),
         export_coverage(SYSTEM, rubrics, covered_to),

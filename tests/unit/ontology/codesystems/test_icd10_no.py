@@ -294,3 +294,14 @@ def test_every_row_within_a_longer_span_of_its_code_is_told(tmp_path: Path) -> N
 def test_an_export_made_before_its_first_day_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="covered_to"):
         read_export(export(tmp_path / "x.json", EXPORT), covered_to=date(1998, 12, 31))
+
+
+def test_an_export_of_reportable_codes_only_still_lies_under_who(tmp_path: Path) -> None:
+    """Parents that the export names but does not list are orphan edges; WHO's concepts stand above instead."""
+    rows = [export_row("A41.90", "fem tegn", "A41.9"), export_row("U12.3", "bare norsk", "U12")]
+    assert sorted(read_export(export(tmp_path / "x.json", rows)).edges.rows()) == [
+        ("ICD10-NO//A41.90", "ICD10-NO//A41.9", "is_a"),
+        ("ICD10-NO//A41.90", "ICD10//A41.9", "placed_under"),
+        ("ICD10-NO//U12.3", "ICD10-NO//U12", "is_a"),
+        ("ICD10-NO//U12.3", "ICD10//U00-U49", "placed_under"),
+    ]

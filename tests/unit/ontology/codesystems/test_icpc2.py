@@ -79,3 +79,12 @@ def test_the_official_export_reads_without_the_terms_of_icpc_2b(tmp_path: Path) 
 def test_a_code_of_another_system_is_told_with_its_row(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="row 2"):
         read_icpc2_years({2024: year_list(tmp_path / "a.json", "A01 I10")})
+
+
+def test_an_export_of_another_system_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(
+        "Kode;Tekst_uten_lengdebegrensning;Foreldrekode;Gyldig_fra;Gyldig_til\nA00.1;kolera;A00;2020-01-01;\n"
+    )
+    with pytest.raises(InputError, match="no row is a code of ICPC-2"):
+        read_icpc2(path)
