@@ -297,7 +297,7 @@ def test_an_export_made_before_its_first_day_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_export_of_reportable_codes_only_still_lies_under_who(tmp_path: Path) -> None:
-    """Parents that the export names but does not list are orphan edges; WHO's concepts stand above instead."""
+    """Parents that the export names but does not list are orphan edges; WHO's stand above instead."""
     rows = [export_row("A41.90", "fem tegn", "A41.9"), export_row("U12.3", "bare norsk", "U12")]
     assert sorted(read_export(export(tmp_path / "x.json", rows)).edges.rows()) == [
         ("ICD10-NO//A41.90", "ICD10-NO//A41.9", "is_a"),
