@@ -107,6 +107,7 @@ def _rank_measure(rows: ScoredRows, group: IntArray, n_groups: int) -> Measure:
     negatives = _counts(rows, group, n_groups, ~rows.is_positive)
 
     def measure(drawn: FloatArray) -> dict[str, FloatArray]:
+        """AUROC and AUPRC of each draw."""
         totals = positives @ drawn, negatives @ drawn
         return {"auroc": resampled_auroc(*totals), "auprc": resampled_auprc(*totals)}
 
@@ -123,6 +124,7 @@ def _calibration_measure(rows: ScoredRows) -> Measure:
     negatives = _counts(rows, bins, n_bins, ~rows.is_positive)
 
     def measure(drawn: FloatArray) -> dict[str, FloatArray]:
+        """The recalibration of each draw."""
         happened = (positives @ drawn).T
         return fit_recalibration(logits, happened, happened + (negatives @ drawn).T)
 
@@ -131,6 +133,7 @@ def _calibration_measure(rows: ScoredRows) -> Measure:
 
 def _ratio_measure(ratios: Ratios) -> Measure:
     def measure(drawn: FloatArray) -> dict[str, FloatArray]:
+        """The ratios of each draw; NaN where the denominator is 0."""
         found = {}
         for name, (numerators, denominators) in ratios.items():
             below = denominators @ drawn

@@ -148,6 +148,7 @@ def lead_model(predictions: dict[str, list[FoldPredictions]]) -> str:
     from sklearn.metrics import roc_auc_score
 
     def tuning_auroc(folds: Sequence[FoldPredictions]) -> float:
+        """The mean AUROC on tuning rows."""
         frames = [fold.tuning for fold in folds]
         return sum(float(roc_auc_score(frame["boolean_value"], frame[RISK])) for frame in frames) / len(
             frames

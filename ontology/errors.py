@@ -112,6 +112,7 @@ def gathered_problems() -> Iterator[Callable[[], AbstractContextManager[None]]]:
 
     @contextmanager
     def attempt() -> Iterator[None]:
+        """One attempt, whose problems are kept."""
         try:
             yield
         except PestaError as error:

@@ -177,6 +177,7 @@ def _contradictions(given: Mapping[str, Any], where: str) -> list[Problem]:
     problems: list[Problem] = []
 
     def fault(what: str, field: str, found: object, allowed: str) -> None:
+        """Keep one fault of the task."""
         step = "compare with docs/tasks.md"
         problems.append(Problem(what, f"{where}: {field}", str(found), allowed, step))
 

@@ -131,6 +131,7 @@ def _grouping_rows(groups: list[tuple[str, int]]) -> pl.DataFrame:
     """Rows of CONCEPTS for all chapters and the components in use, in two languages."""
 
     def rows() -> Iterator[tuple[str, str, str, str]]:
+        """Code, label, language and level of chapters and components."""
         for place, language in enumerate((SYSTEMS[SYSTEM].language, "en")):
             yield from ((letter, words[place], language, "chapter") for letter, words in CHAPTERS.items())
             for span, number in groups:

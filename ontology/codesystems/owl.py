@@ -102,6 +102,7 @@ def safe_xml(path: Path) -> ET.Element:
     parser = expat.ParserCreate()
 
     def refuse(*_: object) -> None:
+        """Stop at the first declaration."""
         raise InputError(
             Problem(
                 "a document type declaration is not read",
@@ -149,6 +150,7 @@ class _Reader:
         return iri
 
     def concept(self, name: str) -> str:
+        """The concept of a name in the file."""
         return f"{self.system}//{name}"
 
     def declarations(self, root: ET.Element) -> Iterator[tuple[str, str]]:
@@ -168,6 +170,7 @@ class _Reader:
                 yield self.name(element)
 
     def concepts(self, root: ET.Element, declared: dict[str, str]) -> pl.DataFrame:
+        """What is declared, with its labels: columns of CONCEPTS."""
         labels: dict[tuple[str, str], str] = {}
         for name, language, text in self._annotations(root, _LABEL):
             labels.setdefault((name, language), text)
@@ -182,6 +185,7 @@ class _Reader:
         return concept_rows(self.system, pl.DataFrame(rows, schema, orient="row"))
 
     def edges(self, root: ET.Element) -> Iterator[tuple[str, str, str]]:
+        """Child, parent and relation of each asserted axiom."""
         for axiom in root:
             kind = axiom.tag.removeprefix(OWL)
             parts = [part for part in axiom if part.tag.removeprefix(OWL) in KINDS]
@@ -191,6 +195,7 @@ class _Reader:
                     yield self.concept(self.name(child)), self.concept(self.name(parent)), "is_a"
 
     def properties(self, root: ET.Element) -> Iterator[tuple[str, str, str]]:
+        """Concept, property and value of all else that is asserted."""
         for name, _, text in self._annotations(root, _COMMENT):
             yield self.concept(name), "comment", text
         seen: set[tuple[str, str]] = set()

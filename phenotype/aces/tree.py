@@ -124,6 +124,7 @@ def _in_order(waiting: Mapping[str, Step], same: Mapping[str, str]) -> list[Step
     """Steps after those that they go from, with places that are one and the same under one name."""
 
     def real(place: str) -> str:
+        """The place that another name stands for."""
         while place in same:
             place = same[place]
         return place

@@ -43,6 +43,7 @@ def all_marks(node: AllOf, evaluate: Evaluate, spans: CareSpans) -> pl.DataFrame
     names = [f"_{number}" for number in range(len(positive))]
 
     def field(name: str) -> list[pl.Expr]:
+        """The same field of every part."""
         return [pl.col(part).struct.field(name) for part in names]
 
     start = pl.max_horizontal(field("start_time"))

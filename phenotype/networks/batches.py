@@ -99,6 +99,7 @@ def _assemble(
     starts = np.arange(n_sums)
 
     def tensor(values: npt.NDArray[Any], dtype: type[np.generic]) -> Tensor:
+        """An array as a tensor of that type."""
         return torch.from_numpy(np.ascontiguousarray(values, dtype=dtype))
 
     return SequenceBatch(

@@ -89,6 +89,7 @@ def _steps(
     gap = np.where(new_row, 0, known - np.concatenate([known[:1], known[:-1]]))[opening]
 
     def within_row(opens: npt.NDArray[np.bool_]) -> Ints:
+        """Numbers that grow where something opens, from 0 in each row."""
         number = np.cumsum(opens)
         return np.asarray(number - number[start[owner]] if len(owner) else number, dtype=np.int64)
 

@@ -155,6 +155,7 @@ def draw_series(series: Series, end: dt.datetime, anchor: dt.datetime | None) ->
     low, high = _extent(series)
 
     def height(value: float) -> float:
+        """The vertical place of a value."""
         return bottom - (bottom - top) * (value - low) / (high - low)
 
     points = [(at(time), height(value)) for time, value in zip(series.times, series.values, strict=True)]
@@ -226,6 +227,7 @@ def draw_risks(
     top, bottom = 12.0, 120.0
 
     def height(risk: float) -> float:
+        """The vertical place of a risk."""
         return bottom - (bottom - top) * min(risk / top_risk, 1.0)
 
     behind: list[Markup] = []

@@ -52,6 +52,7 @@ def range_bar(risk: float, usual: UsualRange, band: BandRecord | None) -> Markup
     top = min(1.0, max(risk * 1.15, usual.p99 * 1.1, 0.02))
 
     def at(share: float) -> float:
+        """The horizontal place of a share."""
         return left + (right - left) * min(share, top) / top
 
     ticks = [tick for tick in _ticks(top) if tick <= top]

@@ -51,6 +51,7 @@ def _bars(page: PatientPage) -> Any:
     largest = max((abs(reason.phi) for reason in listed), default=1.0)
 
     def bar(reason: Reason) -> Markup:
+        """The bar of one reason, with its interval."""
         return signed_bar(reason.phi, reason.low, reason.high, largest, log_odds(reason.phi))
 
     return bar
@@ -62,6 +63,7 @@ def _domain_bars(page: PatientPage) -> Any:
     largest = max((abs(part.phi) for part in domains), default=1.0)
 
     def bar(phi: float) -> Markup:
+        """The bar of one domain."""
         return signed_bar(phi, phi, phi, largest, log_odds(phi))
 
     return bar

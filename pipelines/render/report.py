@@ -276,6 +276,7 @@ def _provenance(run: RunRecord) -> list[tuple[str, str]]:
     """The manifest as lines, nested keys joined."""
 
     def lines(content: Mapping[str, Any], above: str) -> list[tuple[str, str]]:
+        """The lines of one level, names joined to those above."""
         found: list[tuple[str, str]] = []
         for key, value in content.items():
             name = f"{above} {key}".strip().replace("_", " ")

@@ -20,6 +20,7 @@ def draw_times(course: Course, rng: np.random.Generator) -> tuple[np.ndarray, np
     rows, days = [], []
 
     def add(mask: np.ndarray, after: np.ndarray) -> None:
+        """Keep the drawn times that lie within the stay."""
         mask &= (after > 0.0) & (after < length)
         rows.append(np.flatnonzero(mask))
         days.append(after[mask])
