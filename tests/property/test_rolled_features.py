@@ -72,7 +72,7 @@ def events() -> pl.DataFrame:
 
 def rows_of(subjects: list[int]) -> pl.DataFrame:
     at = datetime(2021, 1, 4)
-    schema = {"subject_id": pl.Int64, "prediction_time": pl.Datetime("us")}
+    schema = pl.Schema({"subject_id": pl.Int64(), "prediction_time": pl.Datetime("us")})
     return pl.DataFrame([(subject, at) for subject in subjects], schema=schema, orient="row")
 
 

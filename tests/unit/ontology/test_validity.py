@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ontology.codesystems.icd10_no import read_year_lists
 from ontology.codesystems.who_icd10 import read_who_icd10
-from ontology.concepts import MAPPINGS, CodeSystem, concept_rows
+from ontology.concepts import COVERAGE, MAPPINGS, CodeSystem, concept_rows
 from ontology.release import Ontology, ontology_of
 from ontology.validity import codings_outside_lists, replaced_by, valid_on
 
@@ -155,3 +155,16 @@ def test_replacements_are_followed_to_their_end(ontology: Ontology) -> None:
     assert replaced_by(ontology, "ICD10-NO//M19.06") == ["ICD10-NO//A41.9"]
     assert replaced_by(ontology, "ICD10-NO//A41.9") == []
     assert replaced_by(ontology, "ICD10-NO//Q00") == []  # they replace each other: there is no end
+
+
+def test_days_at_the_ends_of_the_calendar_and_beyond() -> None:
+    """Day 100,000,000 after 1970 lies in the year 275,760, which Python's dates do not have."""
+    rows = pl.DataFrame({"code": ["J01"], "label": ["a"], "valid_from": [date.min], "valid_to": [date.max]})
+    coverage = pl.DataFrame([("ATC", date.min, date.max)], schema=COVERAGE, orient="row")
+    ontology = ontology_of([CodeSystem(concept_rows("ATC", rows), coverage=coverage)])
+    days = pl.Series([date.min, date.max, None])
+    beyond = pl.Series([-100_000_000, 100_000_000], dtype=pl.Int32).cast(pl.Date)
+    codes = pl.Series(["ATC//J01"] * 5)
+    assert valid_on(ontology, codes, days.append(beyond)).to_list() == ["valid"] * 2 + ["not_judgeable"] * 3
+    codings = pl.DataFrame({"code": ["ATC//J02", "", None], "time": [date.max, date.min, date.min]})
+    assert codings_outside_lists(ontology, codings).select("row", "kind").rows() == [(0, "not_listed")]
