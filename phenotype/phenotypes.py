@@ -6,13 +6,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from ontology.errors import Problem, StorageError
 from ontology.release import Ontology, embedded_ontology
 from phenotype.definitions.evaluation import evaluate_definitions
+from phenotype.definitions.judgeable import not_judged
 from phenotype.definitions.record import read_record
 from phenotype.definitions.text import Definition, with_needed
 from phenotype.trajectory import INSTANT, Dataset
@@ -57,12 +58,16 @@ def derive_phenotypes(
     Raises:
         ConfigurationError: value sets that name concepts which the ontology does not have; all of them.
     """
-    return _derived(dataset, definitions, ontology)[0]
+    return _derived(dataset, definitions, ontology).rows
 
 
-def _derived(
-    dataset: Dataset, definitions: Sequence[Definition], ontology: Ontology | None
-) -> tuple[pl.DataFrame, str]:
+class _Derived(NamedTuple):
+    rows: pl.DataFrame
+    evidence_is: str
+    not_judged: dict[str, str]
+
+
+def _derived(dataset: Dataset, definitions: Sequence[Definition], ontology: Ontology | None) -> _Derived:
     needed = with_needed(definitions)
     criteria = [criterion for definition in needed for criterion in definition.criteria.values()]
     record = read_record(dataset, criteria, ontology)
@@ -74,7 +79,8 @@ def _derived(
         for definition in definitions
     ]
     together = pl.concat([pl.DataFrame(schema=PHENOTYPES), *rows])
-    return together.sort(_ORDER, nulls_last=False, maintain_order=True), record.evidence_is
+    ordered = together.sort(_ORDER, nulls_last=False, maintain_order=True)
+    return _Derived(ordered, record.evidence_is, not_judged(record, needed))
 
 
 def write_phenotypes(
@@ -90,7 +96,8 @@ def write_phenotypes(
 
     Returns:
         What was written, columns of PHENOTYPES. The file's metadata (read_phenotypes_metadata) hold format,
-        ontology digest, what evidence is, and title, version, is_shown and digest of every definition.
+        ontology digest, what evidence is, and title, version, is_shown and digest of every definition, and
+        why the dataset cannot answer it (not_judged), where it cannot.
 
     Raises:
         ConfigurationError: as derive_phenotypes.
@@ -98,10 +105,10 @@ def write_phenotypes(
     """
     import pyarrow.parquet as pq
 
-    rows, evidence_is = _derived(dataset, definitions, ontology)
+    derived = _derived(dataset, definitions, ontology)
     metadata = {
         "format": FORMAT,
-        "evidence": evidence_is,
+        "evidence": derived.evidence_is,
         "ontology_digest": (ontology or embedded_ontology()).digest,
         "definitions": {
             definition.name: {
@@ -110,11 +117,12 @@ def write_phenotypes(
                 "is_shown": definition.is_shown,
                 "digest": definition.digest,
                 "file": definition.file,
+                "not_judged": derived.not_judged.get(definition.name),
             }
             for definition in definitions
         },
     }
-    table = rows.to_arrow()
+    table = derived.rows.to_arrow()
     kept = {**(table.schema.metadata or {}), _KEY: json.dumps(metadata, sort_keys=True).encode()}
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
@@ -132,11 +140,11 @@ def write_phenotypes(
                 next_step="check the folder",
             )
         ) from None
-    return rows
+    return derived.rows
 
 
 def definitions_of(file: Path) -> dict[str, dict[str, Any]]:
-    """Title, version, is_shown, digest and file of every definition that a phenotypes file was made by."""
+    """Title, version, is_shown, digest, file and not_judged of every definition of a phenotypes file."""
     held = read_phenotypes_metadata(file).get("definitions")
     return dict(held) if isinstance(held, dict) else {}
 

@@ -9,7 +9,7 @@ from ontology.errors import Problem, StorageError
 from ontology.in_use import ontology_in_use
 from phenotype.definitions.text import load_definitions
 from phenotype.phenotypes import definitions_of, write_phenotypes
-from phenotype.report.phenotypes import STATES, PhenotypeCount, phenotype_counts
+from phenotype.report.phenotypes import STATES, PhenotypeCount, not_judged_sentences, phenotype_counts
 from phenotype.trajectory import open_dataset
 
 
@@ -49,18 +49,26 @@ def phenotype_dataset(
 
 
 def count_lines(counts: Sequence[PhenotypeCount]) -> list[str]:
-    """The counts as lines of a table: patients confirmed, suspected and excluded, and rows."""
+    """The counts as lines of a table: patients confirmed, suspected and excluded, and rows.
+
+    Definitions that the dataset cannot answer say so instead of a number, and lines below the table say why.
+    """
     heads = [("phenotype", "version", *STATES, "rows")]
     cells = [
-        (one.name, one.version, *(one.patients.get(state, "-") for state in STATES), one.rows)
+        (one.name, one.version, *(one.patients.get(state, "-") for state in STATES), _rows(one))
         for one in counts
     ]
     table = heads + cells
     widths = [max(len(row[column]) for row in table) for column in range(len(heads[0]))]
-    return [
+    lines = [
         "  ".join(
             cell.ljust(width) if place < 2 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in table
     ]
+    return lines + not_judged_sentences(counts)
+
+
+def _rows(one: PhenotypeCount) -> str:
+    return "not judged" if one.not_judged else one.rows

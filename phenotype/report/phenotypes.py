@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -23,6 +24,7 @@ class PhenotypeCount(Frozen):
         version: of the definition.
         patients: state -> patients with at least one row, in words; only states that somebody has.
         rows: rows in any state, in words.
+        not_judged: why the dataset cannot answer it; empty where it can.
     """
 
     name: str
@@ -30,6 +32,7 @@ class PhenotypeCount(Frozen):
     version: str
     patients: Mapping[str, str]
     rows: str
+    not_judged: str = ""
 
 
 class PatientPhenotype(Frozen):
@@ -70,22 +73,29 @@ def phenotype_counts(
     found: dict[str, list[dict[str, object]]] = {}
     for row in counted.sort("phenotype", "state").to_dicts():
         found.setdefault(row["phenotype"], []).append(row)
-    return [
-        _count(name, str(said["title"]), str(said["version"]), found.get(name, []))
-        for name, said in definitions.items()
-    ]
+    return [_count(name, said, found.get(name, [])) for name, said in definitions.items()]
 
 
-def _count(name: str, title: str, version: str, rows: list[dict[str, object]]) -> PhenotypeCount:
+def _count(name: str, said: Mapping[str, Any], rows: list[dict[str, object]]) -> PhenotypeCount:
     n_subjects = {str(row["state"]): int(str(row["n_subjects"])) for row in rows}
     n_rows = sum(int(str(row["n_rows"])) for row in rows)
     return PhenotypeCount(
         name=name,
-        title=title,
-        version=version,
+        title=str(said["title"]),
+        version=str(said["version"]),
         patients={state: shown_count(n_subjects[state]) for state in STATES if state in n_subjects},
         rows=shown_count(n_rows),
+        not_judged="" if rows else str(said.get("not_judged") or ""),
     )
+
+
+def not_judged_sentences(counts: Sequence[PhenotypeCount]) -> list[str]:
+    """How many definitions the dataset cannot answer, a sentence for each reason; none where it can."""
+    reasons = Counter(one.not_judged for one in counts if one.not_judged)
+    return [
+        f"{n} of {len(counts)} definitions could not be judged: {reason}."
+        for reason, n in sorted(reasons.items())
+    ]
 
 
 def patient_phenotypes(

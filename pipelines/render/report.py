@@ -20,7 +20,7 @@ from phenotype.report.cohort import Cohort, flow_of, groups_of
 from phenotype.report.importance import Importance, code_sizes
 from phenotype.report.model import Comparison, comparison_of, figure_of, total_words
 from phenotype.report.patient import ModelWords, PatientCase, PatientPage, TaskContext, patient_page
-from phenotype.report.phenotypes import patient_phenotypes, phenotype_counts
+from phenotype.report.phenotypes import not_judged_sentences, patient_phenotypes, phenotype_counts
 from phenotype.report.suppression import is_small
 from phenotype.report.words import TaskWords, model_title
 from phenotype.tasks import parse_task
@@ -103,13 +103,13 @@ def render_report(
     shutil.rmtree(written, ignore_errors=True)
     written.mkdir(parents=True)
     sections = [_section(run, task, shown, written) for task in run.metrics["tasks"]]
+    counts = phenotype_counts(run.phenotypes, run.phenotype_definitions)
     index = render_page(
         "index.html",
         title=run.config.get("title") or run.config.get("name") or run.folder.name,
         sections=sections,
-        phenotypes=[
-            one for one in phenotype_counts(run.phenotypes, run.phenotype_definitions) if one.patients
-        ],
+        phenotypes=[one for one in counts if one.patients],
+        not_judged=not_judged_sentences(counts),
         n_phenotypes=len(run.phenotype_definitions),
         provenance=_provenance(run),
         today=_finished(run),

@@ -17,6 +17,7 @@ from phenotype.phenotypes import (
     write_phenotypes,
 )
 from phenotype.trajectory import CONTACTS, EVENTS, Dataset
+from pipelines.phenotyping import count_lines, phenotype_dataset
 
 START = datetime(2024, 3, 1)
 HEAD = 'version: "1"\nsources: [a]\nreview: b\ndefinitions:\n'
@@ -207,3 +208,49 @@ def test_values_are_compared_in_the_unit_that_the_condition_names(tmp_path):
     found = derive_phenotypes(Dataset(tmp_path / "d"), definitions_of(tmp_path, text))
     assert found["subject_id"].to_list() == [1, 3, 5]
     assert found["value"].to_list() == pytest.approx([99.89, 100, 100], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "without_stays", "with_stays"),
+    [
+        ("events: {codes: A}", None, None),
+        ("events: {codes: NONE}", "codes", "codes"),
+        ("first: {events: {codes: A}}", "stays", None),
+        ("first: {events: {codes: A}}, per: subject", None, None),
+        ("all: [{events: {codes: A}}, {not: {events: {codes: NONE}}}], per: subject", None, None),
+        ("all: [{events: {codes: A}}, {events: {codes: NONE}}]", "stays", "codes"),
+        ("any: [{stay: {}}, {events: {codes: A}}]", None, None),
+        ("any: [{stay: {}}, {events: {codes: NONE}}]", "stays", None),
+        ("near: {of: {events: {codes: A}}, other: {stay: {}}}", "stays", None),
+        ("near: {of: {events: {codes: A}}, other: {stay: {}}, absent: true}", None, None),
+        ("near: {of: {events: {codes: A}}, other: {events: {codes: B}}, same: stay}", "stays", None),
+        ("at_least: {n: 2, of: [{events: {codes: A}}, {stay: {}}], distinct: part}", "stays", None),
+        ("at_least: {n: 2, of: [{events: {codes: A}}, {stay: {}}]}", None, None),
+        ("measure: {of: {events: {codes: A}}, is: count}", "stays", None),
+        ("measure: {of: {events: {codes: NONE}}, is: last_value}", "stays", "codes"),
+        ("measure: {of: {events: {codes: NONE}}, is: count}", "stays", None),
+        ("weights: {family: charlson_quan, per: subject}", "codes", "codes"),
+        ("score: {name: SOFA, at_least: 2}", "codes", "codes"),
+        ("phenotype: sepsis_3", "stays", "codes"),
+    ],
+)
+def test_what_a_dataset_cannot_answer_is_told_with_its_reason(tmp_path, criterion, without_stays, with_stays):
+    """A dataset with codes A and B, once without contacts; what each criterion needs is read off by eye."""
+    definitions = definitions_of(tmp_path, criterion)
+    for name, contacts, reason in (("a", (), without_stays), ("b", [(1, 1, 0, 48)], with_stays)):
+        write_phenotypes(tmp_path / "p.parquet", dataset_of(tmp_path / name, PAIR, contacts), definitions)
+        told = read_phenotypes_metadata(tmp_path / "p.parquet")["definitions"]["p0"]["not_judged"]
+        assert (told is None) if reason is None else (reason in told), name
+
+
+def test_the_counts_say_what_could_not_be_judged_and_why(tmp_path):
+    dataset_of(tmp_path / "d", PAIR)
+    definitions_of(tmp_path, "stay: {}", "events: {codes: A}", "events: {codes: NONE}")
+    counts = phenotype_dataset(tmp_path / "d", tmp_path / "p.parquet", [str(tmp_path / "mine.yaml")])
+    lines = count_lines(counts)
+    assert [line.endswith("not judged") for line in lines[1:4]] == [True, False, True]
+    assert lines[4:] == [
+        "1 of 3 definitions could not be judged: the dataset has no hospital stays (contacts.parquet is absent or "
+        "empty).",
+        "1 of 3 definitions could not be judged: the dataset has none of the codes asked for.",
+    ]
