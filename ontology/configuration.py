@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,10 +49,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds.
 
     Raises:
-        ConfigurationError: the file is missing, is not YAML, or does not hold a mapping.
+        ConfigurationError: the file is missing, is not YAML, does not hold a mapping, or says keys twice.
     """
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        content = yaml.safe_load(text)
     except FileNotFoundError:
         raise ConfigurationError(
             Problem("no such file", where=str(path), next_step="check the path")
@@ -71,7 +72,33 @@ def read_yaml(path: Path) -> dict[str, Any]:
                 allowed="key: value lines",
             )
         )
+    if twice := list(_keys_twice(yaml.compose(text, Loader=yaml.SafeLoader), ())):
+        raise ConfigurationError(
+            [
+                Problem(
+                    "a key that stands twice",
+                    where=f"{path.name}:{line}: {place}",
+                    next_step="leave one of the two",
+                )
+                for line, place in twice
+            ]
+        )
     return content
+
+
+def _keys_twice(node: yaml.Node | None, place: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Line and path of every key that its mapping has already."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            inner = (*place, str(key.value))
+            if inner[-1] in seen:
+                yield key.start_mark.line + 1, ".".join(inner)
+            seen.add(inner[-1])
+            yield from _keys_twice(value, inner)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _keys_twice(item, (*place, str(number)))
 
 
 def find_config(room: str, name_or_path: str | Path) -> Path:

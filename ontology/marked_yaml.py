@@ -47,14 +47,8 @@ def read_marked(file: Path) -> MarkedYaml:
     content = read_yaml(file)
     root = yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
     lines: dict[Place, int] = {}
-    twice: list[Place] = []
-    _mark(root, (), lines, twice)
-    marked = MarkedYaml(file, content, lines)
-    if twice:
-        raise ConfigurationError(
-            [Problem("a key that stands twice", where=marked.where(place)) for place in twice]
-        )
-    return marked
+    _mark(root, (), lines)
+    return MarkedYaml(file, content, lines)
 
 
 def marked_problems(error: ValidationError, marked: MarkedYaml, within: Place = ()) -> list[Problem]:
@@ -87,16 +81,13 @@ def validate_marked(model: type[ModelT], marked: MarkedYaml) -> ModelT:
         raise ConfigurationError(marked_problems(error, marked)) from None
 
 
-def _mark(node: yaml.Node | None, place: Place, lines: dict[Place, int], twice: list[Place]) -> None:
+def _mark(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> None:
     lines.setdefault(place, node.start_mark.line + 1 if node else 1)
     if isinstance(node, yaml.MappingNode):
-        seen: set[Any] = set()
         for key, value in node.value:
             inner = (*place, key.value)
-            twice.extend([inner] if key.value in seen else [])
-            seen.add(key.value)
             lines[inner] = key.start_mark.line + 1
-            _mark(value, inner, lines, twice)
+            _mark(value, inner, lines)
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
-            _mark(item, (*place, number), lines, twice)
+            _mark(item, (*place, number), lines)
