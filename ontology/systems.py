@@ -190,10 +190,30 @@ official guidelines, section I.A; WHO Collaborating Centre, Guidelines for ATC c
 NOMESCO Classification of Surgical Procedures, introduction)."""
 
 
+ALIASES: Mapping[str, str] = {
+    "DIAGNOSIS//ICD//9": "ICD9CM",
+    "DIAGNOSIS//ICD//10": "ICD10CM",
+    "PROCEDURE//ICD//9": "ICD9PCS",
+    "PROCEDURE//ICD//10": "ICD10PCS",
+}
+"""Systems as MEDS extracts of MIMIC-IV name them before their codes: DIAGNOSIS//ICD//10//A419."""
+
+
 def parts(concept: str) -> tuple[str, str]:
-    """System and code of `SYSTEM//code`; the system is empty where there is no `//`."""
+    """System and code of `SYSTEM//code`, or of one of ALIASES; the system is empty where there is no `//`."""
     system, slashes, code = concept.partition("//")
+    if code.startswith("ICD//"):
+        edition, _, bare = code.removeprefix("ICD//").partition("//")
+        named = ALIASES.get(f"{system}//ICD//{edition}")
+        if named and bare:
+            return named, bare
     return (system, code) if slashes else ("", concept)
+
+
+def by_system(concept: str) -> str:
+    """A code with its system's own name before it: DIAGNOSIS//ICD//10//A419 -> ICD10CM//A419."""
+    system, code = parts(concept)
+    return f"{system}//{code}" if system else concept
 
 
 def compact(code: str) -> str:

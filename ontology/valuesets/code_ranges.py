@@ -7,6 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 
+from ontology.systems import parts
+
 _BEHIND_ALL = "\U0010ffff"
 
 
@@ -17,7 +19,7 @@ class CodeRanges:
         """Concepts `SYSTEM//code` in any order."""
         table: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for concept in concepts:
-            system, _, code = concept.partition("//")
+            system, code = parts(concept)
             if "-" not in code:
                 table[system].append((_bare(code), concept))
         self._table = {system: sorted(rows) for system, rows in table.items()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ontology.errors import ConfigurationError, Problem
+from ontology.systems import by_system
 from ontology.valuesets.code_ranges import CodeRanges, range_ends
 from ontology.valuesets.text import Rule
 from ontology.valuesets.year_spans import ALWAYS, FIRST, LAST, Spans, both, either, without, years
@@ -116,11 +117,16 @@ class Resolver:
                 self._units[_key(valueset)] = units | self._units[_key(valueset)]
             return {code: either(*(part.get(code, ()) for part in parts)) for code in named}
         if rule.pattern:
-            anyone = "|".join(f"(?:{pattern})" for pattern in rule.pattern)
-            matched = pl.Series(self._codes, dtype=pl.String).str.contains(f"^(?:{anyone})$")
-            return dict.fromkeys(pl.Series(self._codes, dtype=pl.String).filter(matched), ALWAYS)
+            anyone = f"^(?:{'|'.join(f'(?:{pattern})' for pattern in rule.pattern)})$"
+            names = (pl.Series(codes, dtype=pl.String) for codes in (self._codes, self._by_system))
+            as_sent, as_named = (series.str.contains(anyone) for series in names)
+            return dict.fromkeys(pl.Series(self._codes, dtype=pl.String).filter(as_sent | as_named), ALWAYS)
         if rule.codes:
-            return dict.fromkeys(self._code_set & set(rule.codes), ALWAYS)
+            asked = set(rule.codes)
+            pairs = zip(self._codes, self._by_system, strict=True)
+            return dict.fromkeys(
+                (sent for sent, named in pairs if not asked.isdisjoint((sent, named))), ALWAYS
+            )
         found: set[str] = set()
         for concept in rule.under:
             try:
@@ -149,7 +155,10 @@ class Resolver:
                 found = self._ontology.descendants_of(tops) & self._code_set
             else:
                 first, last = range_ends(concept) or (concept, concept)
-                found = {concept, *self._codes_by_form.between(first, last)} & self._code_set
+                exactly = {
+                    s for s, named in zip(self._codes, self._by_system, strict=True) if named == concept
+                }
+                found = {concept, *exactly, *self._codes_by_form.between(first, last)} & self._code_set
             self._below[concept] = frozenset(found)
         return self._below[concept]
 
@@ -164,6 +173,11 @@ class Resolver:
         if ends is None or not all(end in there for end in ends):
             raise KeyError(concept)
         return self._listed.between(*ends)
+
+    @cached_property
+    def _by_system(self) -> list[str]:
+        """The dataset's codes, in their order, under their systems' own names."""
+        return [by_system(code) for code in self._codes]
 
     @cached_property
     def _codes_by_form(self) -> CodeRanges:

@@ -15,7 +15,7 @@ from ontology.configuration import find_config
 from ontology.errors import ConfigurationError, Problem
 from ontology.marked_yaml import MarkedYaml, Place, read_marked, validate_marked
 from ontology.valuesets.resolving import Resolver, in_set
-from ontology.valuesets.text import Family, Group, Rule, Rules, SetText
+from ontology.valuesets.text import Family, Group, Rule, Rules, SetText, folded
 
 if TYPE_CHECKING:
     from ontology.release import Ontology
@@ -89,7 +89,7 @@ class ValueSet:
 
     def holds_text(self, column: str) -> pl.Expr:
         """Whether a text column's value is in the set by its rules on text; False where it is null."""
-        text = pl.col(column).str.to_lowercase().str.strip_chars()
+        text = folded(pl.col(column))
         is_in = self._any_text(column, text, self.rules.include)
         return (is_in & ~self._any_text(column, text, self.rules.exclude)).fill_null(value=False)
 

@@ -19,6 +19,11 @@ Key = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 CRITERIA = ("under", "codes", "pattern", "text", "value_set")
 
 
+def folded(text: pl.Expr) -> pl.Expr:
+    """A text as rules on text compare it: lower case, one space for any white space, none at the ends."""
+    return text.str.to_lowercase().str.replace_all(r"[\s\u{a0}\u{200b}\u{feff}]+", " ").str.strip_chars(" ")
+
+
 class Rule(BaseModel):
     """One way into a set, or out of it: exactly one of the criteria, and optionally the years it holds for.
 
@@ -27,7 +32,8 @@ class Rule(BaseModel):
             `ICD10//I60-I69` stands for all codes written like its ends, from the first to the last.
         codes: event codes, letter for letter.
         pattern: regular expressions that match a whole event code.
-        text: what the event's text says, case folded; an entry that ends in `*` covers all that begins so.
+        text: what the event's text says, case folded, white space made one space; an entry that ends in `*`
+            covers all that begins so.
         value_set: other value sets, families, or groups as `family/group`.
         from_year: the rule holds from 1 January of this year on.
         to_year: the rule holds until 31 December of this year.

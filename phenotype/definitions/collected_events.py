@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ontology.valuesets.text import folded
 from phenotype.definitions.care_spans import CareSpans
 from phenotype.definitions.marks import Ints, as_stored, instants
 from phenotype.event_order import in_event_order
@@ -64,7 +65,7 @@ def collect_events(
         with_text: those of them whose text is.
         spans: the dataset's stays and contacts.
     """
-    text = pl.when(pl.col("code").is_in(list(with_text))).then(_folded("text_value"))
+    text = pl.when(pl.col("code").is_in(list(with_text))).then(folded(pl.col("text_value")))
     number = pl.col("numeric_value").cast(pl.Float64)
     found = (
         events.filter(pl.col("code").is_in(list(codes)) & pl.col("time").is_not_null())
@@ -90,10 +91,6 @@ def collect_events(
         belonging["contact_id"],
     )
     return CollectedEvents(kept, _rows_by_code(kept["code"]))
-
-
-def _folded(column: str) -> pl.Expr:
-    return pl.col(column).str.to_lowercase().str.strip_chars()
 
 
 def _rows_by_code(codes: pl.Series) -> dict[str, Ints]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from ontology.errors import gathered_problems
 from ontology.release import Ontology
+from ontology.systems import by_system
 from ontology.valuesets.sets import Resolver, ValueSet, load_family, load_valueset
 from phenotype.definitions.care_spans import CareSpans, care_spans
 from phenotype.definitions.collected_events import (
@@ -90,10 +91,19 @@ def set_names(part: Part) -> tuple[str, ...]:
 
 
 def matching_codes(written: Iterable[str], codes: Sequence[str]) -> list[str]:
-    """The dataset's codes that are written letter for letter, or covered by one that ends in `*`."""
+    """The dataset's codes that are written letter for letter, or covered by one that ends in `*`.
+
+    Codes of another MEDS extract (DIAGNOSIS//ICD//10//A419) are found by their system's name as well.
+    """
     exact = {code for code in written if not code.endswith("*")}
     begins = tuple(code[:-1] for code in written if code.endswith("*"))
-    return [code for code in codes if code in exact or (begins and code.startswith(begins))]
+    return [
+        code
+        for code in codes
+        for name in [by_system(code)]
+        if not exact.isdisjoint((code, name))
+        or (begins and (code.startswith(begins) or name.startswith(begins)))
+    ]
 
 
 def codes_of(parts: Iterable[Part], codes: Sequence[str], members: dict[str, pl.DataFrame]) -> set[str]:

@@ -301,3 +301,51 @@ def test_sepsis_is_what_the_norwegian_list_calls_sepsis() -> None:
     named = {code for code, text in titles.items() if re.search(r"(^|[^r])sepsis|septisk sjokk", text)}
     named = {code for code in named if "antikonsepsjon" not in titles[code]}
     assert set(inside("sepsis_explicit", list(titles))) == named | {"ICD10-NO//R65.1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("sepsis_explicit", ["DIAGNOSIS//ICD//10//A419", "DIAGNOSIS//ICD//9//99591"]),
+        ("charlson_quan/renal_disease", ["DIAGNOSIS//ICD//10//N186"]),
+        ("dialysis_dependence", ["DIAGNOSIS//ICD//10//N186"]),
+        ("mechanical_ventilation", ["PROCEDURE//ICD//10//5A1935Z", "PROCEDURE//ICD//9//9670"]),
+    ],
+)
+def test_diagnoses_and_procedures_of_another_meds_extract_are_read_as_their_systems(name, inside):
+    """As the published MEDS extract of MIMIC-IV writes them; what each code means is read off its system."""
+    codes = ["DIAGNOSIS//ICD//10//A419", "DIAGNOSIS//ICD//9//99591", "DIAGNOSIS//ICD//10//N186"]
+    codes += ["PROCEDURE//ICD//10//5A1935Z", "PROCEDURE//ICD//9//9670", "PROCEDURE//ICD//9//0043"]
+    codes += ["DIAGNOSIS//ICD//11//A419", "DIAGNOSIS//ICD//10//", "LAB//ICD//10//A419"]
+    assert load_valueset(name).resolve(codes)["code"].to_list() == sorted(inside)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Staphylococcus  epidermidis",
+        " STAPHYLOCOCCUS\tEPIDERMIDIS\n",
+        "staphylococcus\u00a0epidermidis",
+        "CoNS",
+        "cons, two colonies",
+        "Hvite stafylokokker",
+        "koagulase negative stafylokokker",
+        "S. epidermidis",
+    ],
+)
+def test_a_commensal_is_one_however_the_laboratory_spaces_it(text):
+    commensals = load_valueset("blood_culture_commensals")
+    assert pl.DataFrame({"t": [text]}).select(commensals.holds_text("t")).item()
+
+
+@pytest.mark.parametrize("text", ["Consistent with E. coli", "Staphylococcus aureus", "S. lugdunensis", ""])
+def test_what_only_begins_like_a_commensal_is_none(text):
+    commensals = load_valueset("blood_culture_commensals")
+    assert not pl.DataFrame({"t": [text]}).select(commensals.holds_text("t")).item()
+
+
+def test_severe_sepsis_of_icd_9_is_an_organ_dysfunction_like_its_successor():
+    """ICD-9-CM 995.92 and ICD-10-CM R65.20: severe sepsis, organ not named; 995.91 and R65.10 are not."""
+    codes = ["ICD9CM//99591", "ICD9CM//99592", "ICD10CM//R6520", "ICD10CM//R6510"]
+    found = load_valueset("acute_organ_dysfunction/not_named").resolve(codes)
+    assert found["code"].to_list() == ["ICD10CM//R6520", "ICD9CM//99592"]
