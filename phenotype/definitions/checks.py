@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ontology.errors import PestaError, Problem
 from ontology.units.conversion import is_unit, unit_faults
-from ontology.valuesets.sets import load_family, load_valueset
+from ontology.valuesets.sets import ValueSet, load_family, load_valueset
 from phenotype.definitions.nodes import Events, Part, Phenotype, Weights
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _problems_of(part: Part, file: DefinitionFile) -> list[Problem]:
         for key, names in (("in", part.sets), ("text", part.text), ("text_not", part.text_not))
         for name in names
         for problem in _value_set_problems(file, (*place, key), name)
+        or _kind_problems(file, (*place, key), name, is_text=key != "in")
     ]
     return problems + _unit_problems(part, file, (*place, "value", "unit"))
 
@@ -92,6 +93,32 @@ def _value_set_problems(
             )
         ]
     return []
+
+
+def _kind_problems(file: DefinitionFile, place: Place, name: str, *, is_text: bool) -> list[Problem]:
+    """A set of texts where codes are asked for finds nothing, and the other way round."""
+    if _says(load_valueset(name), is_text=is_text):
+        return []
+    wanted, given = ("texts", "codes") if is_text else ("codes", "texts")
+    return [
+        Problem(
+            f"a value set of {given} where {wanted} are asked for",
+            file.where(place),
+            name,
+            f"a value set that has rules on {wanted}",
+            "name another, or use `text` for texts and `in` for codes",
+        )
+    ]
+
+
+def _says(valueset: ValueSet, *, is_text: bool) -> bool:
+    """Whether any rule of a set, or of one that it names, is on texts (or on codes)."""
+    return any(
+        any(_says(valueset.references[name], is_text=is_text) for name in rule.value_set)
+        if rule.value_set
+        else bool(rule.text) == is_text
+        for rule in valueset.rules.include
+    )
 
 
 def _weighting_problems(file: DefinitionFile, place: Place, part: Weights) -> list[Problem]:

@@ -24,7 +24,14 @@ def _one_or_many(given: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-Positive = Annotated[float, Field(gt=0)]
+LONGEST_DAYS = 200 * 366
+"""No window is longer than 200 years: nobody lives so long, and instants stay within the calendar."""
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Days = Annotated[float, Field(gt=0, le=LONGEST_DAYS)]
+Hours = Annotated[float, Field(gt=0, le=LONGEST_DAYS * 24)]
+Offset = Annotated[float, Field(ge=-LONGEST_DAYS * 24, le=LONGEST_DAYS * 24)]
+"""Hours before (negative) or after."""
 
 
 class Part(BaseModel):
@@ -44,10 +51,10 @@ class Condition(Part):
         unit: the unit (UCUM) of the bounds and of the value that comes out; None = as it was sent.
     """
 
-    above: float | None = None
-    at_least: float | None = None
-    below: float | None = None
-    at_most: float | None = None
+    above: Number | None = None
+    at_least: Number | None = None
+    below: Number | None = None
+    at_most: Number | None = None
     unit: str | None = None
 
     @property
@@ -59,6 +66,12 @@ class Condition(Part):
     def _some_condition(self) -> Condition:
         if not self.has_bounds and self.unit is None:
             raise ValueError("a condition needs above, at_least, below, at_most or unit")
+        lows = [bound for bound in (self.above, self.at_least) if bound is not None]
+        highs = [bound for bound in (self.below, self.at_most) if bound is not None]
+        if lows and highs:
+            low, high = max(lows), min(highs)
+            if low > high or (low == high and (self.above == low or self.below == high)):
+                raise ValueError("no value is within all of these bounds")
         return self
 
 
@@ -79,6 +92,8 @@ class Events(Part):
     def _some_codes(self) -> Events:
         if not self.sets and not self.codes:
             raise ValueError("events need `in` (value sets) or `codes`")
+        if "" in self.codes:
+            raise ValueError("an empty code")
         return self
 
 
@@ -118,9 +133,9 @@ class AtLeast(Part):
 
     key: ClassVar[str] = "at_least"
     kind: Literal["at_least"] = "at_least"
-    n: Annotated[int, Field(ge=1)]
+    n: Annotated[int, Field(ge=1, le=1_000_000)]
     of: Annotated[tuple[Criterion, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
-    within_hours: Positive | None = None
+    within_hours: Hours | None = None
     distinct: Literal["time", "value", "part"] = "time"
     same: Literal["subject", "stay", "contact", "text"] = "subject"
 
@@ -140,8 +155,8 @@ class Near(Part):
     kind: Literal["near"] = "near"
     of: Criterion
     other: Criterion
-    from_hours: float | None = None
-    to_hours: float | None = None
+    from_hours: Offset | None = None
+    to_hours: Offset | None = None
     keep: Literal["of", "first", "other"] = "of"
     absent: bool = False
     same: Unit = "subject"
@@ -162,7 +177,7 @@ class Before(Part):
     kind: Literal["before"] = "before"
     of: Criterion
     other: Criterion
-    within_hours: Positive | None = None
+    within_hours: Hours | None = None
     same: Unit = "subject"
 
 
@@ -173,7 +188,7 @@ class After(Part):
     kind: Literal["after"] = "after"
     of: Criterion
     other: Criterion
-    within_hours: Positive | None = None
+    within_hours: Hours | None = None
     same: Unit = "subject"
 
 
@@ -202,7 +217,7 @@ class Worst(Part):
     kind: Literal["worst"] = "worst"
     of: Criterion
     how: Literal["max", "min", "mean", "sum", "count", "last"] = Field("max", alias="is")
-    window_hours: Positive
+    window_hours: Hours
     value: Condition | None = None
     same: Unit = "subject"
 
@@ -213,7 +228,7 @@ class Rise(Part):
     key: ClassVar[str] = "rise"
     kind: Literal["rise"] = "rise"
     of: Criterion
-    within_hours: Positive
+    within_hours: Hours
     by: Positive | None = None
     ratio: Positive | None = None
     same: Unit = "subject"
@@ -232,14 +247,14 @@ class Score(Part):
     kind: Literal["score"] = "score"
     name: str
     part: str | None = None
-    at_least: float | None = None
-    below: float | None = None
-    any_single: float | None = None
+    at_least: Number | None = None
+    below: Number | None = None
+    any_single: Number | None = None
     rise: Positive | None = None
     baseline: Baseline = "zero"
     around: Criterion | None = None
-    from_hours: float = -48
-    to_hours: float = 24
+    from_hours: Offset = -48
+    to_hours: Offset = 24
 
     @model_validator(mode="after")
     def _known_score(self) -> Score:
@@ -265,10 +280,10 @@ class Weights(Part):
     family: str
     weighting: str | None = None
     own_codes: bool = True
-    look_back_days: Positive | None = None
+    look_back_days: Days | None = None
     per: Literal["stay", "subject"] = "stay"
-    at_least: float | None = None
-    below: float | None = None
+    at_least: Number | None = None
+    below: Number | None = None
 
 
 class Stay(Part):
@@ -284,9 +299,9 @@ class Stay(Part):
     length_days: Condition | None = None
     age_years: Condition | None = None
     above_percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
-    above_mean_sd: float | None = None
-    readmission_within_days: Positive | None = None
-    readmitted_within_days: Positive | None = None
+    above_mean_sd: Number | None = None
+    readmission_within_days: Days | None = None
+    readmitted_within_days: Days | None = None
 
 
 class Contact(Part):
@@ -327,7 +342,7 @@ class Measure(Part):
         "last_value", "hours_since", "days_since", "ever",
     ] = Field(alias="is")  # fmt: skip
     span: Literal["history", "stay"] = Field("history", alias="in")
-    look_back_days: Positive | None = None
+    look_back_days: Days | None = None
     known: bool = True
     value: Condition | None = None
 

@@ -99,7 +99,11 @@ class DefinitionFile:
 
     def _read_file(self) -> None:
         content = self.marked.content
-        for name, criterion in dict(content.get("shared") or {}).items():
+        shared = content.get("shared") or {}
+        if not isinstance(shared, dict):
+            self.fault("shared is not a mapping", ("shared",), type(shared).__name__, "name: criterion")
+            shared = {}
+        for name, criterion in shared.items():
             self._criterion(criterion, ("shared", name))
         if "definitions" not in content:
             self._read_one({key: value for key, value in content.items() if key != "shared"}, (), {})
@@ -257,6 +261,14 @@ def read_definitions(files: Sequence[Path]) -> list[Definition]:
             read.append(DefinitionFile(read_marked(file)))
         except ConfigurationError as error:
             problems += error.problems
+        except RecursionError:
+            problems.append(
+                Problem(
+                    "criteria within each other without end, or too many",
+                    file.name,
+                    next_step="cut the circle of anchors",
+                )
+            )
     problems += [problem for file in read for problem in file.problems]
     known = set[str]().union(*(file.names for file in read))
     if needed_names([definition for file in read for definition, _ in file.definitions]) - known:
@@ -296,11 +308,23 @@ def with_needed(definitions: Sequence[Definition]) -> list[Definition]:
 
 
 def in_order_of_need(definitions: Sequence[Definition]) -> list[Definition]:
-    """The definitions, each after those that it needs; otherwise in the order given."""
+    """The definitions, each after those that it needs; otherwise in the order given.
+
+    Raises:
+        ConfigurationError: definitions that need each other in a circle.
+    """
     waiting, done, ordered = list(definitions), set[str](), list[Definition]()
     names = {definition.name for definition in definitions}
     while waiting:
-        ready = next(one for one in waiting if needed_names([one]) & names <= done)
+        ready = next((one for one in waiting if needed_names([one]) & names <= done), None)
+        if ready is None:
+            raise ConfigurationError(
+                Problem(
+                    "definitions that need each other in a circle, some of them shipped ones",
+                    found=", ".join(sorted(one.name for one in waiting)),
+                    next_step="rename the one that bears a shipped definition's name, or cut the circle",
+                )
+            )
         waiting.remove(ready)
         done.add(ready.name)
         ordered.append(ready)

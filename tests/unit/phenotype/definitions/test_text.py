@@ -189,3 +189,54 @@ def test_every_example_of_the_page_is_read(tmp_path, example):
         text = [f"  - {{name: a{n}, title: A, confirmed: {{{one}}}}}\n" for n, one in enumerate(criteria)]
         file = file_of(tmp_path, "".join(text))
     assert read_definitions([file])
+
+
+A = "{events: {codes: A}}"
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        f"{{near: {{of: {A}, other: {A}, to_hours: 1e300}}}}",
+        f"{{near: {{of: {A}, other: {A}, from_hours: -.inf}}}}",
+        f"{{at_least: {{n: 99999999999999999999999, of: {A}}}}}",
+        f"{{at_least: {{n: 2, of: {A}, within_hours: 1e30}}}}",
+        f"{{measure: {{of: {A}, is: count, look_back_days: 1e20}}}}",
+        f"{{score: {{name: SOFA, around: {A}, from_hours: -1e15, at_least: 1}}}}",
+        "{weights: {family: charlson_quan, look_back_days: 1e20}}",
+        "{stay: {readmission_within_days: 1e20}}",
+        "{events: {codes: A, value: {above: .nan}}}",
+        "{events: {codes: A, value: {above: 5, below: 3}}}",
+        "{events: {codes: A, value: {at_least: 5, below: 5}}}",
+        "{events: {codes: ''}}",
+        "{events: {in: blood_culture_commensals}}",
+        "{events: {codes: A, text: cancer}}",
+        "{first: " * 900 + A + "}" * 900,
+        "&a {any: [*a]}",
+    ],
+)
+def test_what_can_mean_nothing_or_has_no_end_is_told_with_its_file(tmp_path, criterion):
+    file = file_of(tmp_path, f"  - {{name: x, title: t, confirmed: {criterion}}}\n")
+    assert {where.split(":")[0] for where, _ in problems_of(file)} == {"mine.yaml"}
+
+
+def test_a_window_of_two_hundred_years_and_equal_closed_bounds_are_allowed(tmp_path):
+    near = f"{{near: {{of: {A}, other: {A}, to_hours: 1753000}}}}"
+    equal = "{events: {codes: A, value: {at_least: 5, at_most: 5}}}"
+    lines = [f"  - {{name: x{n}, title: t, confirmed: {one}}}\n" for n, one in enumerate((near, equal))]
+    assert len(read_definitions([file_of(tmp_path, "".join(lines))])) == 2
+
+
+@pytest.mark.parametrize("shared", ["[a]", "hello", "3"])
+def test_shared_is_a_mapping(tmp_path, shared):
+    file = tmp_path / "mine.yaml"
+    body = f"shared: {shared}\ndefinitions:\n  - {{name: x, title: t, confirmed: {A}}}\n"
+    file.write_text(HEAD.replace("definitions:\n", "") + body, "utf-8")
+    ((where, problem),) = problems_of(file)
+    assert (where, problem.what) == ("mine.yaml:4", "shared is not a mapping")
+
+
+def test_a_definition_named_like_a_shipped_one_must_not_need_what_needs_it(tmp_path):
+    file = file_of(tmp_path, "  - {name: sepsis_3, title: t, confirmed: {phenotype: septic_shock}}\n")
+    with pytest.raises(ConfigurationError, match="circle"):
+        with_needed(read_definitions([file]))
