@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,7 +132,6 @@ def write_phenotypes(
         )
         temporary.replace(out)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageError(
             Problem(
                 "the phenotypes cannot be written",
@@ -140,6 +140,9 @@ def write_phenotypes(
                 next_step="check the folder",
             )
         ) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return derived.rows
 
 

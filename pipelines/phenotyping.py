@@ -30,7 +30,7 @@ def phenotype_dataset(
     Raises:
         ConfigurationError: faults of definitions, all of them.
         InputError: no dataset or no ontology there.
-        StorageError: `out` is a folder.
+        StorageError: `out` is a folder, or cannot be written.
     """
     if out.is_dir():
         raise StorageError(
@@ -43,9 +43,23 @@ def phenotype_dataset(
     dataset = open_dataset(dataset_folder)
     with ontology_in_use(ontology) as in_use:
         definitions = load_definitions(names)
-        out.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(out.parent)
         phenotypes = write_phenotypes(out, dataset, definitions, in_use)
     return phenotype_counts(phenotypes, definitions_of(out))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            Problem(
+                "the folder of the file to write cannot be made",
+                where=str(folder),
+                found=error.strerror or "",
+                next_step="give --out a file in a folder that can be written",
+            )
+        ) from None
 
 
 def count_lines(counts: Sequence[PhenotypeCount]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ontology.errors import InputError, Problem
 from phenotype.contacts import join_stays, stays
 from phenotype.definitions.mark_windows import Line
 from phenotype.definitions.marks import Ints, instants
@@ -64,13 +65,43 @@ def care_spans(contacts: pl.DataFrame) -> CareSpans:
 
     Args:
         contacts: columns of CONTACTS, in any order; stays are joined where any stay_id is null.
+
+    Raises:
+        InputError: contacts without contact_id, or a contact_id or stay_id that several subjects share: one
+            patient's marks would stand for another's.
     """
     begun = contacts.filter(pl.col("start_time").is_not_null() & pl.col("subject_id").is_not_null())
     with_stays = join_stays(begun) if begun["stay_id"].has_nulls() else begun
+    _check_ids(with_stays)
     ordered = with_stays.sort("subject_id", "start_time", "contact_id", "end_time").unique(
         ["subject_id", "contact_id"], keep="first", maintain_order=True
     )
     return CareSpans(stays(with_stays).rechunk(), ordered.rechunk())
+
+
+def _check_ids(contacts: pl.DataFrame) -> None:
+    problems = []
+    for name in ("contact_id", "stay_id"):
+        n_subjects = contacts.drop_nulls(name).group_by(name).agg(pl.col("subject_id").n_unique())
+        n_shared = n_subjects.filter(pl.col("subject_id") > 1).height
+        for n, what in (
+            (n_shared, f"{name} that several subjects share"),
+            (contacts[name].null_count(), f"no {name}"),
+        ):
+            if n:
+                problems.append(
+                    Problem(
+                        what,
+                        where="contacts.parquet",
+                        found=f"{n} of {contacts.height} contacts"
+                        if what.startswith("no")
+                        else f"{n} of them",
+                        allowed=f"a {name} of its own for each, over all subjects",
+                        next_step="number contacts over the whole dataset, not within each subject",
+                    )
+                )
+    if problems:
+        raise InputError(problems)
 
 
 def _last_begun(spans: pl.DataFrame, name: str, subject: Ints, time: Ints) -> Ints:

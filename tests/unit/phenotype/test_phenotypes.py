@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ontology.errors import StorageError
+from ontology.errors import InputError, StorageError
 from phenotype.definitions.text import load_definitions, read_definitions
 from phenotype.phenotypes import (
     PHENOTYPES,
@@ -254,3 +254,24 @@ def test_the_counts_say_what_could_not_be_judged_and_why(tmp_path):
         f"{start}no hospital stays (contacts.parquet is absent or empty).",
         f"{start}none of the codes asked for.",
     ]
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
+    dataset_of(tmp_path / "d", PAIR)
+    definitions_of(tmp_path, "events: {codes: A}")
+    (tmp_path / "taken").write_text("x", "utf-8")
+    with pytest.raises(StorageError, match="cannot be made"):
+        phenotype_dataset(tmp_path / "d", tmp_path / "taken" / "p.parquet", [str(tmp_path / "mine.yaml")])
+
+
+def test_contacts_that_are_numbered_within_each_subject_are_refused_without_their_numbers(tmp_path):
+    dataset = dataset_of(tmp_path / "d", PAIR, [(770077, 1, 0, 48), (770077, 2, 0, 48)])
+    with pytest.raises(InputError, match="several subjects share") as caught:
+        derive_phenotypes(dataset, definitions_of(tmp_path, "stay: {}"))
+    assert "770077" not in str(caught.value)
+
+
+def test_contacts_without_a_number_are_refused(tmp_path):
+    dataset = dataset_of(tmp_path / "d", PAIR, [(None, 1, 0, 48), (7, 2, 0, 48)])
+    with pytest.raises(InputError, match="no contact_id"):
+        derive_phenotypes(dataset, definitions_of(tmp_path, "stay: {}"))
