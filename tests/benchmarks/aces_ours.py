@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
+
+from harness import own_peak_mb
 
 from phenotype.aces.file import read_aces
 from phenotype.aces.triggers import aces_labels
@@ -18,8 +19,7 @@ def main() -> None:
     started = time.perf_counter()
     read = read_aces(Path(task), None if predicates == "-" else Path(predicates))
     aces_labels(Dataset(Path(dataset)), read).write_parquet(out)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.perf_counter() - started, "peak_mb": peak_mb}))
+    print(json.dumps({"seconds": time.perf_counter() - started, "peak_mb": own_peak_mb()}))
 
 
 if __name__ == "__main__":

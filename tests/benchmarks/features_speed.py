@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import resource
 import statistics
 import sys
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from harness import finish, run
+from harness import finish, own_peak_mb, run
 
 from phenotype.features import FeatureMatrix, FeatureSpec, build_features
 from phenotype.trajectory import open_dataset
@@ -71,8 +70,7 @@ def measure(folder: Path, which: str) -> None:
     started, started_processor = time.perf_counter(), time.process_time()
     matrix = build(folder, which)
     seconds, processor = time.perf_counter() - started, time.process_time() - started_processor
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{seconds} {processor} {peak_mb} {matrix.values.nnz}")
+    print(f"{seconds} {processor} {own_peak_mb()} {matrix.values.nnz}")
 
 
 def slow_aggregates(known: Known, until: int) -> dict[str, float]:

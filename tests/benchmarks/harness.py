@@ -83,6 +83,18 @@ def run(command: list[str], cwd: Path | None = None) -> Finished:
     return Finished(wall, peak, done.stdout)
 
 
+def own_peak_mb() -> float:
+    """The largest resident set of this process so far.
+
+    Not ru_maxrss, which a process inherits from the one that started it (getrusage(2), execve(2)).
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+
 def arguments(what: str) -> argparse.Namespace:
     """The command line that every benchmark has: `--out`, a folder for what it makes, kept for resuming."""
     parser = argparse.ArgumentParser(description=what)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from harness import finish, run
+from harness import finish, own_peak_mb, run
 
 from ontology.assembling import ontology_of
 from ontology.codesystems.who_icd10 import read_who_icd10
@@ -66,13 +65,13 @@ def closure(folder: Path) -> dict[str, Any]:
     """Seconds and memory of the graph with its closure, and whether it is rustworkx's."""
     edges = pl.read_parquet(folder / "edges.parquet")
     names = pl.read_parquet(folder / "concepts.parquet", columns=["concept"])["concept"].sort().to_list()
-    before_mb, spent, started = _peak_mb(), time.process_time(), time.perf_counter()
+    before_mb, spent, started = own_peak_mb(), time.process_time(), time.perf_counter()
     graph = build_graph(names, edges)
     figures = {
         "closure_s": time.perf_counter() - started,
         "closure_cpu_s": time.process_time() - spent,
         "before_mb": before_mb,
-        "peak_mb": _peak_mb(),
+        "peak_mb": own_peak_mb(),
         "pairs": len(graph.above_values),
     }
     nodes = np.random.default_rng(1).integers(0, N_CONCEPTS, 200_000).tolist()
@@ -109,7 +108,7 @@ def loaded(folder: Path) -> dict[str, Any]:
     """Seconds of loading a release, memory with it."""
     started = time.perf_counter()
     load_ontology(folder / "release")
-    return {"load_s": time.perf_counter() - started, "load_peak_mb": _peak_mb()}
+    return {"load_s": time.perf_counter() - started, "load_peak_mb": own_peak_mb()}
 
 
 def written(folder: Path) -> dict[str, Any]:
@@ -133,10 +132,6 @@ def _n_wrong(graph: Graph, edges: pl.DataFrame) -> int:
     other.add_edges_from_no_data(list(zip(*ends, strict=True)))
     checked = np.random.default_rng(3).integers(0, len(graph), N_CHECKED).tolist()
     return sum(set(graph.ancestors(node).tolist()) != rustworkx.ancestors(other, node) for node in checked)
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

@@ -9,13 +9,12 @@ it, because they hardly change when the machine is busy.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from pathlib import Path
 
 import polars as pl
-from harness import finish, run, simulated_dataset
+from harness import finish, own_peak_mb, run, simulated_dataset
 
 from phenotype.definitions.text import load_definitions
 from phenotype.phenotypes import write_phenotypes
@@ -57,7 +56,7 @@ def measure(folder: Path) -> None:
     definitions = load_definitions()
     rows = write_phenotypes(folder / "phenotypes.parquet", open_dataset(folder), definitions)
     seconds, processor = time.perf_counter() - started, time.process_time() - started_processor
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = own_peak_mb()
     print(f"{seconds} {processor} {peak_mb} {len(definitions)} {rows.height}")
 
 
