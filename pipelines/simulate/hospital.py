@@ -161,11 +161,13 @@ class _Recorder:
         people, ids = world.people, world.patient_id[world.people]
         died_here, death = here[people], world.death[people]
         day = np.floor(np.where(np.isfinite(death), death, 0.0)) + tables.LAST_MINUTE
-        as_known = np.where(died_here, death, np.where(np.isfinite(death), day, np.inf))
         delay = 1.0 + self._stream(9).geometric(0.4, len(people))
+        registered = np.floor(death) + np.where(died_here, 0.0, delay)
+        as_known = np.where(died_here, death, day)
+        as_known = np.where(registered < END_DAYS, as_known, np.inf)
         return {
             "patients": tables.patients(world.population, people, ids),
-            "deaths": tables.deaths(ids, death, died_here=died_here, delay=delay),
+            "deaths": tables.deaths(ids, death, died_here=died_here, registered=registered),
             "movements": tables.movements(world.population, people, ids, as_known),
         }
 

@@ -41,17 +41,16 @@ def patients(population: Population, people: np.ndarray, patient_id: np.ndarray)
 
 
 def deaths(
-    patient_id: np.ndarray, death: np.ndarray, *, died_here: np.ndarray, delay: np.ndarray
+    patient_id: np.ndarray, death: np.ndarray, *, died_here: np.ndarray, registered: np.ndarray
 ) -> pl.DataFrame:
-    """patient_id, death_date, death_time (in hospital only), registered_date (population register)."""
-    rows = death < END_DAYS
-    registered = np.floor(death[rows]) + delay[rows]
+    """patient_id, death_date, death_time (in hospital only), registered_date; what is registered by then."""
+    rows = registered < END_DAYS
     return pl.DataFrame(
         {
             "patient_id": patient_id[rows],
             "death_date": to_dates(death[rows]),
             "death_time": to_instants(np.where(died_here, death, np.nan)[rows]),
-            "registered_date": to_dates(np.where(died_here[rows], np.floor(death[rows]), registered)),
+            "registered_date": to_dates(registered[rows]),
         }
     )
 
@@ -91,7 +90,7 @@ def movements(
 def contact_rows(
     contacts: Contacts, patient_id: np.ndarray, hospital: np.ndarray, *, died: np.ndarray, places: np.ndarray
 ) -> pl.DataFrame:
-    """contacts.csv, one row a contact.
+    """contacts.csv, one row a contact that had begun by the extract.
 
     Args:
         contacts: the contacts.
@@ -117,7 +116,7 @@ def contact_rows(
             "utTilstand": pl.Series(np.where(died, 2, 1)).set(pl.Series(~ended), None),
             "henvisningsperiodeID": contacts.referral,
         }
-    )
+    ).filter(pl.Series(contacts.start < END_DAYS))
 
 
 def conditions(

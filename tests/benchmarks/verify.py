@@ -106,6 +106,11 @@ PROMISES = (
         ("sepsis3.py",),
     ),
     Promise(
+        "sepsis3-raw",
+        "SOFA and Sepsis-3 equal a second implementation in plain loops over the simulated hospital's raw tables",
+        ("sepsis3_raw.py",),
+    ),
+    Promise(
         "definitions",
         "5,000 random definitions equal a naive interpreter on random trajectories",
         ("tests/property/test_definitions.py",),

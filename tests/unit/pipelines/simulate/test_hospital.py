@@ -240,3 +240,14 @@ def test_every_diagnosis_has_a_chapter_in_the_ontology_that_needs_no_file(table:
     written = table("conditions")["kodeVerdi"].unique().sort()
     codes = pl.Series([f"ICD10-NO//{code}" for code in written])
     assert embedded_ontology().roll_up(codes, "ICD10//chapter").null_count() == 0
+
+
+def test_nothing_of_what_comes_after_the_extract_is_in_it(tmp_path: Path) -> None:
+    simulate(1500, 1, tmp_path)
+    for file in sorted((tmp_path / "extract").glob("*.csv")):
+        rows = pl.read_csv(file, infer_schema_length=0)
+        for column in TIMES.get(file.stem, []):
+            latest = rows[column].drop_nulls().max()
+            assert str(latest)[:10] <= "2026-01-01", f"{file.stem}.{column}"
+    deaths = pl.read_csv(tmp_path / "extract" / "deaths.csv")
+    assert str(deaths["registered_date"].max()) < "2026-01-01"
