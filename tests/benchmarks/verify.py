@@ -107,7 +107,7 @@ PROMISES = (
     ),
     Promise(
         "sepsis3-raw",
-        "SOFA and Sepsis-3 equal a second implementation in plain loops over the simulated hospital's raw tables",
+        "SOFA and Sepsis-3 equal a second implementation in plain loops over the simulated raw tables",
         ("sepsis3_raw.py",),
     ),
     Promise(
