@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from ontology.errors import ConfigurationError
+from ontology.valuesets.sets import load_valueset
 from phenotype.scores.codes import ScoreCodes, load_score_codes
 from phenotype.scores.course import score_course
 from phenotype.scores.rows import score_rows
@@ -203,3 +204,18 @@ def test_another_code_map_can_be_given() -> None:
     )
     found = score_rows(events_of((-1, "LOCAL//coma", 5), (-1, "NLK//NPU03568", 5)), rows, "SOFA", own)
     assert found["score"].to_list() == [4]
+
+
+def test_every_plain_laboratory_and_bedside_code_of_the_value_sets_feeds_the_scores() -> None:
+    """Creatinine by LOINC is creatinine to SOFA as well as to acute kidney injury."""
+    sets = {name: f"laboratory/{name}" for name in ("creatinine", "platelets", "bilirubin")}
+    bedside = ("respiratory_rate", "systolic_bp", "diastolic_bp", "heart_rate", "spo2", "temperature", "gcs")
+    sets |= {name: f"vital_signs/{name}" for name in bedside}
+    components = load_score_codes().components
+    for name, value_set in sets.items():
+        rules = load_valueset(value_set).rules.include
+        wanted = {code for rule in rules for code in rule.codes if code.startswith(("LOINC//", "NLK//"))}
+        read = {
+            one.code for of in (name, f"{name}_mg_dl") if of in components for one in components[of].codes
+        }
+        assert wanted <= read, name
