@@ -344,6 +344,22 @@ def test_what_only_begins_like_a_commensal_is_none(text):
     assert not pl.DataFrame({"t": [text]}).select(commensals.holds_text("t")).item()
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("vasopressors", "INFUSION_START//221906"),
+        ("inotropes", "INFUSION_START//221653"),
+        ("mechanical_ventilation", "PROCEDURE//START//225792"),
+        ("noninvasive_ventilation", "PROCEDURE//START//225794"),
+        ("renal_replacement", "PROCEDURE//START//225802"),
+    ],
+)
+def test_treatments_of_another_meds_extract_are_found_by_the_same_items_when_they_begin(name, code):
+    """The published MEDS extract of MIMIC-IV writes an item's start and end apart; an end is no treatment."""
+    end = code.replace("START", "END")
+    assert load_valueset(name).resolve([code, end])["code"].to_list() == [code]
+
+
 def test_severe_sepsis_of_icd_9_is_an_organ_dysfunction_like_its_successor():
     """ICD-9-CM 995.92 and ICD-10-CM R65.20: severe sepsis, organ not named; 995.91 and R65.10 are not."""
     codes = ["ICD9CM//99591", "ICD9CM//99592", "ICD10CM//R6520", "ICD10CM//R6510"]
