@@ -116,6 +116,8 @@ def read_task(choice: TaskChoice) -> Task:
 class RunConfig(Settings):
     """One experiment, from dataset to report.
 
+    Relative paths are read from the folder that the command is given in; the run's run.yaml has whole ones.
+
     Attributes:
         name: a short name, used for folders and in MLflow.
         title: what the report is called; null means the name.
@@ -165,6 +167,23 @@ class RunConfig(Settings):
     def n_folds(self) -> int:
         """How many outer folds the splits make."""
         return int(getattr(self.splits, "n_folds", 1))
+
+    def with_whole_paths(self) -> RunConfig:
+        """The same with every path whole, so that a run can be gone on with from anywhere; names stay."""
+        phenotypes = self.phenotypes
+        places = {
+            "dataset": self.dataset.resolve(),
+            "ontology": self.ontology and self.ontology.resolve(),
+            "tasks": tuple(_whole(one) if isinstance(one, str) else one.resolved() for one in self.tasks),
+            "phenotypes": phenotypes if phenotypes == "all" else tuple(map(_whole, phenotypes)),
+        }
+        return self.model_copy(update=places)
+
+
+def _whole(name_or_path: str) -> str:
+    """A path of a YAML file that is there, made whole as `find_config` finds it; a name as it is."""
+    given = Path(name_or_path)
+    return str(given.resolve()) if given.suffix in {".yaml", ".yml"} and given.exists() else name_or_path
 
 
 def load_run_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -53,12 +53,7 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
         ConfigurationError: the folder holds another run.
         TaskError: a task cannot be learnt or judged with these data.
     """
-    places = {
-        "dataset": config.dataset.resolve(),
-        "ontology": config.ontology and config.ontology.resolve(),
-        "tasks": tuple(choice if isinstance(choice, str) else choice.resolved() for choice in config.tasks),
-    }
-    config = config.model_copy(update=places)
+    config = config.with_whole_paths()
     folder = RunFolder(out, config.n_folds)
     dataset = open_dataset(config.dataset)
     with ontology_in_use(config.ontology):
@@ -157,7 +152,7 @@ def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:
 
 
 def _check_same_data(dataset: Dataset, folder: RunFolder) -> None:
-    """Refuse a dataset that is no longer the run's: a page would show other facts than the model saw."""
+    """Refuse a dataset or ontology that is no longer the run's: a page would show what no model saw."""
     if read_json(folder.manifest)["dataset"]["digest"] != dataset.digest:
         raise ConfigurationError(
             Problem(
@@ -166,6 +161,16 @@ def _check_same_data(dataset: Dataset, folder: RunFolder) -> None:
                 found="another digest than manifest.json names",
                 allowed="the dataset that the run was made from",
                 next_step="put that dataset back, or run again into a new folder",
+            )
+        )
+    if read_json(folder.manifest).get("ontology_digest") != active_ontology().digest:
+        raise ConfigurationError(
+            Problem(
+                "the ontology has changed since this run",
+                where=str(folder.path),
+                found="another digest than manifest.json names",
+                allowed="the ontology that the run was made with",
+                next_step="put that ontology back, or run again into a new folder",
             )
         )
 

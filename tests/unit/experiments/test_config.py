@@ -62,3 +62,25 @@ def test_shipped_runs_are_valid() -> None:
         content = yaml.safe_load(file.read_text("utf-8"))
         if content["splits"]["kind"] != "file":
             assert isinstance(load_run_config(file), RunConfig)
+
+
+def test_every_path_of_a_run_is_made_whole_and_names_stay_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is gone on with, and its report written again, from another folder than it began in."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("task.yaml", "mine.yaml"):
+        (tmp_path / name).write_text("{}", "utf-8")
+    content = {
+        **MINIMAL,
+        "tasks": ["stay_death_30d_24h", "task.yaml", {"aces": "other.yaml"}],
+        "phenotypes": ["sepsis3", "mine.yaml"],
+        "ontology": "built",
+    }
+    whole = RunConfig.model_validate(content).with_whole_paths()
+    assert whole.dataset == tmp_path / "somewhere"
+    assert whole.ontology == tmp_path / "built"
+    assert whole.tasks[:2] == ("stay_death_30d_24h", str(tmp_path / "task.yaml"))
+    assert getattr(whole.tasks[2], "aces", None) == tmp_path / "other.yaml"
+    assert whole.phenotypes == ("sepsis3", str(tmp_path / "mine.yaml"))
+    assert RunConfig.model_validate({**content, "phenotypes": "all"}).with_whole_paths().phenotypes == "all"
