@@ -16,6 +16,7 @@ from ontology.release import Ontology, embedded_ontology
 from phenotype.definitions.evaluation import evaluate_definitions
 from phenotype.definitions.judgeable import not_judged
 from phenotype.definitions.record import read_record
+from phenotype.definitions.sentences import explain_definition
 from phenotype.definitions.text import Definition, with_needed
 from phenotype.trajectory import INSTANT, Dataset
 
@@ -97,8 +98,8 @@ def write_phenotypes(
 
     Returns:
         What was written, columns of PHENOTYPES. The file's metadata (read_phenotypes_metadata) hold format,
-        ontology digest, what evidence is, and title, version, is_shown and digest of every definition, and
-        why the dataset cannot answer it (not_judged), where it cannot.
+        ontology digest, what evidence is, and title, version, is_shown, meaning and digest of every
+        definition, and why the dataset cannot answer it (not_judged), where it cannot.
 
     Raises:
         ConfigurationError: as derive_phenotypes.
@@ -116,6 +117,7 @@ def write_phenotypes(
                 "title": definition.title,
                 "version": definition.version,
                 "is_shown": definition.is_shown,
+                "meaning": explain_definition(definition),
                 "digest": definition.digest,
                 "file": definition.file,
                 "not_judged": derived.not_judged.get(definition.name),
@@ -147,7 +149,7 @@ def write_phenotypes(
 
 
 def definitions_of(file: Path) -> dict[str, dict[str, Any]]:
-    """Title, version, is_shown, digest, file and not_judged of every definition of a phenotypes file."""
+    """Title, version, is_shown, meaning, digest, file and not_judged of every definition of a file."""
     held = read_phenotypes_metadata(file).get("definitions")
     return dict(held) if isinstance(held, dict) else {}
 

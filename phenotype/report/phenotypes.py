@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from phenotype.report.suppression import shown_count
+from phenotype.report.suppression import HIDDEN, is_small, shown_count
 from phenotype.task_parts import Frozen
 
 STATES = ("confirmed", "suspected", "excluded")
@@ -25,6 +25,8 @@ class PhenotypeCount(Frozen):
         patients: state -> patients with at least one row, in words; only states that somebody has.
         rows: rows in any state, in words.
         not_judged: why the dataset cannot answer it; empty where it can.
+        is_shown: whether it stands on the first table; variants and building blocks stand on the second.
+        meaning: the definition in plain words.
     """
 
     name: str
@@ -33,6 +35,8 @@ class PhenotypeCount(Frozen):
     patients: Mapping[str, str]
     rows: str
     not_judged: str = ""
+    is_shown: bool = True
+    meaning: str = ""
 
 
 class PatientPhenotype(Frozen):
@@ -79,13 +83,16 @@ def phenotype_counts(
 def _count(name: str, said: Mapping[str, Any], rows: list[dict[str, object]]) -> PhenotypeCount:
     n_subjects = {str(row["state"]): int(str(row["n_subjects"])) for row in rows}
     n_rows = sum(int(str(row["n_rows"])) for row in rows)
+    betrays = len(n_subjects) > 1 and any(is_small(n) for n in n_subjects.values())
     return PhenotypeCount(
         name=name,
         title=str(said["title"]),
         version=str(said["version"]),
         patients={state: shown_count(n_subjects[state]) for state in STATES if state in n_subjects},
-        rows=shown_count(n_rows),
+        rows=HIDDEN if betrays else shown_count(n_rows),
         not_judged="" if rows else str(said.get("not_judged") or ""),
+        is_shown=bool(said.get("is_shown", True)),
+        meaning=str(said.get("meaning") or ""),
     )
 
 
