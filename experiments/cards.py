@@ -184,6 +184,7 @@ def _data(record: RunRecord, found: Mapping[str, Any]) -> dict[str, str]:
     return {
         "dataset": str(described.get("name") or "unnamed"),
         "dataset digest": str(described.get("digest", "unknown")),
+        "ontology digest": str(record.manifest.get("ontology_digest", "unknown")),
         "held-out rows": _counts(found),
         "how they arose": _attrition(found) or "not told",
     }
