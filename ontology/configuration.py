@@ -72,7 +72,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
                 allowed="key: value lines",
             )
         )
-    if twice := list(_keys_twice(yaml.compose(text, Loader=yaml.SafeLoader), ())):
+    if twice := list(_keys_twice(yaml.compose(text, Loader=yaml.SafeLoader), (), set())):
         raise ConfigurationError(
             [
                 Problem(
@@ -86,8 +86,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _keys_twice(node: yaml.Node | None, place: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """Line and path of every key that its mapping has already."""
+def _keys_twice(
+    node: yaml.Node | None, place: tuple[str, ...], walked: set[int]
+) -> Iterator[tuple[int, str]]:
+    """Line and path of every key that its mapping has already; what an alias repeats is walked once."""
+    if id(node) in walked:
+        return
+    walked.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -95,10 +100,10 @@ def _keys_twice(node: yaml.Node | None, place: tuple[str, ...]) -> Iterator[tupl
             if inner[-1] in seen:
                 yield key.start_mark.line + 1, ".".join(inner)
             seen.add(inner[-1])
-            yield from _keys_twice(value, inner)
+            yield from _keys_twice(value, inner, walked)
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
-            yield from _keys_twice(item, (*place, str(number)))
+            yield from _keys_twice(item, (*place, str(number)), walked)
 
 
 def find_config(room: str, name_or_path: str | Path) -> Path:
