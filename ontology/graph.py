@@ -13,7 +13,7 @@ from ontology.closure import Ints, Offsets, by_turn, closure, offsets_of, turns
 from ontology.errors import InputError, Problem
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """Which concept stands above which; immutable.
 
@@ -41,6 +41,9 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Graph({len(self):,} concepts, {len(self.above_values):,} pairs)"
 
     def parents(self, i: int) -> Ints:
         """The direct parents of a concept in order of position, a view."""

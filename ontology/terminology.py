@@ -39,7 +39,7 @@ class Source:
     sha256: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ontology:
     """All code systems that were built together; immutable.
 
@@ -58,6 +58,9 @@ class Ontology:
     languages: tuple[str, ...]
     listed: Listed
     sources: tuple[Source, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Ontology({len(self.graph):,} concepts, digest {self.digest[:12]})"
 
     @property
     def systems(self) -> tuple[str, ...]:
