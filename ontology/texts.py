@@ -32,6 +32,7 @@ def chosen(texts: Sequence[Text], languages: Sequence[str], on: date | None) -> 
     """
 
     def rank(text: Text) -> tuple[object, ...]:
+        """Language wanted first, then valid on the day, then the latest."""
         place = next(
             (n for n, wanted in enumerate(languages) if is_language(text.language, wanted)), len(languages)
         )

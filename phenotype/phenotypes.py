@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from ontology.errors import Problem, StorageError
-from ontology.release import Ontology, embedded_ontology
+from ontology.release import Ontology, active_ontology
 from phenotype.definitions.evaluation import evaluate_definitions
 from phenotype.definitions.judgeable import not_judged
 from phenotype.definitions.record import read_record
@@ -51,7 +51,7 @@ def derive_phenotypes(
         dataset: whose.
         definitions: as `load_definitions` gives them; what they need beyond these is read from those that
             come with Pesta.
-        ontology: by which `under` of value sets is judged; None = the one that comes with Pesta.
+        ontology: by which `under` of value sets is judged; None = the one in use.
 
     Returns:
         Columns of PHENOTYPES for the definitions given, sorted by subject, phenotype and start; the same for
@@ -108,23 +108,7 @@ def write_phenotypes(
     import pyarrow.parquet as pq
 
     derived = _derived(dataset, definitions, ontology)
-    metadata = {
-        "format": FORMAT,
-        "evidence": derived.evidence_is,
-        "ontology_digest": (ontology or embedded_ontology()).digest,
-        "definitions": {
-            definition.name: {
-                "title": definition.title,
-                "version": definition.version,
-                "is_shown": definition.is_shown,
-                "meaning": explain_definition(definition),
-                "digest": definition.digest,
-                "file": definition.file,
-                "not_judged": derived.not_judged.get(definition.name),
-            }
-            for definition in definitions
-        },
-    }
+    metadata = _metadata(definitions, derived, (ontology or active_ontology()).digest)
     table = derived.rows.to_arrow()
     kept = {**(table.schema.metadata or {}), _KEY: json.dumps(metadata, sort_keys=True).encode()}
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
@@ -146,6 +130,27 @@ def write_phenotypes(
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     return derived.rows
+
+
+def _metadata(definitions: Sequence[Definition], derived: _Derived, ontology_digest: str) -> dict[str, Any]:
+    """What stands beside the rows: by which definitions and which ontology they were made."""
+    return {
+        "format": FORMAT,
+        "evidence": derived.evidence_is,
+        "ontology_digest": ontology_digest,
+        "definitions": {
+            definition.name: {
+                "title": definition.title,
+                "version": definition.version,
+                "is_shown": definition.is_shown,
+                "meaning": explain_definition(definition),
+                "digest": definition.digest,
+                "file": definition.file,
+                "not_judged": derived.not_judged.get(definition.name),
+            }
+            for definition in definitions
+        },
+    }
 
 
 def definitions_of(file: Path) -> dict[str, dict[str, Any]]:

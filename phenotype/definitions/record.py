@@ -56,7 +56,7 @@ def read_record(dataset: Dataset, criteria: Iterable[Part], ontology: Ontology |
     Args:
         dataset: whose.
         criteria: all criteria that will be evaluated on it.
-        ontology: by which `under` of value sets is judged; None = the one that comes with Pesta.
+        ontology: by which `under` of value sets is judged; None = the one in use.
 
     Raises:
         ConfigurationError: value sets that are not there, or name concepts that the ontology does not have.
