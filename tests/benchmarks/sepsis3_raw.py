@@ -141,7 +141,7 @@ def measurements(extract: Path) -> Iterator[tuple[str, Measured]]:
                 raise ValueError(f"{code} in {row['unit']}: this script has no threshold for it")
             sampled = datetime.fromisoformat(row["sampled_time"])
             known = datetime.fromisoformat(row["answered_time"])
-            yield row["patient_id"], Measured(sampled, known, *test_points(code, float(row["value"])))
+            yield row["patient_id"], Measured(sampled, known, *laboratory_points(code, float(row["value"])))
     for row in rows_of(extract, "vital_signs"):
         if {"fio2", "gcs", "urine", "mean_bp"} & row.keys():
             raise ValueError("a sign that SOFA reads and this script does not")
@@ -157,7 +157,7 @@ def measurements(extract: Path) -> Iterator[tuple[str, Measured]]:
             yield row["patient_id"], Measured(time, time, "circulation", points)
 
 
-def test_points(code: str, value: float) -> tuple[str, int]:
+def laboratory_points(code: str, value: float) -> tuple[str, int]:
     """The organ that a test speaks for, and its points."""
     if code == "NPU03568":
         return "coagulation", sum(value < bound for bound in (150, 100, 50, 20))
