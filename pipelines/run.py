@@ -153,26 +153,24 @@ def report_again(run_folder: Path, subjects: Sequence[int]) -> Path:
 
 def _check_same_data(dataset: Dataset, folder: RunFolder) -> None:
     """Refuse a dataset or ontology that is no longer the run's: a page would show what no model saw."""
-    if read_json(folder.manifest)["dataset"]["digest"] != dataset.digest:
-        raise ConfigurationError(
-            Problem(
-                "the dataset has changed since this run",
-                where=str(dataset.path),
-                found="another digest than manifest.json names",
-                allowed="the dataset that the run was made from",
-                next_step="put that dataset back, or run again into a new folder",
-            )
+    manifest = read_json(folder.manifest)
+    changed = {
+        "dataset": manifest["dataset"]["digest"] != dataset.digest,
+        "ontology": manifest.get("ontology_digest") != active_ontology().digest,
+    }
+    problems = [
+        Problem(
+            f"the {what} has changed since this run",
+            where=str(dataset.path if what == "dataset" else folder.path),
+            found="another digest than manifest.json names",
+            allowed=f"the {what} that the run was made with",
+            next_step=f"put that {what} back, or run again into a new folder",
         )
-    if read_json(folder.manifest).get("ontology_digest") != active_ontology().digest:
-        raise ConfigurationError(
-            Problem(
-                "the ontology has changed since this run",
-                where=str(folder.path),
-                found="another digest than manifest.json names",
-                allowed="the ontology that the run was made with",
-                next_step="put that ontology back, or run again into a new folder",
-            )
-        )
+        for what, has_changed in changed.items()
+        if has_changed
+    ]
+    if problems:
+        raise ConfigurationError(problems)
 
 
 def _load_questions(config: RunConfig) -> tuple[list[Task], list[Definition]]:
