@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
 
 from ontology.configuration import find_config, read_yaml, validation_problems
-from ontology.errors import ConfigurationError
+from ontology.errors import ConfigurationError, Problem
 from pipelines.sources.fields import (
     CleanStep,
     Condition,
@@ -129,6 +129,8 @@ class Event(Output):
         alternates: other codes that the source sent for the same fact, kept in the lineage.
         keep_empty: whether an event whose value and text are all null is still an event.
         once: whether equal events of one subject are written once, as for facts repeated on every row.
+        free_text: whether the text is somebody's own words, which the identity policy drops unless told
+            otherwise; the event itself stays.
     """
 
     time: TimeField
@@ -143,6 +145,7 @@ class Event(Output):
     alternates: Text | None = None
     keep_empty: bool = False
     once: bool = False
+    free_text: bool = False
 
 
 class Contact(Strict):
@@ -232,7 +235,7 @@ class Table(Strict):
 
     Attributes:
         files: glob patterns under the input folder (or of the input file itself); the first that finds any
-            file counts.
+            file counts. A record reader finds its own.
         optional: whether the source may lack the table.
         file_columns: a regular expression over a file's path under the input, whose named groups become
             columns that the file itself lacks: one file a patient with the id in its name.
@@ -253,8 +256,7 @@ class Table(Strict):
     files: Annotated[
         tuple[str, ...],
         BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
-        Field(min_length=1),
-    ]
+    ] = ()
     optional: bool = False
     file_columns: Pattern | None = None
     column_names: tuple[str, ...] | None = None
@@ -289,6 +291,8 @@ class Mapping(Strict):
     Attributes:
         format: of the mapping language.
         name, title, version, licence, source: what the dataset's metadata say.
+        reader: what makes tables of the input: files that are tables, FHIR resources, or NPR messages.
+        options: of the reader; see docs/fhir.md and docs/npr.md.
         id_space: which sources share patient ids; the name where it is not given.
         time_zone: the zone of every time column that names none.
         nominal_anchor: the instant that stands for "admission" where a source has only relative times.
@@ -305,6 +309,8 @@ class Mapping(Strict):
     version: str = ""
     licence: str = ""
     source: str = ""
+    reader: Literal["tables", "fhir", "npr"] = "tables"
+    options: dict[str, Any] = Field(default_factory=dict)
     id_space: str | None = None
     time_zone: Zone | None = None
     nominal_anchor: datetime | None = None
@@ -313,6 +319,14 @@ class Mapping(Strict):
     subjects: SubjectList | None = None
     observe: Literal["contacts", "events", "none"] = "contacts"
     tables: Annotated[dict[str, Table], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_files(self) -> Self:
+        without = [name for name, table in self.tables.items() if not table.files]
+        if self.reader == "tables" and without:
+            message = f"tables without files: {', '.join(without)}"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -332,13 +346,16 @@ class Mapping(Strict):
 def load_mapping(name_or_path: str | Path) -> Mapping:
     """The mapping of a shipped source, or of a YAML file.
 
+    A mapping that `extends` another is laid over it: keys that both have as mappings are merged, all else is
+    replaced.
+
     Raises:
         ConfigurationError: with every fault of the file: unknown keys, wrong values, names that lead nowhere.
     """
     from pipelines.sources.references import reference_problems
 
     file = find_config("sources", name_or_path)
-    content = read_yaml(file)
+    content = _with_base(read_yaml(file), (file,))
     problems = []
     mapping = None
     try:
@@ -349,3 +366,28 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
     if mapping is None or problems:
         raise ConfigurationError(problems)
     return mapping
+
+
+def _with_base(content: dict[str, Any], chain: tuple[Path, ...]) -> dict[str, Any]:
+    """The content laid over that of the mapping which it extends, if it extends one."""
+    if "extends" not in content:
+        return content
+    base = find_config("sources", str(content["extends"]))
+    if base in chain:
+        names = " -> ".join(path.name for path in (*chain, base))
+        raise ConfigurationError(
+            Problem(
+                "mappings extend each other in a circle", chain[0].name, names, next_step="break the circle"
+            )
+        )
+    own = {key: value for key, value in content.items() if key != "extends"}
+    return _laid_over(own, _with_base(read_yaml(base), (*chain, base)))
+
+
+def _laid_over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(lower)
+    for key, value in upper.items():
+        under = lower.get(key)
+        both = isinstance(value, dict) and isinstance(under, dict)
+        merged[key] = _laid_over(value, under) if both and isinstance(under, dict) else value
+    return merged

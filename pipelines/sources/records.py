@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
-from pydantic import BaseModel, ValidationError
 
-from ontology.configuration import validation_problems
-from ontology.errors import ConfigurationError
+from ontology.configuration import validate
 
 FATES = pl.Schema(
     {
@@ -118,16 +116,8 @@ def record_reader(reader: str, options: Mapping[str, Any], *, where: str) -> Rec
         from pipelines.sources.fhir.options import FhirOptions
         from pipelines.sources.fhir.reader import FhirReader
 
-        return FhirReader(_checked(FhirOptions, options, where))
+        return FhirReader(validate(FhirOptions, options, where=f"{where}: options"))
     from pipelines.sources.npr.options import NprOptions
     from pipelines.sources.npr.reader import NprReader
 
-    return NprReader(_checked(NprOptions, options, where))
-
-
-def _checked(model: type[Any], options: Mapping[str, Any], where: str) -> Any:
-    try:
-        made: BaseModel = model.model_validate(dict(options))
-    except ValidationError as error:
-        raise ConfigurationError(validation_problems(error, where=f"{where}: options")) from None
-    return made
+    return NprReader(validate(NprOptions, options, where=f"{where}: options"))
