@@ -1,0 +1,64 @@
+"""Resources of one type on their way to columns: with row numbers, names, and what their references mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipelines.sources.fhir.options import FhirOptions
+
+if TYPE_CHECKING:
+    from pipelines.sources.fhir.references import Resolver
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some resources of one type from one file; all lists are of one length.
+
+    The resources are as parsed: any element may have a wrong type. A projection need not check; where it raises
+    TypeError, AttributeError, KeyError, ValueError, IndexError or a polars error the batch is projected again
+    one resource at a time, and those that fail alone are rejected.
+
+    Attributes:
+        resource_type: of all of them.
+        resources: as parsed. A contained resource follows as a resource of its own type.
+        rows: the record that each stands in, not decreasing; a contained resource has its container's.
+        names: what others call each: "Patient/123"; its fullUrl where it has no id; "Observation/7#p1" if contained.
+        full_urls: the fullUrl of each one's entry in a Bundle, None elsewhere.
+        containers: for a contained resource the one that holds it, None elsewhere.
+        resolver: what references mean.
+        options: of the mapping.
+    """
+
+    resource_type: str
+    resources: list[Resource]
+    rows: list[int]
+    names: list[str]
+    full_urls: list[str | None]
+    containers: list[Resource | None]
+    resolver: Resolver
+    options: FhirOptions
+
+    def targets(
+        self, references: Sequence[object], positions: Sequence[int] | None = None
+    ) -> list[str | None]:
+        """The names of what Reference elements point to.
+
+        Args:
+            references: Reference elements (dicts with `reference`, `identifier` ...) or None, one for each
+                resource of the batch, or for each of `positions`.
+            positions: which resource of the batch each stands in, where it is not one each in order.
+
+        Returns:
+            "Type/id", "Type/id#contained", "identifier:SYSTEM|VALUE", another absolute address, or None.
+        """
+        return self.resolver.targets(references, self.names, positions)
+
+    def contained(self, position: int, reference: object) -> Resource | None:
+        """The contained resource that a Reference element ("#id") of one resource points to, if it does."""
+        from pipelines.sources.fhir.references import contained_resource
+
+        return contained_resource(reference, self.containers[position] or self.resources[position])
