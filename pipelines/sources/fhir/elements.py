@@ -1,4 +1,4 @@
-"""What FHIR says of each element: one value or a list, and of which type; read off fhir.resources' R4B classes."""
+"""What FHIR says of each element: one value or a list, and of which type, by fhir.resources' R4B classes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fhir_core.fhirabstractmodel import FHIRAbstractModel
+
 Kind = Literal["boolean", "integer", "decimal", "text", "xhtml", "complex", "resource"]
-Model = type[Any]
+Model: TypeAlias = "type[FHIRAbstractModel]"
 
 _NUMBERS: Mapping[str, Kind] = {
     "integer": "integer",

@@ -1,4 +1,4 @@
-"""FHIR XML -> the dictionary that the same resource's JSON would give, without entities or outside references."""
+"""FHIR XML -> the dictionary that the resource's JSON would give, without entities or outside references."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,39})(?:\.\d{1,60})?(?:[eE][+-]?\d{1,2})
 _WRONG_NAMESPACE = "XML: an element of another namespace than FHIR's"
 
 
-class UnreadableXml(ValueError):
+class UnreadableXmlError(ValueError):
     """A document that is no FHIR XML; its text is a fixed reason without any of the document's values."""
 
 
@@ -47,16 +47,16 @@ def parse_xml(content: bytes, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]
         most_bytes: a larger document is refused unread.
 
     Raises:
-        UnreadableXml: not well formed, no FHIR, not UTF-8, a document type declaration (the only way to
+        UnreadableXmlError: not well formed, no FHIR, not UTF-8, a document type declaration (the only way to
             entities and outside references), too large or too deep.
 
     **Source:** HL7 FHIR R4 4.0.1, XML representation (xml.html) and JSON representation (json.html).
     """
     if len(content) > most_bytes:
-        raise UnreadableXml("XML: the document is larger than the limit")
+        raise UnreadableXmlError("XML: the document is larger than the limit")
     root = _parsed(content.removeprefix(b"\xef\xbb\xbf"))
     if not isinstance(root.tag, str) or not root.tag.startswith(FHIR):
-        raise UnreadableXml("XML: the document is not in FHIR's namespace")
+        raise UnreadableXmlError("XML: the document is not in FHIR's namespace")
     return _resource(root, 0)
 
 
@@ -66,11 +66,11 @@ def _parsed(content: bytes) -> etree._Element:
 
     prolog = _PROLOG.match(content)
     if content.startswith(b"<!", prolog.end() if prolog else 0):
-        raise UnreadableXml("XML: a document type declaration is not accepted")
+        raise UnreadableXmlError("XML: a document type declaration is not accepted")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        raise UnreadableXml("XML: the document is not UTF-8") from None
+        raise UnreadableXmlError("XML: the document is not UTF-8") from None
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -84,9 +84,11 @@ def _parsed(content: bytes) -> etree._Element:
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError):
-        raise UnreadableXml("XML: the document is not well formed, or beyond the parser's limits") from None
+        raise UnreadableXmlError(
+            "XML: the document is not well formed, or beyond the parser's limits"
+        ) from None
     if root is None or root.getroottree().docinfo.internalDTD is not None:
-        raise UnreadableXml("XML: a document type declaration is not accepted")
+        raise UnreadableXmlError("XML: a document type declaration is not accepted")
     return root
 
 
@@ -100,7 +102,7 @@ def _resource(node: etree._Element, depth: int) -> dict[str, Any]:
 def _members(node: etree._Element, model: Model | None, depth: int) -> dict[str, Any]:
     """The elements within a resource or a complex type, repeated ones gathered to lists."""
     if depth > DEEPEST:
-        raise UnreadableXml("XML: elements stand too deep within one another")
+        raise UnreadableXmlError("XML: elements stand too deep within one another")
     known: Mapping[str, Element] = elements(model) if model else {}
     found: dict[str, Any] = {name: node.get(name) for name in ("id", "url") if node.get(name) is not None}
     _check_text(node)
@@ -109,7 +111,7 @@ def _members(node: etree._Element, model: Model | None, depth: int) -> dict[str,
         sent.setdefault(_name(child), []).append(child)
     for name, children in sent.items():
         element = known.get(name) or _guessed(children[0])
-        if element.kind == "complex" or element.kind == "resource":
+        if element.kind in {"complex", "resource"}:
             values = [_complex(child, element, depth + 1) for child in children]
             found[name] = values if element.is_list or len(values) > 1 else values[0]
         else:
@@ -122,7 +124,7 @@ def _complex(node: etree._Element, element: Element, depth: int) -> Any:
     if element.kind == "complex":
         return _members(node, element.model, depth)
     if len(node) != 1:
-        raise UnreadableXml("XML: an element that holds one resource holds none or several")
+        raise UnreadableXmlError("XML: an element that holds one resource holds none or several")
     return _resource(node[0], depth + 1)
 
 
@@ -149,7 +151,7 @@ def _extras(node: etree._Element, depth: int) -> dict[str, Any]:
 
 
 def _typed(text: str | None, element: Element) -> Any:
-    """A primitive's value as JSON writes it; a text that is no such value stays a text, a fault to be told."""
+    """A primitive's value as JSON writes it; what is no such value stays a text, a fault to be told."""
     if text is None:
         return None
     if element.kind == "boolean":
@@ -173,18 +175,18 @@ def _narrative(node: etree._Element) -> str:
     """The xhtml of a narrative as one text, without what follows it."""
     from lxml import etree
 
-    return etree.tostring(node, encoding="unicode", with_tail=False)
+    return str(etree.tostring(node, encoding="unicode", with_tail=False))
 
 
 def _name(node: etree._Element) -> str:
     """An element's name without FHIR's namespace; of a narrative's `div` likewise."""
     tag = node.tag
     if not isinstance(tag, str):
-        raise UnreadableXml("XML: an entity reference is not accepted")
+        raise UnreadableXmlError("XML: an entity reference is not accepted")
     if tag == f"{XHTML}div":
         return "div"
     if not tag.startswith(FHIR):
-        raise UnreadableXml(_WRONG_NAMESPACE)
+        raise UnreadableXmlError(_WRONG_NAMESPACE)
     return tag[len(FHIR) :]
 
 
@@ -192,4 +194,4 @@ def _check_text(node: etree._Element) -> None:
     """FHIR writes values as attributes: text between elements would be lost unseen, so it is refused."""
     texts = (node.text, *(child.tail for child in node))
     if any(text and not text.isspace() for text in texts):
-        raise UnreadableXml("XML: text between elements, where FHIR has none")
+        raise UnreadableXmlError("XML: text between elements, where FHIR has none")
