@@ -1,0 +1,1 @@
+"""Datasets in the forms of others: OMOP CDM and plain MEDS."""
