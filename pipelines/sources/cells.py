@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from pipelines.identity.person_numbers import person_keys
 from pipelines.sources.fields import CleanStep, Condition, Number, TextCase, template_columns
 
 LARGEST_EXACT = 1e15
@@ -84,7 +85,7 @@ def as_written(text: pl.Expr, words: Iterable[str]) -> pl.Expr:
 
 
 def cleaned(text: pl.Expr, steps: Sequence[CleanStep]) -> pl.Expr:
-    """The text after the steps, in order.
+    """The text after the steps, in order; `person_number` makes a valid national number its key, others null.
 
     **Source:** dots of ICD-9-CM and ICD-10: after three characters (E codes of ICD-9-CM: four; ICD-9-CM
     procedures: two), as the classifications print them.
@@ -102,6 +103,8 @@ def _step(text: pl.Expr, step: CleanStep) -> pl.Expr:
         return text.str.to_uppercase() if step == "upper" else text.str.to_lowercase()
     if step in {"no_spaces", "no_dots"}:
         return text.str.replace_all(r"\s+" if step == "no_spaces" else r"\.", "")
+    if step == "person_number":
+        return text.map_batches(person_keys, return_dtype=pl.String, is_elementwise=True)
     pattern = {
         "icd9_dot": r"^([0-9V][0-9]{2}|E[0-9]{3})([0-9]+)$",
         "icd9_procedure_dot": r"^([0-9]{2})([0-9]+)$",

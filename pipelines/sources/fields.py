@@ -14,7 +14,15 @@ PSEUDO_COLUMNS = ("_row", "_file", "_name", "_cell", "_no")
 """Row number in the file, file name, and in a melt or split: the column's name, its cell, and its number."""
 
 CleanStep = Literal[
-    "strip", "upper", "lower", "no_spaces", "no_dots", "icd9_dot", "icd9_procedure_dot", "icd10_dot"
+    "strip",
+    "upper",
+    "lower",
+    "no_spaces",
+    "no_dots",
+    "icd9_dot",
+    "icd9_procedure_dot",
+    "icd10_dot",
+    "person_number",
 ]
 OffsetUnit = Literal["seconds", "minutes", "hours", "days", "years", "HH:MM"]
 

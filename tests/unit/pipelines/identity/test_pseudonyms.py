@@ -75,3 +75,12 @@ def test_what_is_no_key_is_refused_without_being_quoted(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_or_make_key(path, tmp_path / "dataset")
     assert "secret" not in str(caught.value)
+
+
+def test_a_national_number_is_one_subject_in_all_sources_of_a_project() -> None:
+    key = pl.Series(["urn:oid:2.16.578.1.12.4.1.4.1|17912099997"])
+    here, there = (Pseudonyms(KEY, space).of("subject", key).item() for space in ("laboratory", "register"))
+    assert here == there
+    assert Pseudonyms(OTHER, "laboratory").of("subject", key).item() != here
+    contacts = [Pseudonyms(KEY, space).of("contact", key).item() for space in ("laboratory", "register")]
+    assert contacts[0] != contacts[1]
