@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ class DatasetWriter:
         descriptions: pl.DataFrame,
         metadata: dict[str, Any],
         account_json: str,
+        beside: Callable[[Path], None] | None = None,
     ) -> None:
         """Write everything beside the events, which must be there, and move the folder into place.
 
@@ -145,6 +147,7 @@ class DatasetWriter:
             descriptions: code, description.
             metadata: what dataset.json says beside what MEDS asks for.
             account_json: ingest.json.
+            beside: writes what else belongs in the folder, before it is moved into place.
         """
         codes = pl.concat(self._codes).unique().sort()
         _write_codes(self.folder / "metadata" / "codes.parquet", codes, descriptions)
@@ -166,6 +169,8 @@ class DatasetWriter:
             plain = plain.sort(order, nulls_last=False, maintain_order=True) if order else plain
             plain.write_parquet(self.folder / f"{name}.parquet", compression="zstd", compression_level=1)
         (self.folder / "ingest.json").write_text(account_json, encoding="utf-8")
+        if beside:
+            beside(self.folder)
         self._move_into_place()
 
     def _move_into_place(self) -> None:

@@ -28,11 +28,13 @@ class Ledger:
     Args:
         file_no: which file each row is from (index among the table's files).
         row: its number in the file, from 1.
+        of_records: whether rows that share a number are one record, which counts once.
     """
 
-    def __init__(self, file_no: pl.Series, row: pl.Series) -> None:
+    def __init__(self, file_no: pl.Series, row: pl.Series, *, of_records: bool = False) -> None:
         self.file_no = file_no.to_numpy()
         self.row = row
+        self._of_records = of_records
         self.is_used = np.zeros(file_no.len(), dtype=bool)
         self._reason = np.zeros(file_no.len(), dtype=np.int32)
         self._rule = np.zeros(file_no.len(), dtype=np.int32)
@@ -71,6 +73,8 @@ class Ledger:
 
     def tally(self, n_files: int) -> list[FileTally]:
         """The counts of each file of the table."""
+        if self._of_records and self._repeats_numbers():
+            return self._tally_records(n_files)
         if self.is_used.all() and not self._faults:
             counts = np.bincount(self.file_no, minlength=n_files).tolist()
             return [FileTally(n_read=count, n_used=count) for count in counts]
@@ -97,6 +101,43 @@ class Ledger:
         on_used = faults.filter(pl.Series(self.is_used[faults["_index"].to_numpy()], dtype=pl.Boolean))
         for index, reason in on_used.select("_index", "reason").iter_rows():
             tallies[self.file_no[index]].fields_rejected[reason] += 1
+        return tallies
+
+    def _repeats_numbers(self) -> bool:
+        numbers = pl.DataFrame({"file": self.file_no, "row": self.row})
+        return numbers.n_unique() < numbers.height
+
+    def _tally_records(self, n_files: int) -> list[FileTally]:
+        """The counts where several rows may be one record: used if any is, else rejected if any is."""
+        tallies = [FileTally() for _ in range(n_files)]
+        rows = pl.DataFrame({"file": self.file_no, "row": self.row, "is_used": self.is_used})
+        if self.is_used.all() and not self._faults:
+            for file, count in rows.group_by("file").agg(pl.col("row").n_unique()).iter_rows():
+                tallies[file] = FileTally(n_read=count, n_used=count)
+            return tallies
+        rows = rows.with_columns(reason=pl.Series(self._reason), rule=pl.Series(self._rule))
+        first_reason = pl.col("reason").filter(pl.col("reason") > 0).first().fill_null(0)
+        records = rows.group_by("file", "row", maintain_order=True).agg(
+            pl.col("is_used").any(), first_reason, pl.col("rule").max()
+        )
+        fates = ["file", "is_used", "reason", "rule"]
+        for file, is_used, reason, rule, count in records.group_by(fates).len().sort(fates).iter_rows():
+            tally = tallies[file]
+            tally.n_read += count
+            if is_used:
+                tally.n_used += count
+            else:
+                counter = tally.rejected if reason else tally.ignored
+                counter[self._names[reason or rule]] += count
+        faults = self.faults()
+        if faults.height:
+            numbered = rows.select("file", "row").with_row_index("_index")
+            told = faults.join(numbered, on="_index", how="left").join(
+                records.select("file", "row", "is_used"), on=["file", "row"], how="left"
+            )
+            of_used = told.filter("is_used").unique(["file", "row", "field", "reason"])
+            for file, reason, count in of_used.group_by("file", "reason").len().iter_rows():
+                tallies[file].fields_rejected[reason] += count
         return tallies
 
     def rejected(self) -> pl.DataFrame:
@@ -151,6 +192,7 @@ class IngestAccount:
         totals: events, contacts, codings, windows, subjects and the like that were written.
         not_read: files under the input that no table reads: how many of each shape of name.
         rejected: columns of REJECTED.
+        notes: what a record reader says beside the account: how often, by topic and text.
     """
 
     mapping: str
@@ -158,6 +200,7 @@ class IngestAccount:
     totals: dict[str, int] = field(default_factory=dict)
     not_read: dict[str, int] = field(default_factory=dict)
     rejected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTED))
+    notes: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def n_read(self) -> int:
@@ -208,8 +251,29 @@ class IngestAccount:
             "totals": self.totals,
             "files": [_file_json(table, label, tally) for (table, label), tally in self.files.items()],
             "files_not_read": self.not_read,
+            **({"notes": self.notes} if self.notes else {}),
         }
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def add_fates(account: IngestAccount, fates: pl.DataFrame, labels: Sequence[str]) -> None:
+    """Enter records that never became rows, and wrong fields of those that did.
+
+    Args:
+        account: changed.
+        fates: columns of FATES with _file_no.
+        labels: of the files, by number.
+    """
+    kinds = {"ignored": "ignored", "rejected": "rejected", "field": "fields_rejected"}
+    once = fates.unique(["_file_no", "table", "_row", "fate", "reason"], maintain_order=True)
+    is_ended = pl.col("fate") != "field"
+    ended = once.filter(is_ended).unique(["_file_no", "table", "_row"], keep="first", maintain_order=True)
+    told = pl.concat([ended, once.filter(~is_ended)])
+    keys = ["_file_no", "table", "fate", "reason"]
+    for number, table, fate, reason, count in told.group_by(keys).len().sort(keys).iter_rows():
+        tally = account.files.setdefault((table, labels[number]), FileTally())
+        getattr(tally, kinds[fate])[reason] += count
+        tally.n_read += count if fate != "field" else 0
 
 
 def _file_json(table: str, label: str, tally: FileTally) -> dict[str, Any]:

@@ -293,6 +293,7 @@ class Mapping(Strict):
         name, title, version, licence, source: what the dataset's metadata say.
         reader: what makes tables of the input: files that are tables, FHIR resources, or NPR messages.
         options: of the reader; see docs/fhir.md and docs/npr.md.
+        take_along: "meds" where what the tables of a MEDS folder cannot say is written beside the dataset.
         id_space: which sources share patient ids; the name where it is not given.
         time_zone: the zone of every time column that names none.
         nominal_anchor: the instant that stands for "admission" where a source has only relative times.
@@ -311,6 +312,7 @@ class Mapping(Strict):
     source: str = ""
     reader: Literal["tables", "fhir", "npr"] = "tables"
     options: dict[str, Any] = Field(default_factory=dict)
+    take_along: Literal["meds"] | None = None
     id_space: str | None = None
     time_zone: Zone | None = None
     nominal_anchor: datetime | None = None
@@ -319,14 +321,6 @@ class Mapping(Strict):
     subjects: SubjectList | None = None
     observe: Literal["contacts", "events", "none"] = "contacts"
     tables: Annotated[dict[str, Table], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _has_files(self) -> Self:
-        without = [name for name, table in self.tables.items() if not table.files]
-        if self.reader == "tables" and without:
-            message = f"tables without files: {', '.join(without)}"
-            raise ValueError(message)
-        return self
 
     @model_validator(mode="before")
     @classmethod

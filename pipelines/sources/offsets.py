@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 
-def row_offsets(path: Path, rows: Sequence[int], *, has_header: bool = True) -> list[int | None]:
+def row_offsets(
+    path: Path, rows: Sequence[int], *, has_header: bool = True, is_quoted: bool = True
+) -> list[int | None]:
     """The byte at which each row begins; of a gzip file, in its unpacked text.
-
-    A line break between quotation marks ends no row.
 
     Args:
         path: a text file.
         rows: row numbers from 1, the header not counted.
         has_header: whether the first line is a header.
+        is_quoted: whether a line break between quotation marks ends no row.
 
     Returns:
         One offset a row; null for a row that the file lacks.
@@ -26,7 +27,7 @@ def row_offsets(path: Path, rows: Sequence[int], *, has_header: bool = True) -> 
     text = np.frombuffer(content, dtype=np.uint8)
     breaks = np.flatnonzero(text == ord("\n"))
     quotes = np.flatnonzero(text == ord('"'))
-    if quotes.size:
+    if quotes.size and is_quoted:
         breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
     starts = np.concatenate([[0], breaks + 1])
     first = 1 if has_header else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -54,3 +55,18 @@ class Quarantine:
         path.touch(mode=0o600)
         kept.write_parquet(path)
         self._n_written += 1
+
+    def add_records(self, raw: Sequence[Path], labels: Sequence[str]) -> None:
+        """Keep records that were rejected before they became rows.
+
+        Args:
+            raw: Parquet files with _file_no, _row and raw (the bytes as sent).
+            labels: of the files, by number.
+        """
+        for path in raw:
+            sent = pl.read_parquet(path)
+            file = pl.Series("file", labels, dtype=pl.String).gather(sent["_file_no"])
+            kept = self.folder / f"records-{self._n_written:05d}.parquet"
+            kept.touch(mode=0o600)
+            sent.select(file, pl.col("_row").alias("row"), "raw").write_parquet(kept)
+            self._n_written += 1

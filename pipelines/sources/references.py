@@ -26,6 +26,7 @@ def reference_problems(content: Mapping[str, Any], *, where: str) -> list[Proble
         *_missing_anchor(content),
         *(problem for name, table in tables.items() for problem in _table_problems(name, table)),
         *_idle_tables(content, tables),
+        *_fileless_tables(content, tables),
     ]
     return [_at(problem, where) for problem in problems]
 
@@ -107,6 +108,15 @@ def _idle_tables(content: Mapping[str, Any], tables: Mapping[str, dict[str, Any]
                 allowed="events, contacts, codings or observation, or a join from another table",
                 next_step="say what its rows become, or take it out",
             )
+
+
+def _fileless_tables(content: Mapping[str, Any], tables: Mapping[str, dict[str, Any]]) -> Iterator[Problem]:
+    if content.get("reader", "tables") == "tables":
+        for name, table in tables.items():
+            if not table.get("files"):
+                yield Problem(
+                    "a table without files", f"tables.{name}.files", next_step="say which files hold it"
+                )
 
 
 def _uses(value: object, column: str) -> bool:

@@ -1,0 +1,86 @@
+"""The private folder beside a dataset in which an ingest works: locked, and kept where it is killed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ontology.errors import ConfigurationError, Problem
+from pipelines.sources.mapping import Mapping
+
+
+@contextmanager
+def workspace(out: Path, mapping: Mapping, input_path: Path) -> Iterator[Path]:
+    """A folder of mode 700 that only this ingest uses; what an earlier one left of the same input is in it.
+
+    It is gone when the dataset stands or when the ingest ended with an error; a process that was killed
+    or interrupted leaves it, and the same command goes on from it.
+
+    Args:
+        out: the dataset's folder.
+        mapping: what is done with the input.
+        input_path: the input; what was made of files that have changed since is thrown away.
+
+    Raises:
+        ConfigurationError: another ingest writes the same dataset.
+    """
+    folder = out.with_name(f".{out.name}.ingest")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                Problem("another ingest writes this dataset", str(out), next_step="wait until it has ended")
+            ) from None
+        _put_in_order(out)
+        plan = _plan(mapping, input_path)
+        plan_file = folder / "plan"
+        if not plan_file.exists() or plan_file.read_text("ascii") != plan:
+            _empty(folder)
+            plan_file.write_text(plan, encoding="ascii")
+        try:
+            yield folder / "records"
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_order(out: Path) -> None:
+    """Take away what killed ingests left, and put back a dataset that one had moved aside."""
+    for left in sorted(out.parent.glob(f".{out.name}.*.part")):
+        shutil.rmtree(left, ignore_errors=True)
+    for former in sorted(out.parent.glob(f".{out.name}.*.old")):
+        if out.exists():
+            shutil.rmtree(former, ignore_errors=True)
+        else:
+            former.replace(out)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.name == "lock":
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _plan(mapping: Mapping, input_path: Path) -> str:
+    """A digest of the program, the mapping's reader and options, and each file's name, size and time."""
+    from importlib.metadata import version
+
+    files = sorted(input_path.rglob("*")) if input_path.is_dir() else [input_path]
+    described = [
+        (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()
+    ]
+    content = [version("pesta"), mapping.reader, mapping.options, described]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
