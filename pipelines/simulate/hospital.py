@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipelines.simulate.clock import END_DAYS
 from pipelines.simulate.coding import Cases, CodingRates, code_stays, main_codes
 from pipelines.simulate.cultures import Cultures, take_cultures, true_organism
 from pipelines.simulate.drugs import give_drugs
+from pipelines.simulate.forms import FORMS, Form, write_form
 from pipelines.simulate.procedures import do_procedures
 from pipelines.simulate.results import laboratory_rows
 from pipelines.simulate.scenario import Coding, Scenario, coding_at, load_scenario, practice_at
@@ -24,7 +26,13 @@ _RECORDING = 100
 """Streams of chance from this number on are used for recording, those below for what happens."""
 
 
-def simulate(n_patients: int, seed: int, out: Path, scenario: Scenario | None = None) -> None:
+def simulate(
+    n_patients: int,
+    seed: int,
+    out: Path,
+    scenario: Scenario | None = None,
+    forms: Sequence[Form] = ("extract",),
+) -> None:
     """Write the extract of a simulated hospital to OUT/extract and its truth to OUT/truth.
 
     The extract covers 2016-2025 and holds `n_patients` people who were admitted at least once; all times are
@@ -35,28 +43,35 @@ def simulate(n_patients: int, seed: int, out: Path, scenario: Scenario | None = 
         seed: of all chance, 0 or more.
         out: the folder to write to.
         scenario: what differs between hospitals and over time; the default where none is given.
+        forms: in which forms the same records are written, each to OUT/form.
 
     Raises:
-        ConfigurationError: fewer than one patient asked for, or a negative seed.
+        ConfigurationError: fewer than one patient asked for, a negative seed, or a form that is not known.
     """
-    _check(n_patients, seed)
+    _check(n_patients, seed, forms)
     chosen = scenario or load_scenario(DEFAULT_SCENARIO)
     world = make_world(n_patients, seed, chosen)
-    extract, hidden = Path(out) / "extract", Path(out) / "truth"
-    extract.mkdir(parents=True, exist_ok=True)
+    hidden = Path(out) / "truth"
     hidden.mkdir(parents=True, exist_ok=True)
     recorder = _Recorder(world, chosen, seed)
-    for name, table in recorder.tables().items():
-        tables.write_table(table, extract / f"{name}.csv")
+    written = recorder.tables()
+    for form in FORMS:
+        if form in forms:
+            write_form(form, written, Path(out))
     for name, table in recorder.truth().items():
         table.write_parquet(hidden / f"{name}.parquet")
 
 
-def _check(n_patients: int, seed: int) -> None:
+def _check(n_patients: int, seed: int, forms: Sequence[str]) -> None:
     problems = [
         Problem(f"{name} is too small", where=name, found=str(given), allowed=f"{least} or more")
         for name, given, least in (("patients", n_patients, 1), ("seed", seed, 0))
         if given < least
+    ]
+    problems += [
+        Problem("no such form", where="form", found=form, allowed=", ".join(FORMS))
+        for form in forms
+        if form not in FORMS
     ]
     if problems:
         raise ConfigurationError(problems)

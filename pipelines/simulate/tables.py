@@ -6,6 +6,7 @@ kodeVerdi ...).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,13 @@ from pipelines.simulate.procedures import MEDICAL, Procedures
 
 FIRST_CONTACT_ID = 5_000_001
 LAST_MINUTE = 1439.0 / 1440.0
+
+
+def write_extract(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
+    """All tables as CSV files of a folder, which is made where it is absent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        write_table(table, folder / f"{name}.csv")
 
 
 def write_table(table: pl.DataFrame, file: Path) -> None:
