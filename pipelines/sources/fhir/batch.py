@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.sources.fhir.options import FhirOptions
 
 if TYPE_CHECKING:
-    from pipelines.sources.fhir.references import Resolver
+    from pipelines.sources.fhir.references import Resolver, Scope
 
 Resource = dict[str, Any]
 
@@ -29,6 +29,7 @@ class Batch:
         names: what others call each: "Patient/123"; its fullUrl where it has no id; "Observation/7#p1" if contained.
         full_urls: the fullUrl of each one's entry in a Bundle, None elsewhere.
         containers: for a contained resource the one that holds it, None elsewhere.
+        scopes: what each one's Bundle calls its entries; None where no resource of the batch came in one.
         resolver: what references mean.
         options: of the mapping.
     """
@@ -39,6 +40,7 @@ class Batch:
     names: list[str]
     full_urls: list[str | None]
     containers: list[Resource | None]
+    scopes: list[Scope | None] | None
     resolver: Resolver
     options: FhirOptions
 
@@ -55,10 +57,25 @@ class Batch:
         Returns:
             "Type/id", "Type/id#contained", "identifier:SYSTEM|VALUE", another absolute address, or None.
         """
-        return self.resolver.targets(references, self.names, positions)
+        return self.resolver.targets(references, self.names, positions, self.scopes)
 
     def contained(self, position: int, reference: object) -> Resource | None:
         """The contained resource that a Reference element ("#id") of one resource points to, if it does."""
         from pipelines.sources.fhir.references import contained_resource
 
         return contained_resource(reference, self.containers[position] or self.resources[position])
+
+    def only(self, position: int) -> Batch:
+        """The batch of one resource alone."""
+        part = slice(position, position + 1)
+        return Batch(
+            self.resource_type,
+            self.resources[part],
+            self.rows[part],
+            self.names[part],
+            self.full_urls[part],
+            self.containers[part],
+            self.scopes[part] if self.scopes else None,
+            self.resolver,
+            self.options,
+        )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipelines.sources.fields import Strict
+from pipelines.sources.fields import Strict, Zone
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -24,6 +24,8 @@ class FhirOptions(Strict):
         units: by event code: the UCUM unit that its values are converted to; what was sent is kept beside it.
         server_bases: base addresses whose absolute references mean the resources at hand
             ("https://fhir.hospital.example/r4"); where none is given, every base does.
+        time_zone: of dates, and of times that name no offset.
+        clock: the wall clock that the dataset is written in; all instants are turned into it.
         validate_share: the share of each type's records that is validated against R4's full rules.
         validate_at_least: how many records of each type are validated at least, over the whole input.
         seed: of the choice of those records.
@@ -36,6 +38,8 @@ class FhirOptions(Strict):
     contact_identifiers: tuple[str, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
     server_bases: tuple[str, ...] = ()
+    time_zone: Zone = "Europe/Oslo"
+    clock: Zone = "UTC"
     validate_share: Share = 0.001
     validate_at_least: Annotated[int, Field(ge=0)] = 1_000
     seed: int = 0
