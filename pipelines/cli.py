@@ -11,6 +11,9 @@ from typing import Annotated
 import typer
 
 from ontology.errors import PestaError, Problem, StorageError
+from pipelines.commands.data import check, export, ingest, join, reidentify, simulate
+from pipelines.commands.ontology import ontology_app
+from pipelines.commands.options import OntologyFolder, Out, Quiet
 from pipelines.progress import Progress
 
 UNEXPECTED_STATUS = 70
@@ -25,23 +28,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
-Key = Annotated[
-    Path | None,
-    typer.Option("--key", help="The project's pseudonym key; made beside the dataset where absent."),
-]
 Subjects = Annotated[
     list[int] | None, typer.Option("--subject", help="A subject to report on; may be repeated.")
 ]
-Shards = Annotated[
-    int | None, typer.Option("--shards", min=1, help="Event files to write; by size where not given.")
-]
 
-OntologyFolder = Annotated[
-    Path | None,
-    typer.Option("--ontology", help="A built ontology's folder; PESTA_ONTOLOGY or the embedded one without."),
-]
+app.add_typer(ontology_app, name="ontology")
+for verb in (simulate, ingest, join, export, reidentify, check):
+    app.command()(verb)
 
 
 @app.callback()
@@ -65,83 +58,6 @@ def demo(
     from pipelines.demo import run_demo
 
     run_demo(out, n_patients=patients, seed=seed, progress=Progress(quiet))
-
-
-@app.command()
-def simulate(
-    *,
-    patients: Annotated[int, typer.Option(min=1, help="How many patients.")],
-    out: Out,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
-    scenario: Annotated[str | None, typer.Option(help="A scenario's name or file.")] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Write the extract of a synthetic Norwegian hospital, 2016-2025, with its truth apart."""
-    from pipelines.simulate.hospital import simulate as write_hospital
-    from pipelines.simulate.scenario import load_scenario
-
-    progress = Progress(quiet)
-    with progress.step(f"simulating {patients} patients"):
-        write_hospital(patients, seed, out, load_scenario(scenario) if scenario else None)
-    progress.say(f"extract in {out / 'extract'}, truth in {out / 'truth'}")
-
-
-@app.command()
-def ingest(
-    mapping: Annotated[str, typer.Argument(help="A mapping's name (configs/sources) or its YAML file.")],
-    source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="The folder or file that holds the tables.")
-    ],
-    *,
-    out: Out,
-    shards: Shards = None,
-    key: Key = None,
-    quarantine: Annotated[
-        Path | None,
-        typer.Option(help="A folder for the rejected rows as sent (mode 700); not kept without it."),
-    ] = None,
-    max_reject_share: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Stop above this share of rejected rows.")
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Turn tables into a MEDS dataset by a mapping, accounting for every row."""
-    from pipelines.sources.extract import ingest as ingest_tables
-    from pipelines.sources.mapping import load_mapping
-
-    progress = Progress(quiet)
-    with progress.step(f"ingesting {source}"):
-        account = ingest_tables(
-            load_mapping(mapping),
-            source,
-            out,
-            n_shards=shards,
-            key_path=key,
-            quarantine=quarantine,
-            max_reject_share=max_reject_share,
-        )
-    ignored = sum(tally.ignored.total() for tally in account.files.values())
-    progress.say(
-        f"{account.n_read:,} rows read, {ignored:,} ignored by rule, {account.n_rejected:,} rejected; "
-        + ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in account.totals.items() if count)
-        + f"; the account of every file is in {out / 'ingest.json'}"
-    )
-
-
-@app.command()
-def check(
-    dataset: Annotated[Path, typer.Argument(help="A MEDS dataset's folder.")],
-    *,
-    quiet: Quiet = False,
-) -> None:
-    """Validate a MEDS dataset and say everything that is wrong with it at once."""
-    from ontology.errors import InputError
-    from phenotype.checking import check_dataset
-
-    problems = check_dataset(dataset)
-    if problems:
-        raise InputError(problems)
-    Progress(quiet).say(f"{dataset}: nothing wrong found")
 
 
 @app.command()
@@ -219,78 +135,6 @@ def phenotype(
         counts = phenotype_dataset(dataset, out, definitions, ontology)
     for line in count_lines(counts):
         progress.say(line)
-
-
-ontology_app = typer.Typer(
-    help="Code lists: build a release, compare years, show a code, check lists or a dataset.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(ontology_app, name="ontology")
-
-
-@ontology_app.command("build")
-def ontology_build(
-    config: Annotated[Path, typer.Argument(help="A YAML file that names the lists; see docs/ontology.md.")],
-    *,
-    out: Out,
-    quiet: Quiet = False,
-) -> None:
-    """Read code lists, place them in one hierarchy and write it as a folder."""
-    from pipelines.ontology import build
-
-    progress = Progress(quiet)
-    with progress.step(f"building {config}"):
-        told = list(build(config, out))
-    for line in told:
-        progress.say(line)
-
-
-@ontology_app.command("diff")
-def ontology_diff(
-    before: Annotated[int, typer.Argument(help="The earlier year.")],
-    after: Annotated[int, typer.Argument(help="The later year.")],
-    *,
-    system: Annotated[str, typer.Option(help="The code system.")] = "ICD10-NO",
-    ontology: OntologyFolder = None,
-) -> None:
-    """Say which codes came, went or changed their text between two years."""
-    from pipelines.ontology import differences, opened
-
-    for line in differences(opened(ontology), system, before, after):
-        typer.echo(line)
-
-
-@ontology_app.command("show")
-def ontology_show(
-    code: Annotated[str, typer.Argument(help="SYSTEM//code, or a code alone.")],
-    *,
-    ontology: OntologyFolder = None,
-) -> None:
-    """Say what the ontology knows of a code: texts, years, what is above and below, maps, flags."""
-    from pipelines.code_sheet import shown
-    from pipelines.ontology import opened
-
-    for line in shown(opened(ontology), code):
-        typer.echo(line)
-
-
-@ontology_app.command("check")
-def ontology_check(
-    dataset: Annotated[
-        Path | None, typer.Argument(help="A dataset whose codes are looked up; without it the lists.")
-    ] = None,
-    *,
-    ontology: OntologyFolder = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="A Parquet file of the dataset's codes and counts to write.")
-    ] = None,
-) -> None:
-    """Say what is wrong with the lists, or how a dataset's codes are found in them; counts only."""
-    from pipelines.ontology import check_lines, opened
-
-    for line in check_lines(opened(ontology), dataset, out):
-        typer.echo(line)
 
 
 def storage_problem(error: OSError) -> Problem:

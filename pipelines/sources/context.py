@@ -29,6 +29,7 @@ class Context:
         mapping: the source.
         pseudonyms: of its ids.
         lookups: prepared rows of tables that others join, by table.
+        partners: those rows as one join of the mapping looks for them, by the join's identity.
         subjects: the source ids of known subjects; None where the mapping lists none.
         births: subject_id, birth_time: the earliest birth of each subject.
         n_lineage: how many lineage ids have been given out.
@@ -38,6 +39,7 @@ class Context:
     mapping: Mapping
     pseudonyms: Pseudonyms
     lookups: dict[str, pl.DataFrame] = field(default_factory=dict)
+    partners: dict[int, pl.DataFrame] = field(default_factory=dict)
     subjects: pl.Series | None = None
     births: pl.DataFrame = field(
         default_factory=lambda: pl.DataFrame(schema={"subject_id": pl.Int64, "birth_time": INSTANT})

@@ -29,6 +29,8 @@ def ingest(
     quarantine: Path | None = None,
     max_reject_share: float | None = None,
     n_workers: int | None = None,
+    policy: Any = None,
+    keep_ids: bool = False,
 ) -> IngestAccount:
     """Turn one source into a dataset.
 
@@ -41,6 +43,8 @@ def ingest(
         quarantine: a folder for the rejected rows as they were sent, mode 700; none where not given.
         max_reject_share: in place of the mapping's own.
         n_workers: processes that read records; by the input's size where it is not given.
+        policy: what happens to dates, ages and free text; the default where it is not given.
+        keep_ids: whether ids that are whole numbers stay: for datasets whose ids are pseudonyms already.
 
     Returns:
         What became of every row, as ingest.json has it.

@@ -124,6 +124,7 @@ class Event(Output):
         text: the text value.
         value_or_text: a column read as a number where it is one, else as text.
         unit: the unit of the value.
+        sent_value: for the lineage, where the value is not as it was sent.
         sent_unit: for the lineage, where the value was sent in another unit and is converted.
         description: what codes.parquet says about the code.
         alternates: other codes that the source sent for the same fact, kept in the lineage.
@@ -140,6 +141,7 @@ class Event(Output):
     text: Text | None = None
     value_or_text: str | None = None
     unit: Text | None = None
+    sent_value: Text | None = None
     sent_unit: Text | None = None
     description: Text | None = None
     alternates: Text | None = None

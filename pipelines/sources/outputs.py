@@ -167,7 +167,9 @@ def build_events(event: Event, rows: pl.DataFrame, context: Context, ledger: Led
             "contact_id": rows["_contact"],
             "description": texts(rows, event.description),
             "sent_code": _sent_code(event, rows),
-            "sent_value": sent_value,
+            "sent_value": texts(rows, event.sent_value).fill_null(sent_value)
+            if event.sent_value
+            else sent_value,
             "sent_unit": texts(rows, event.sent_unit) if event.sent_unit else unit,
             "sent_alternates": texts(rows, event.alternates),
         }

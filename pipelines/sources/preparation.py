@@ -135,15 +135,8 @@ def _number(text: str) -> float | None:
 
 
 def _joined(rows: pl.DataFrame, join: Join, context: Context, ledger: Ledger) -> pl.DataFrame:
-    lookup = context.lookups[join.table]
     keys = [f"_key{index}" for index in range(len(join.by))]
-    partners = lookup.select(
-        *(text_of(lookup, there).alias(key) for key, there in zip(keys, join.by.values(), strict=True)),
-        *(pl.col(there).alias(here) for here, there in join.take.items()),
-    ).with_columns(_found=pl.lit(value=True))
-    partners = (
-        partners.drop_nulls(keys).unique().sort(pl.all()).unique(keys, keep="first", maintain_order=True)
-    )
+    partners = _partners(join, context, keys)
     rows = rows.with_columns(text_of(rows, here).alias(key) for key, here in zip(keys, join.by, strict=True))
     rows = rows.join(partners, on=keys, how="left", maintain_order="left").drop(keys)
     if join.miss == "reject" and rows["_found"].null_count():
@@ -153,3 +146,20 @@ def _joined(rows: pl.DataFrame, join: Join, context: Context, ledger: Ledger) ->
         ledger.reject(rows.filter(pl.col("_found").is_null())["_index"], ",".join(join.by), reason)
         rows = rows.filter(pl.col("_found").is_not_null())
     return rows.drop("_found")
+
+
+def _partners(join: Join, context: Context, keys: Sequence[str]) -> pl.DataFrame:
+    """The rows of the other table that can be found: keys, what is taken, `_found`; made once a join."""
+    known = context.partners.get(id(join))
+    if known is not None:
+        return known
+    lookup = context.lookups[join.table]
+    partners = lookup.select(
+        *(text_of(lookup, there).alias(key) for key, there in zip(keys, join.by.values(), strict=True)),
+        *(pl.col(there).alias(here) for here, there in join.take.items()),
+    ).with_columns(_found=pl.lit(value=True))
+    partners = (
+        partners.drop_nulls(keys).unique().sort(pl.all()).unique(keys, keep="first", maintain_order=True)
+    )
+    context.partners[id(join)] = partners
+    return partners
