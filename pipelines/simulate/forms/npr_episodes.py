@@ -11,7 +11,7 @@ import polars as pl
 if TYPE_CHECKING:
     from lxml.etree import _IncrementalFileWriter
 
-PLACES = {"hjem": "1", "annen avdeling": "2", "sykehjem": "6"}
+PLACES = {"hjem": "1", "annen avdeling": "7", "sykehjem": "11"}
 """Where patients come from and go to; the numbers are an assumption of ours."""
 ORDINARY_DEBTOR, ALIVE, TREATMENT, OWN_INSTITUTION, DEPARTMENT = "1", "1", "2", "1", "7"
 _CONDITION, _PROCEDURE = ("tilstNr", "kodeNr", "kodeverk", "kodeVersjon", "kodeVerdi"), (
