@@ -26,7 +26,7 @@ def ingest_source(
     Raises:
         InputError, ConfigurationError, RejectsError: as `ingest` does.
     """
-    from pipelines.sources.databases import fetch_tables, hidden, is_connection
+    from pipelines.sources.databases import fetch_tables, fetched_mapping, hidden, is_connection
     from pipelines.sources.extract import ingest
     from pipelines.sources.mapping import load_mapping
 
@@ -40,7 +40,8 @@ def ingest_source(
         tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".tables", dir=out.parent) as work,
         progress.step(f"ingesting {hidden(source)}"),
     ):
-        return ingest(mapping, fetch_tables(source, mapping, Path(work)), out, policy=policy, **options)
+        folder = fetch_tables(source, mapping, Path(work))
+        return ingest(fetched_mapping(mapping), folder, out, policy=policy, **options)
 
 
 def _policy(name: str | None) -> Any:

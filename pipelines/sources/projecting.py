@@ -73,6 +73,8 @@ def project(
     weight = sum(file.path.stat().st_size for file in files)
     wanted = n_workers or (1 if weight < SMALL_INPUT else thread_count())
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.part"):
+        shutil.rmtree(left, ignore_errors=True)
     with _executor(min(wanted, len(jobs))) as executor:
         pending = [
             executor.submit(run_job, reader, job, folder / f"{number:06d}", keep_raw=keep_raw)
@@ -126,8 +128,8 @@ def _jobs(files: Sequence[InputFile]) -> list[list[InputFile]]:
 
 def run_job(reader: RecordReader, files: Sequence[InputFile], folder: Path, *, keep_raw: bool) -> None:
     """Read some files into a folder that gets its name when all is in it."""
-    making = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(making, ignore_errors=True)
+    # A worker may outlive a killed ingest for a moment: it must not write into the folder of the next one's.
+    making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     making.mkdir(mode=0o700)
     store = _JobStore(making, keep_raw=keep_raw)
     problems: list[Problem] = []
@@ -140,7 +142,12 @@ def run_job(reader: RecordReader, files: Sequence[InputFile], folder: Path, *, k
     if problems:
         raise InputError(problems)
     store.finish()
-    making.replace(folder)
+    try:
+        making.replace(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        shutil.rmtree(making)  # the same job was done meanwhile, with the same result
 
 
 class _JobStore:
