@@ -1,7 +1,7 @@
 """An ingest killed at ten random moments goes on and ends with the digests of one left alone.
 
-Two sources: the simulated hospital as FHIR (read in two stages, the first of which is resumed) and as plain tables. Only
-the main process is killed, as the kernel does where memory ends; its workers are left to notice.
+Two sources: the simulated hospital as FHIR (read in two stages, the first of which is resumed) and as plain
+tables. Only the main process is killed, as the kernel does where memory ends; its workers are left to notice.
 """
 
 from __future__ import annotations
