@@ -24,6 +24,7 @@ from pipelines.sources.fields import (
 )
 
 Header = Literal["as_written", "lower"]
+Delimiter = Literal["auto"] | Annotated[str, Field(min_length=1, max_length=1)]
 
 
 def _as_names(given: object) -> object:
@@ -218,6 +219,7 @@ class Observation(Strict):
     """A time in which what happened would have been seen.
 
     Attributes:
+        source: where it is from; the mapping's name where it is not given.
         start, end: its ends.
         end_reason: extract end, emigration, death...
         combine: whether a subject's rows make one window, from the earliest start to the latest end.
@@ -226,6 +228,7 @@ class Observation(Strict):
     name: str | None = None
     when: tuple[Condition, ...] = ()
     subject: Text | None = None
+    source: Text | None = None
     start: TimeField
     end: TimeField
     end_reason: Text | None = None
@@ -243,7 +246,9 @@ class Table(Strict):
             columns that the file itself lacks: one file a patient with the id in its name.
         column_names: the columns of files without a header.
         header: lower where the names of a file's columns are taken in lower case, however they are written.
-        delimiter: taken from the ending where it is not given (csv and txt: comma, tsv: tab, psv: bar).
+        any_case: whether the names of files may be written in any letter case.
+        delimiter: taken from the ending where it is not given (csv and txt: comma, tsv: tab, psv: bar);
+            "auto" is the one of comma, semicolon, tab and bar that the header has most of.
         encoding: utf-8 where it is not given; latin-1, cp1252...
         null_values: texts that mean "not known" in every column; an empty cell always does.
         columns: what is special about single columns.
@@ -263,7 +268,8 @@ class Table(Strict):
     file_columns: Pattern | None = None
     column_names: tuple[str, ...] | None = None
     header: Header = "as_written"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    any_case: bool = False
+    delimiter: Delimiter | None = None
     encoding: Encoding = "utf-8"
     null_values: tuple[Scalar, ...] = ()
     columns: dict[str, Column] = Field(default_factory=dict)
@@ -299,7 +305,7 @@ class Mapping(Strict):
         id_space: which sources share patient ids; the name where it is not given.
         time_zone: the zone of every time column that names none.
         nominal_anchor: the instant that stands for "admission" where a source has only relative times.
-        header: of every table that does not say it itself.
+        header, any_case, delimiter: of every table that does not say it itself.
         max_reject_share: the run stops above this share of rejected rows.
         subjects: the table that lists the subjects, where there is one.
         observe: where subjects without a window get one from: contacts (else events), events, or nowhere.
@@ -319,6 +325,8 @@ class Mapping(Strict):
     time_zone: Zone | None = None
     nominal_anchor: datetime | None = None
     header: Header = "as_written"
+    any_case: bool = False
+    delimiter: Delimiter | None = None
     max_reject_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     subjects: SubjectList | None = None
     observe: Literal["contacts", "events", "none"] = "contacts"
@@ -326,15 +334,13 @@ class Mapping(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_header_of_tables(cls, given: object) -> object:
-        if not isinstance(given, dict) or given.get("header") != "lower":
+    def _with_words_for_tables(cls, given: object) -> object:
+        tables = given.get("tables") if isinstance(given, dict) else None
+        if not isinstance(given, dict) or not isinstance(tables, dict):
             return given
-        tables = given.get("tables")
-        if not isinstance(tables, dict):
-            return given
+        words = {name: given[name] for name in ("header", "any_case", "delimiter") if name in given}
         told = {
-            name: {"header": "lower", **table} if isinstance(table, dict) else table
-            for name, table in tables.items()
+            name: {**words, **table} if isinstance(table, dict) else table for name, table in tables.items()
         }
         return {**given, "tables": told}
 

@@ -172,7 +172,7 @@ def build_windows(window: Observation, rows: pl.DataFrame, context: Context, led
     made = gate.passed(
         {
             "subject_id": rows["_subject"],
-            "source": pl.repeat(context.mapping.name, rows.height, eager=True),
+            "source": texts(rows, window.source).fill_null(context.mapping.name),
             "start_time": start,
             "end_time": end,
             "end_reason": texts(rows, window.end_reason),

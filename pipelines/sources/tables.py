@@ -17,6 +17,7 @@ from ontology.errors import InputError, Problem
 from pipelines.sources.mapping import Table
 
 DELIMITERS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".psv": "|"}
+DELIMITERS_TOLD = (",", ";", "\t", "|")
 CELLS_A_FRAME = 8_000_000
 MOST_ROWS_A_FRAME = 1_000_000
 BYTES_A_GROUP = 256_000_000
@@ -56,13 +57,23 @@ class SourceFile:
 def find_files(table: Table, input_path: Path) -> list[Path]:
     """The table's files in name order: those of the first pattern that finds any, gzipped or not."""
     if input_path.is_file():
-        return [input_path] if any(_fits(input_path.name, pattern) for pattern in table.files) else []
-    for pattern in table.files:
+        return [input_path] if any(_fits(input_path.name, pattern) for pattern in _patterns(table)) else []
+    for pattern in _patterns(table):
         for candidate in (pattern, f"{pattern}.gz"):
             found = sorted(path for path in input_path.glob(candidate) if path.is_file())
             if found:
                 return found
     return []
+
+
+def _patterns(table: Table) -> list[str]:
+    """The glob patterns of a table; letters stand for both cases where the mapping says so."""
+    if not table.any_case:
+        return list(table.files)
+    return [
+        "".join(f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else letter for letter in pattern)
+        for pattern in table.files
+    ]
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -139,8 +150,13 @@ def _columns(table: Table, source: SourceFile) -> tuple[str, ...] | None:
 
 
 def delimiter_of(table: Table, source: SourceFile) -> str:
-    """The table's delimiter, or the one that the ending stands for."""
-    return table.delimiter or DELIMITERS.get(source.kind, ",")
+    """The table's delimiter, the one that its header tells, or the one that the ending stands for."""
+    by_ending = DELIMITERS.get(source.kind, ",")
+    if table.delimiter != "auto":
+        return table.delimiter or by_ending
+    with _opened(source.path) as file:
+        header = file.readline().decode(table.encoding)
+    return max((by_ending, *DELIMITERS_TOLD), key=header.count)
 
 
 def _opened(path: Path) -> IO[bytes]:
