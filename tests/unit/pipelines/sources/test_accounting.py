@@ -18,7 +18,7 @@ def index(*positions: int) -> pl.Series:
 
 
 def test_a_record_counts_once_and_the_best_of_its_rows_decides() -> None:
-    # file 0: record 1 (two rows, one used, one wrong), 2 (two rows, one ignored, one wrong), 3 (ignored twice)
+    # file 0: record 1 (one row used, one wrong), 2 (one ignored, one wrong), 3 (ignored twice)
     # file 1: record 1 (used)
     ledger = ledger_of([(0, 1), (0, 1), (0, 2), (0, 2), (0, 3), (0, 3), (1, 1)])
     ledger.use(index(0, 6))
