@@ -8,11 +8,14 @@ from typing import Literal
 import polars as pl
 
 from ontology.errors import InputError, Problem
+from pipelines.identity.date_shift import Shifts
 from pipelines.identity.person_numbers import NATIONAL_SYSTEMS
+from pipelines.identity.policy import DateShift
 
 Kind = Literal["subject", "contact", "referral"]
 NATIONAL_SPACE = "urn:oid:2.16.578.1.12.4.1.4"
 """The id space of subjects with a national number, whatever source named them."""
+LARGEST = 2**63
 _NATIONAL_KEYS = tuple(f"{system}|" for system in NATIONAL_SYSTEMS)
 
 
@@ -23,12 +26,18 @@ class Pseudonyms:
     space of a subject whose text is a national key (`person_key`) is that of the nation: under one key such a
     subject is one in every source.
 
+    Args:
+        key: the project's.
+        id_space: which sources share ids.
+        keep_ids: whether ids that are whole numbers of 63 bits stay as they are: they are pseudonyms already.
+
     **Source:** RFC 7693 (BLAKE2, keyed mode).
     """
 
-    def __init__(self, key: bytes, id_space: str) -> None:
+    def __init__(self, key: bytes, id_space: str, *, keep_ids: bool = False) -> None:
         self._key = key
         self._id_space = id_space
+        self._keep_ids = keep_ids
         self._known: dict[Kind, dict[str, int]] = {"subject": {}, "contact": {}, "referral": {}}
 
     def of(self, kind: Kind, ids: pl.Series) -> pl.Series:
@@ -44,10 +53,20 @@ class Pseudonyms:
         return ids.replace_strict(distinct, pseudonyms, default=None, return_dtype=pl.Int64)
 
     def _one(self, kind: Kind, text: str) -> int:
+        if self._keep_ids and text.isascii() and text.isdigit() and int(text) < LARGEST:
+            return int(text)
         is_national = kind == "subject" and text.startswith(_NATIONAL_KEYS)
         id_space = NATIONAL_SPACE if is_national else self._id_space
         message = "\x1f".join((kind, id_space, text)).encode()
         return int.from_bytes(hashlib.blake2b(message, key=self._key, digest_size=8).digest(), "big") >> 1
+
+    def shifts(self, shift: DateShift) -> Shifts:
+        """The date shifts of the project's subjects.
+
+        Args:
+            shift: what the policy says.
+        """
+        return Shifts(self._key, shift)
 
     def count(self, kind: Kind) -> int:
         """How many ids of a kind have been met."""

@@ -38,6 +38,7 @@ class Collection:
     def __init__(self, context: Context, writer: DatasetWriter) -> None:
         self._context = context
         self._writer = writer
+        self._guard = context.guard
         self._contacts: list[pl.DataFrame] = []
         self._codings: list[pl.DataFrame] = []
         self._windows: list[pl.DataFrame] = []
@@ -56,18 +57,20 @@ class Collection:
             sources: the table's files, for the lineage.
         """
         for contact in table.contacts:
-            made = build_contacts(contact, rows, self._context, ledger)
+            made = self._guard.contacts(build_contacts(contact, rows, self._context, ledger))
             self._contacts.append(self._with_lineage(made, ledger, sources))
         for event in table.events:
             made = build_events(event, rows, self._context, ledger)
+            made = self._guard.events(made, is_free_text=event.free_text)
             made = self._first_of_each(event, made) if event.once else made
             self._note(event, made)
-            self._writer.add_events(self._with_lineage(made, ledger, sources).select(EVENTS.names()))
+            events = self._with_lineage(made, ledger, sources).select(EVENTS.names())
+            self._writer.add_events(self._guard.without_births(events))
         for coding in table.codings:
-            made = build_codings(coding, rows, self._context, ledger)
+            made = self._guard.codings(build_codings(coding, rows, self._context, ledger))
             self._codings.append(self._with_lineage(made, ledger, sources).select(CODINGS.names()))
         for window in table.observation:
-            made = build_windows(window, rows, self._context, ledger)
+            made = self._guard.windows(build_windows(window, rows, self._context, ledger))
             (self._joint_windows if window.combine else self._windows).append(made)
 
     def _note(self, event: Event, made: pl.DataFrame) -> None:
@@ -94,11 +97,12 @@ class Collection:
     ) -> pl.DataFrame:
         """The rows with lineage ids, once the lineage is written: file, row and what was sent."""
         with_ids = made.with_columns(lineage_id=self._context.lineage_ids(made.height))
-        labels = pl.Series([source.label for source in sources], dtype=pl.String)
+        labels = pl.Series("file", [source.label for source in sources], dtype=pl.String)
+        labels = self._guard.gate.column(labels)
         file_no = pl.Series(ledger.file_no[made["_index"].to_numpy()])
         lineage = with_ids.with_columns(
             source=pl.lit(self._context.mapping.name),
-            file=labels.gather(file_no) if len(sources) > 1 else pl.lit(sources[0].label),
+            file=labels.gather(file_no) if len(sources) > 1 else pl.lit(labels[0]),
             row="_row",
         )
         missing = [
@@ -108,7 +112,11 @@ class Collection:
         return with_ids
 
     def contacts(self) -> pl.DataFrame:
-        """The contacts with their stays, columns of CONTACTS; their events go to the writer."""
+        """The contacts with their stays, columns of CONTACTS; their events go to the writer.
+
+        So do the births that waited for the last record of all, which this is.
+        """
+        self._writer.add_events(self._guard.births())
         nothing = pl.DataFrame(schema={"contact_id": pl.Int64, "subject_id": pl.Int64})
         if not self._contacts:
             return finished_contacts(nothing)

@@ -9,6 +9,8 @@ import polars as pl
 
 from phenotype.trajectory import INSTANT
 from pipelines.identity import Pseudonyms
+from pipelines.identity.guard import Guard
+from pipelines.identity.policy import IdentityPolicy, load_policy
 from pipelines.sources.accounting import Ledger
 from pipelines.sources.cells import texts
 from pipelines.sources.fields import TextCase
@@ -28,6 +30,8 @@ class Context:
     Attributes:
         mapping: the source.
         pseudonyms: of its ids.
+        policy: what the dataset may tell of a person.
+        guard: applies the policy to all that is written.
         lookups: prepared rows of tables that others join, by table.
         partners: those rows as one join of the mapping looks for them, by the join's identity.
         subjects: the source ids of known subjects; None where the mapping lists none.
@@ -38,6 +42,8 @@ class Context:
 
     mapping: Mapping
     pseudonyms: Pseudonyms
+    policy: IdentityPolicy = field(default_factory=load_policy)
+    guard: Guard = field(init=False)
     lookups: dict[str, pl.DataFrame] = field(default_factory=dict)
     partners: dict[int, pl.DataFrame] = field(default_factory=dict)
     subjects: pl.Series | None = None
@@ -46,6 +52,10 @@ class Context:
     )
     n_lineage: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        is_nominal = self.mapping.nominal_anchor is not None
+        self.guard = Guard(self.policy, self.pseudonyms, is_nominal=is_nominal)
 
     @property
     def clock(self) -> Clock:

@@ -118,7 +118,7 @@ def finished_contacts(contacts: pl.DataFrame) -> pl.DataFrame:
 
 
 def build_codings(coding: Coding, rows: pl.DataFrame, context: Context, ledger: Ledger) -> pl.DataFrame:
-    """The codings of one output: the columns of CODINGS but lineage_id, with _index and _row."""
+    """The codings of one output: the columns of CODINGS but lineage_id, with subject_id, _index and _row."""
     rows = taken_rows(coding, rows, context, ledger)
     gate = Gate(rows, ledger)
     gate.reject(rows["_contact"].is_null(), "contact", NO_CONTACT)
@@ -143,6 +143,7 @@ def build_codings(coding: Coding, rows: pl.DataFrame, context: Context, ledger: 
     return gate.passed(
         {
             "contact_id": rows["_contact"],
+            "subject_id": rows["_subject"],
             "role": role,
             "system": texts(rows, coding.system),
             "version": texts(rows, coding.version),
