@@ -139,6 +139,61 @@ PROMISES = (
     ),
     Promise("sources", "open data sets ingest, accounting closed, counts as published", ("sources.py",)),
     Promise(
+        "forms",
+        "the simulated hospital's four forms give the same trajectories, event for event; what a form cannot "
+        "hold is listed",
+        ("forms.py",),
+    ),
+    Promise(
+        "fhir-examples",
+        "457 HL7 R4 examples, 15 Norwegian XML examples, Synthea bundles and bulk: accounting closed; bundles "
+        "= NDJSON",
+        ("fhir_examples.py",),
+    ),
+    Promise(
+        "fhir-equals-slow",
+        "10,000 mixed resources: the bulk projection equals fhir.resources objects read one by one",
+        ("fhir_equals_slow.py",),
+    ),
+    Promise(
+        "fhir-speed",
+        "laboratory Observations to a dataset: 14 times fhir.resources in one process, 24 with two; memory "
+        "flat from 10 to 100 files",
+        ("fhir_speed.py",),
+    ),
+    Promise("npr-speed", "NPR-melding: half the speed of a bare streaming lxml loop", ("npr_speed.py",)),
+    Promise(
+        "fhir-mutations",
+        "1,000,000 mutated FHIR lines: no crash, no hang, conservation exact",
+        ("fhir_mutations.py",),
+    ),
+    Promise(
+        "npr-mutations",
+        "100,000 mutated NPR-meldinger: no crash, no hang, conservation exact",
+        ("npr_mutations.py",),
+    ),
+    Promise(
+        "ingest-kill", "an ingest killed ten times goes on and ends with equal digests", ("ingest_kill.py",)
+    ),
+    Promise("full-disk", "a full disk: one clear message, nothing half-written", ("full_disk.py",)),
+    Promise(
+        "identity",
+        "10,000 national numbers planted in 30 fields: none is written; key holders re-identify",
+        ("identity.py",),
+    ),
+    Promise("round-trips", "OMOP and MEDS, out and in again, without loss", ("round_trips.py",)),
+    Promise(
+        "quality-faults",
+        "each planted fault is found by the checks that should, and by no other",
+        ("quality_faults.py",),
+    ),
+    Promise("quality-speed", "all quality checks over 5 M events under 60 s and 4 GB", ("quality_speed.py",)),
+    Promise(
+        "norwegian-letters",
+        "the Norwegian patient examples keep æ, ø and å through everything",
+        ("tests/journey/test_fhir.py",),
+    ),
+    Promise(
         "raw-equals-parquet",
         "one-file-a-patient folders and parquet give identical events",
         ("raw_equals_parquet.py",),
