@@ -146,7 +146,7 @@ PROMISES = (
     ),
     Promise(
         "fhir-examples",
-        "457 HL7 R4 examples, 15 Norwegian XML examples, Synthea bundles and bulk: accounting closed; bundles "
+        "457 HL7 R4 examples, 15 Norwegian XML examples, Synthea bundles and bulk: closed accounts; bundles "
         "= NDJSON",
         ("fhir_examples.py",),
     ),
