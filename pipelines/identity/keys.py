@@ -40,6 +40,19 @@ def load_or_make_key(path: Path, out: Path) -> bytes:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(KEY_BYTES) + "\n")
+    return load_key(path)
+
+
+def load_key(path: Path) -> bytes:
+    """The key that a file holds.
+
+    Raises:
+        ConfigurationError: no such file, others may read it, or it is no key.
+    """
+    if not path.is_file():
+        raise ConfigurationError(
+            Problem("no key here", str(path), next_step="give the key that the dataset was made with")
+        )
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         raise ConfigurationError(

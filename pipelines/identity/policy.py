@@ -41,6 +41,7 @@ class IdentityPolicy(_Strict):
 
     Attributes:
         format: of the policy language.
+        name: the file's where it is not given.
         title: what it is for.
         date_shift: dates as recorded where it is not given.
         oldest_age: in years: whoever is older at the last record was born, for all that the dataset says, on
@@ -50,29 +51,26 @@ class IdentityPolicy(_Strict):
     """
 
     format: Literal[1] = 1
+    name: str
     title: str
     date_shift: DateShift | None = None
     oldest_age: Annotated[int, Field(ge=1, le=130)] | None = None
     age_codes: tuple[str, ...] = ()
     free_text: Literal["drop", "keep"] = "drop"
 
-    def metadata(self, name: str) -> dict[str, Any]:
-        """What dataset.json says: the policy and its measures, never a subject's shift.
-
-        Args:
-            name: the policy's.
-        """
+    def metadata(self) -> dict[str, Any]:
+        """What dataset.json says: the policy and its measures, never a subject's shift."""
         return {
             "dates": SHIFTED if self.date_shift else AS_RECORDED,
-            "identity_policy": {"name": name, **self.model_dump(mode="json", exclude={"format", "title"})},
+            "identity_policy": self.model_dump(mode="json", exclude={"format", "title"}),
         }
 
 
-def load_policy(name_or_path: str | Path = DEFAULT_POLICY) -> IdentityPolicy:
-    """The policy of a shipped name (configs/identity), or of a YAML file.
+def load_policy(name_or_path: str | Path | None = None) -> IdentityPolicy:
+    """The policy of a shipped name (configs/identity), or of a YAML file; the default where none is given.
 
     Raises:
         ConfigurationError: no such policy, or faults in the file, all at once.
     """
-    file = find_config("identity", name_or_path)
-    return validate(IdentityPolicy, read_yaml(file), where=file.name)
+    file = find_config("identity", name_or_path or DEFAULT_POLICY)
+    return validate(IdentityPolicy, {"name": file.stem, **read_yaml(file)}, where=file.name)
