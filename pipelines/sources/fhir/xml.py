@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ _ANY = Element(is_list=False, kind="complex")
 _RESOURCES = Element(is_list=False, kind="resource")
 _PROLOG = re.compile(rb"(?:\s|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
-_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,39})(?:\.\d{1,60})?(?:[eE][+-]?\d{1,2})?")
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,400})(?:\.\d{1,400})?(?:[eE][+-]?\d{1,3})?")
 _WRONG_NAMESPACE = "XML: an element of another namespace than FHIR's"
 
 
@@ -158,7 +159,7 @@ def _typed(text: str | None, element: Element) -> Any:
         return {"true": True, "false": False}.get(text, text)
     if element.kind in ("integer", "decimal") and _INTEGER.fullmatch(text):
         return int(text)
-    if element.kind == "decimal" and _DECIMAL.fullmatch(text):
+    if element.kind == "decimal" and _DECIMAL.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text
 
