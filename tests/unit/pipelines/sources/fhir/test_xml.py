@@ -195,9 +195,11 @@ def test_xml_that_fhir_resources_writes_reads_as_the_json_it_writes() -> None:
 
 
 def _comparable(value: Any) -> Any:
-    """Without narratives (white space) and with one spelling of UTC, in which its two writers differ."""
+    """Without narratives (white space), with one spelling of UTC and of numbers: its two writers differ."""
     if isinstance(value, dict):
         return {name: _comparable(one) for name, one in value.items() if name != "div"}
     if isinstance(value, list):
         return [_comparable(one) for one in value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
     return re.sub(r"(T[\d:.]+)\+00:00$", r"\1Z", value) if isinstance(value, str) else value
