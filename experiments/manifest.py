@@ -42,6 +42,7 @@ def make_manifest(
             "name": dataset.metadata.get("dataset_name"),
             "version": dataset.metadata.get("dataset_version"),
             "nominal_anchor": dataset.metadata.get("nominal_anchor"),
+            "dates": dataset.metadata.get("dates"),
             "digest": dataset.digest,
         },
         "tasks_digest": _tasks_digest(tasks),

@@ -247,12 +247,12 @@ def _file_folds(rows: pl.DataFrame, config: FileSplit) -> list[pl.DataFrame]:
 
 
 def _check_calendar(dataset: Dataset) -> None:
-    if dataset.metadata.get("nominal_anchor"):
+    if dataset.untrue_dates:
         raise ConfigurationError(
             Problem(
                 "a split by time needs true dates",
-                where="splits: kind time; metadata/dataset.json: nominal_anchor",
-                found="times relative to a nominal anchor",
+                where="splits: kind time; metadata/dataset.json",
+                found=dataset.untrue_dates,
                 allowed="kinds random, folds, file or site for this dataset",
                 next_step="choose another kind of split",
             )

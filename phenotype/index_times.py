@@ -80,15 +80,14 @@ def check_calendar(task: Task, dataset: Dataset) -> None:
     """Refuse a calendar task on a dataset whose dates are not true dates.
 
     Raises:
-        ConfigurationError: the task needs a calendar and the dataset has a nominal anchor.
+        ConfigurationError: the task needs a calendar and the dataset has a nominal anchor or shifted dates.
     """
-    anchor = dataset.metadata.get("nominal_anchor")
-    if task.needs_calendar and anchor:
+    if task.needs_calendar and dataset.untrue_dates:
         raise ConfigurationError(
             Problem(
                 f"task {task.name} asks at dates of the calendar, which this dataset does not have",
-                where="metadata/dataset.json: nominal_anchor",
-                found="times relative to a nominal anchor",
+                where="metadata/dataset.json",
+                found=dataset.untrue_dates,
                 allowed="tasks whose index is relative to a stay",
                 next_step="leave this task out of the run for this dataset",
             )

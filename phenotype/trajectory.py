@@ -146,6 +146,13 @@ class Dataset:
         file = self.path / "metadata" / "dataset.json"
         return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
 
+    @cached_property
+    def untrue_dates(self) -> str | None:
+        """Why the dataset's dates are none of the calendar; None where they are."""
+        if self.metadata.get("nominal_anchor"):
+            return "times relative to a nominal anchor"
+        return "dates shifted by person" if self.metadata.get("dates") == "shifted" else None
+
     def events(self, shard: Path | None = None) -> pl.LazyFrame:
         """All events (or those of one shard) with the columns of EVENTS; columns that MEDS lacks are null."""
         scans = [_with_schema(pl.scan_parquet(file), EVENTS) for file in ([shard] if shard else self.shards)]

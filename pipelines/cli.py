@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -157,6 +159,29 @@ def system_error(error: BaseException) -> OSError | None:
     return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
 
 
+def tell(problems: Sequence[Problem], exit_status: int) -> NoReturn:
+    """Write problems to standard error, without national numbers, and end.
+
+    Args:
+        problems: at least one.
+        exit_status: of their kind.
+    """
+    from pipelines.identity.scrubbing import scrub_text
+
+    noun = "problem" if len(problems) == 1 else "problems"
+    text = f"pesta: {len(problems)} {noun}\n\n" + "\n\n".join(map(str, problems)) + "\n"
+    sys.stderr.write(scrub_text(text))
+    sys.exit(exit_status)
+
+
+def show_traceback(error: BaseException) -> NoReturn:
+    """Write where an error came from, without national numbers, and end."""
+    from pipelines.identity.scrubbing import scrub_text
+
+    sys.stderr.write(scrub_text("".join(traceback.format_exception(error))))
+    sys.exit(error.exit_status if isinstance(error, PestaError) else UNEXPECTED_STATUS)
+
+
 def main() -> None:
     """Run the command line; problems go to standard error with the exit status of their kind."""
     # OpenMP workers that spin while they wait cost several times the work on a machine that others use too.
@@ -164,30 +189,18 @@ def main() -> None:
     is_verbose = "--verbose" in sys.argv
     try:
         app(standalone_mode=True)
-    except PestaError as error:
-        if is_verbose:
-            raise
-        noun = "problem" if len(error.problems) == 1 else "problems"
-        sys.stderr.write(
-            f"pesta: {len(error.problems)} {noun}\n\n" + "\n\n".join(map(str, error.problems)) + "\n"
-        )
-        sys.exit(error.exit_status)
-    except OSError as error:
-        if is_verbose:
-            raise
-        sys.stderr.write(f"pesta: 1 problem\n\n{storage_problem(error)}\n")
-        sys.exit(StorageError.exit_status)
     except SystemExit as ended:
         if ended.code == INTERRUPTED_STATUS:
             sys.stderr.write("pesta: interrupted; the same command goes on where it stood\n")
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 the outermost door: whatever it is, it is told
         if is_verbose:
-            raise
-        refused = system_error(error)
+            show_traceback(error)
+        if isinstance(error, PestaError):
+            tell(error.problems, error.exit_status)
+        refused = error if isinstance(error, OSError) else system_error(error)
         if refused is not None:
-            sys.stderr.write(f"pesta: 1 problem\n\n{storage_problem(refused)}\n")
-            sys.exit(StorageError.exit_status)
+            tell([storage_problem(refused)], StorageError.exit_status)
         sys.stderr.write(
             f"pesta: an unexpected fault ({type(error).__name__}); this is a defect in pesta\n"
             "  do: run the command again as `pesta --verbose ...` and report the traceback\n"

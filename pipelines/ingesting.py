@@ -26,12 +26,13 @@ def ingest_source(
     Raises:
         InputError, ConfigurationError, RejectsError: as `ingest` does.
     """
+    from pipelines.identity.policy import load_policy
     from pipelines.sources.databases import fetch_tables, fetched_mapping, hidden, is_connection
     from pipelines.sources.extract import ingest
     from pipelines.sources.mapping import load_mapping
 
     mapping = load_mapping(mapping_name)
-    policy = _policy(identity)
+    policy = load_policy(identity)
     if not is_connection(source):
         with progress.step(f"ingesting {source}"):
             return ingest(mapping, Path(source), out, policy=policy, **options)
@@ -42,15 +43,6 @@ def ingest_source(
     ):
         folder = fetch_tables(source, mapping, Path(work))
         return ingest(fetched_mapping(mapping), folder, out, policy=policy, **options)
-
-
-def _policy(name: str | None) -> Any:
-    """The named identity policy; None stands for the default."""
-    if name is None:
-        return None
-    from pipelines.identity.policy import load_policy
-
-    return load_policy(name)
 
 
 def suggest_file(input_path: Path, out: Path | None) -> str:

@@ -21,9 +21,11 @@ class Progress:
     _started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str) -> None:
-        """One line on standard error."""
+        """One line on standard error, without national numbers."""
         if not self.is_quiet:
-            sys.stderr.write(f"{text}\n")
+            from pipelines.identity.scrubbing import scrub_text
+
+            sys.stderr.write(f"{scrub_text(text)}\n")
             sys.stderr.flush()
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -244,16 +243,15 @@ class IngestAccount:
             ]
         )
 
-    def as_json(self) -> str:
+    def content(self) -> dict[str, Any]:
         """The account as ingest.json has it."""
-        content = {
+        return {
             "mapping": self.mapping,
             "totals": self.totals,
             "files": [_file_json(table, label, tally) for (table, label), tally in self.files.items()],
             "files_not_read": self.not_read,
             **({"notes": self.notes} if self.notes else {}),
         }
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def add_fates(account: IngestAccount, fates: pl.DataFrame, labels: Sequence[str]) -> None:

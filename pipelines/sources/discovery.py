@@ -12,6 +12,7 @@ import polars as pl
 
 from ontology.errors import InputError, Problem
 from pipelines.identity import Pseudonyms
+from pipelines.identity.scrubbing import scrub_text
 from pipelines.sources.fields import template_columns
 from pipelines.sources.mapping import Mapping, Table
 from pipelines.sources.outputs import is_birth
@@ -129,5 +130,6 @@ def files_not_read(files: dict[str, list[SourceFile]], input_path: Path) -> dict
         return {}
     read = {source.path for sources in files.values() for source in sources}
     others = (path for path in input_path.rglob("*") if path.is_file() and path not in read)
-    shapes = Counter(re.sub(r"[0-9]", "#", path.relative_to(input_path).as_posix()) for path in others)
+    names = (scrub_text(path.relative_to(input_path).as_posix()) for path in others)
+    shapes = Counter(re.sub(r"[0-9]", "#", name) for name in names)
     return dict(sorted(shapes.items()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from phenotype.writing import DatasetWriter, default_n_shards
 from pipelines.identity import Pseudonyms, default_key_path, fingerprint, load_or_make_key
+from pipelines.identity.policy import IdentityPolicy, load_policy
 from pipelines.sources.accounting import IngestAccount
 from pipelines.sources.context import Context
 from pipelines.sources.discovery import reading_order
@@ -17,6 +19,7 @@ from pipelines.sources.quarantine import Quarantine
 from pipelines.sources.workspace import workspace
 
 __all__ = ["ingest", "load_mapping"]
+MASKED = "person numbers masked, cells by column"
 
 
 def ingest(
@@ -29,7 +32,7 @@ def ingest(
     quarantine: Path | None = None,
     max_reject_share: float | None = None,
     n_workers: int | None = None,
-    policy: Any = None,
+    policy: IdentityPolicy | None = None,
     keep_ids: bool = False,
 ) -> IngestAccount:
     """Turn one source into a dataset.
@@ -58,7 +61,8 @@ def ingest(
     kept = Quarantine(quarantine, out) if quarantine else None
     with workspace(out, mapping, input_path) as records:
         given = open_input(mapping, input_path, records, n_workers=n_workers, keep_raw=kept is not None)
-        context = Context(mapping, Pseudonyms(key, mapping.id_space or mapping.name))
+        pseudonyms = Pseudonyms(key, mapping.id_space or mapping.name, keep_ids=keep_ids)
+        context = Context(mapping, pseudonyms, policy or load_policy())
         writer = DatasetWriter(out, n_shards or default_n_shards(given.n_bytes))
         try:
             extraction = Extraction(context, given, writer, kept)
@@ -71,7 +75,9 @@ def ingest(
                 mapping.max_reject_share if max_reject_share is None else max_reject_share
             )
             context.pseudonyms.check()
-            _finish(extraction, context, writer, _metadata(mapping, fingerprint(key)))
+            told = _metadata(mapping, fingerprint(key)) | context.policy.metadata()
+            told |= {"ids": "kept"} if keep_ids else {}
+            _finish(extraction, context, writer, told)
         finally:
             writer.discard()
     return extraction.account
@@ -96,14 +102,19 @@ def _finish(
         "events_without_their_contact": n_unlinked,
         **context.counts,
     }
+    gate = context.guard.gate
+    rejected, told = gate.frame(account.rejected), gate.content(metadata)
+    content = gate.content(account.content())
+    if gate.found:
+        content.setdefault("notes", {})[MASKED] = gate.found
     writer.finish(
         contacts=contacts,
         codings=codings,
         observation=windows,
-        rejected=account.rejected,
+        rejected=rejected,
         descriptions=collection.descriptions(),
-        metadata=metadata,
-        account_json=account.as_json(),
+        metadata=told,
+        account_json=json.dumps(content, indent=1, ensure_ascii=False) + "\n",
     )
 
 
@@ -117,4 +128,5 @@ def _metadata(mapping: Mapping, key_fingerprint: str) -> dict[str, Any]:
         "title": mapping.title,
         "nominal_anchor": anchor.replace(tzinfo=None).isoformat() if anchor else None,
         "key_fingerprint": key_fingerprint,
+        "id_spaces": [mapping.id_space or mapping.name],
     }

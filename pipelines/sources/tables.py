@@ -14,6 +14,7 @@ from typing import IO, cast
 import polars as pl
 
 from ontology.errors import InputError, Problem
+from pipelines.identity.scrubbing import scrub_text
 from pipelines.sources.mapping import Table
 
 DELIMITERS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".psv": "|"}
@@ -95,6 +96,7 @@ def describe_file(
     match = re.search(table.file_columns, relative) if table.file_columns else None
     named = {name: text for name, text in match.groupdict().items() if text is not None} if match else {}
     place = f"{re.sub('[0-9]', '#', relative)} (file {number} by name)" if named else relative
+    relative, place = scrub_text(relative), scrub_text(place)
     source = SourceFile(path, relative, place, (), named)
     if table.file_columns and match is None and not source.is_parquet:
         wanted = Problem(
