@@ -10,7 +10,12 @@ import polars as pl
 from phenotype.trajectory import INSTANT
 from pipelines.sources.fhir.batch import Batch
 from pipelines.sources.fhir.projection.codings import Concept
-from pipelines.sources.fhir.projection.quantities import CANNOT_CONVERT, Amounts, sent_words, with_wanted_units
+from pipelines.sources.fhir.projection.quantities import (
+    CANNOT_CONVERT,
+    Amounts,
+    sent_words,
+    with_wanted_units,
+)
 from pipelines.sources.fhir.projection.times import UNPARSABLE, Moments
 from pipelines.sources.records import FATES
 
@@ -42,7 +47,9 @@ are the names of what the references point to, `about` is the type of a subject 
 coded or enumerated, `note` somebody's own words."""
 
 
-def circumstances(batch: Batch, subject: str = "subject", encounter: str = "encounter") -> dict[str, pl.Series]:
+def circumstances(
+    batch: Batch, subject: str = "subject", encounter: str = "encounter"
+) -> dict[str, pl.Series]:
     """Of each resource: whom it is about, in which contact, and its status."""
     resources = batch.resources
     subjects = texts(batch.targets([resource.get(subject) for resource in resources]))

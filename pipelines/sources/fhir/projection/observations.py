@@ -87,7 +87,10 @@ def _carriers(resources: Sequence[Element]) -> tuple[list[Element], list[int], l
 
 
 def _of_one(resource: Element, components: Any) -> list[tuple[Element, str]]:
-    found = [(part, VALUE if _says(part) or part.get("dataAbsentReason") is None else ABSENT) for part in components]
+    found = [
+        (part, VALUE if _says(part) or part.get("dataAbsentReason") is None else ABSENT)
+        for part in components
+    ]
     members = listed(resource.get("hasMember"))
     is_absent = _is_concept(resource.get("dataAbsentReason"))
     if _says(resource) or not (found or members or is_absent):

@@ -145,7 +145,11 @@ def with_wanted_units(facts: pl.DataFrame, options: FhirOptions) -> tuple[pl.Dat
         return facts, None
     met = (
         facts.lazy()
-        .filter(pl.col("value").is_not_null(), pl.col("unit").is_not_null(), pl.col("code").is_in(list(options.units)))
+        .filter(
+            pl.col("value").is_not_null(),
+            pl.col("unit").is_not_null(),
+            pl.col("code").is_in(list(options.units)),
+        )
         .select("code", "unit")
         .unique()
         .collect()
@@ -155,10 +159,18 @@ def with_wanted_units(facts: pl.DataFrame, options: FhirOptions) -> tuple[pl.Dat
     ]
     if not lines:
         return facts, None
-    schema = {"code": pl.String, "unit": pl.String, "_wanted": pl.String, "_factor": pl.Float64, "_plus": pl.Float64}
+    schema = {
+        "code": pl.String,
+        "unit": pl.String,
+        "_wanted": pl.String,
+        "_factor": pl.Float64,
+        "_plus": pl.Float64,
+    }
     table = pl.DataFrame(lines, schema=schema, orient="row")
     both = facts.join(table, on=["code", "unit"], how="left", maintain_order="left")
-    is_wrong = both.select(pl.col("_wanted").is_not_null() & pl.col("_factor").is_null() & pl.col("value").is_not_null())
+    is_wrong = both.select(
+        pl.col("_wanted").is_not_null() & pl.col("_factor").is_null() & pl.col("value").is_not_null()
+    )
     is_made = pl.col("_factor").is_not_null() & pl.col("value").is_not_null()
     made = both.with_columns(
         sent_value=pl.when(is_made & pl.col("sent_value").is_null())

@@ -1,0 +1,172 @@
+"""Medicines asked for, given and taken, and immunisations; a Medication elsewhere gives its code by reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from pipelines.sources.fhir.batch import Batch
+from pipelines.sources.fhir.projection.codings import FREE_TEXT, Concept, ConceptReader
+from pipelines.sources.fhir.projection.frames import (
+    FACTS,
+    Column,
+    amount_columns,
+    circumstances,
+    concept_columns,
+    facts_table,
+    frame,
+    listed,
+    texts,
+)
+from pipelines.sources.fhir.projection.quantities import amounts, text
+from pipelines.sources.fhir.projection.times import Moments, either, moments, when
+
+ORDERS = pl.Schema({**FACTS, "medication": pl.String(), "intent": pl.String(), "not_to_be_done": pl.String()})
+SCHEMAS = {
+    "MedicationRequest": ORDERS,
+    "MedicationAdministration": ORDERS,
+    "MedicationStatement": ORDERS,
+    "Immunization": FACTS,
+    "MedicationCode": pl.Schema(
+        {
+            "reference": pl.String(),
+            "drug": pl.String(),
+            "drug_display": pl.String(),
+            "drug_alternates": pl.String(),
+            "drug_note": pl.String(),
+        }
+    ),
+    "Medication": pl.Schema({"name": pl.String()}),
+}
+"""`medication` is the name of the Medication referred to, for joining MedicationCode."""
+Element = dict[str, Any]
+
+
+def medication_requests(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The table MedicationRequest."""
+    authored = moments([resource.get("authoredOn") for resource in batch.resources], batch.options)
+    doses = [_ordered_dose(resource.get("dosageInstruction")) for resource in batch.resources]
+    return _orders(batch, "encounter", authored, authored.last, doses, {"authoredOn": authored.is_wrong})
+
+
+def medication_administrations(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The table MedicationAdministration."""
+    given = when(batch.resources, "effective", batch.options)
+    doses = [_dose(resource.get("dosage")) for resource in batch.resources]
+    return _orders(batch, "context", given, given.last, doses, {"effective": given.is_wrong})
+
+
+def medication_statements(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The table MedicationStatement."""
+    taken = when(batch.resources, "effective", batch.options)
+    asserted = moments([resource.get("dateAsserted") for resource in batch.resources], batch.options)
+    doses = [_ordered_dose(resource.get("dosage")) for resource in batch.resources]
+    wrong = {"effective": taken.is_wrong, "dateAsserted": asserted.is_wrong}
+    known = asserted.last.fill_null(taken.last)
+    return _orders(batch, "context", either(taken, asserted), known, doses, wrong)
+
+
+def immunizations(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The table Immunization."""
+    resources, options = batch.resources, batch.options
+    given = when(resources, "occurrence", options)
+    recorded = moments([resource.get("recorded") for resource in resources], options)
+    concepts = ConceptReader("Immunization", options).read([one.get("vaccineCode") for one in resources])
+    columns: dict[str, Column] = {
+        **circumstances(batch, "patient"),
+        **concept_columns(concepts),
+        **amount_columns(amounts([resource.get("doseQuantity") for resource in resources])),
+        "time": either(given, recorded).first,
+        "known_time": recorded.last.fill_null(given.last),
+    }
+    wrong = {"occurrence": given.is_wrong, "recorded": recorded.is_wrong}
+    return facts_table(batch, FACTS, batch.rows, columns, wrong)
+
+
+def medications(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The tables Medication, of which nothing becomes, and MedicationCode."""
+    resources = batch.resources
+    concepts = ConceptReader("Medication", batch.options).read([one.get("code") for one in resources])
+    references, rows, found = list(batch.names), list(batch.rows), list(concepts)
+    for position, full_url in enumerate(batch.full_urls):
+        if full_url and full_url != batch.names[position]:
+            references.append(full_url)
+            rows.append(batch.rows[position])
+            found.append(concepts[position])
+    codes = frame(
+        SCHEMAS["MedicationCode"],
+        rows,
+        {
+            "reference": references,
+            "drug": [concept.code for concept in found],
+            "drug_display": [concept.display for concept in found],
+            "drug_alternates": [concept.alternates for concept in found],
+            "drug_note": [concept.note for concept in found],
+        },
+    )
+    return {
+        "Medication": frame(SCHEMAS["Medication"], batch.rows, {"name": batch.names}),
+        "MedicationCode": codes,
+    }
+
+
+def _orders(
+    batch: Batch,
+    encounter: str,
+    told: Moments,
+    known: pl.Series,
+    doses: Sequence[Element | None],
+    wrong: dict[str, pl.Series | None],
+) -> dict[str, pl.DataFrame]:
+    resources = batch.resources
+    references = [resource.get("medicationReference") for resource in resources]
+    concepts = _concepts(batch, references)
+    columns: dict[str, Column] = {
+        **circumstances(batch, "subject", encounter),
+        **concept_columns(concepts),
+        **amount_columns(amounts(doses)),
+        "time": told.first,
+        "known_time": known,
+        "medication": batch.targets(references),
+        "intent": [text(resource.get("intent")) for resource in resources],
+        "not_to_be_done": not_to_be_done(resources),
+    }
+    return facts_table(batch, ORDERS, batch.rows, columns, wrong)
+
+
+def _concepts(batch: Batch, references: Sequence[Element | None]) -> list[Concept]:
+    """Codes told on the spot; of a reference with nothing but a display, that."""
+    reader = ConceptReader(batch.resource_type, batch.options)
+    concepts = reader.read([resource.get("medicationCodeableConcept") for resource in batch.resources])
+    targets = batch.targets(references)
+    for position, (concept, reference) in enumerate(zip(concepts, references, strict=True)):
+        if concept.code is None and reference is not None and targets[position] is None:
+            words = text(reference.get("display"))
+            if words:
+                concepts[position] = Concept(code=f"{FREE_TEXT}//{batch.resource_type}", note=words)
+    return concepts
+
+
+def not_to_be_done(resources: Sequence[Element]) -> pl.Series:
+    """ "true" where an order says that something must not be done."""
+    marks = [resource.get("doNotPerform") for resource in resources]
+    if not {type(mark) for mark in marks} <= {bool, type(None)}:
+        message = "doNotPerform is no boolean"
+        raise TypeError(message)
+    return texts(["true" if mark else None for mark in marks])
+
+
+def _ordered_dose(instructions: object) -> Element | None:
+    """The dose of the first instruction."""
+    for instruction in listed(instructions):
+        for rate in listed(instruction.get("doseAndRate")):
+            dose: Element | None = rate.get("doseQuantity")
+            return dose
+        return None
+    return None
+
+
+def _dose(dosage: Element | None) -> Element | None:
+    return None if dosage is None else dosage.get("dose")

@@ -1,0 +1,148 @@
+"""Allergies and flags; places and organisations by the identifiers that others call them by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from pipelines.sources.fhir.batch import Batch
+from pipelines.sources.fhir.projection.codings import Concept, ConceptReader, bare_codes, first_code
+from pipelines.sources.fhir.projection.frames import (
+    FACTS,
+    Column,
+    circumstances,
+    concept_columns,
+    facts_table,
+    frame,
+    gathered,
+    listed,
+    texts,
+)
+from pipelines.sources.fhir.projection.quantities import text
+from pipelines.sources.fhir.projection.times import either, moments, moments_between, when
+from pipelines.sources.fhir.references import identifier_name
+from pipelines.sources.fhir.systems import same_system
+
+SCHEMAS = {
+    "AllergyIntolerance": pl.Schema({**FACTS, "verification": pl.String()}),
+    "Flag": FACTS,
+    "Location": pl.Schema({"name": pl.String()}),
+    "Organization": pl.Schema({"name": pl.String()}),
+    "PlaceKey": pl.Schema(
+        {"reference": pl.String(), "place_id": pl.String(), "place_type": pl.String(), "title": pl.String()}
+    ),
+}
+"""PlaceKey: what a place or an organisation is called, of which type it is, and its name in words."""
+
+_NAMED_BY = {
+    "urn:oid:2.16.578.1.12.4.1.4.102": "RESH",
+    "urn:oid:2.16.578.1.12.4.1.2": "HER",
+    "urn:oid:2.16.578.1.12.4.1.4.101": "ORGNR",
+}
+"""Identifier systems of units, best first. **Source:** HL7 Norway, NamingSystems of HL7Norway/kodeverk."""
+Element = dict[str, Any]
+
+
+def allergies(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The table AllergyIntolerance."""
+    resources, options = batch.resources, batch.options
+    onset = when(resources, "onset", options)
+    recorded = moments([resource.get("recordedDate") for resource in resources], options)
+    reader = ConceptReader("AllergyIntolerance", options)
+    codes = reader.read([resource.get("code") for resource in resources])
+    reactions = [next(iter(listed(resource.get("reaction"))), None) or {} for resource in resources]
+    substances = reader.read([reaction.get("substance") for reaction in reactions])
+    concepts = [code if code.code else other for code, other in zip(codes, substances, strict=True)]
+    columns: dict[str, Column] = {
+        **circumstances(batch, "patient"),
+        **concept_columns(concepts),
+        "time": either(onset, recorded).first,
+        "known_time": recorded.last.fill_null(onset.last),
+        "text": [text(resource.get("criticality")) for resource in resources],
+        "verification": texts([first_code(resource.get("verificationStatus")) for resource in resources]),
+    }
+    wrong = {"onset": onset.is_wrong, "recordedDate": recorded.is_wrong}
+    return facts_table(batch, SCHEMAS["AllergyIntolerance"], batch.rows, columns, wrong)
+
+
+def flags(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The table Flag: a row for the start, and one for the end where it is told."""
+    resources, options = batch.resources, batch.options
+    periods = [resource.get("period") or {} for resource in resources]
+    begin = moments([period.get("start") for period in periods], options)
+    finish = moments([period.get("end") for period in periods], options)
+    concepts = ConceptReader("Flag", options).read([resource.get("code") for resource in resources])
+    found: list[tuple[int, str, Concept]] = []
+    for position, period in enumerate(periods):
+        kinds = ("start", "end") if period.get("end") is not None else ("start",)
+        found += [(position, kind, concepts[position]) for kind in kinds]
+    positions = [position for position, _, _ in found]
+    kind = texts([row[1] for row in found])
+    both = pl.DataFrame(
+        {
+            "kind": kind,
+            "first": begin.first.gather(positions),
+            "known": begin.last.gather(positions),
+            "end": finish.last.gather(positions),
+        }
+    )
+    is_end = pl.col("kind") == "end"
+    told = both.select(
+        time=pl.when(is_end).then("end").otherwise("first"), known=pl.when(~is_end).then("known")
+    )
+    columns: dict[str, Column] = {
+        **gathered(circumstances(batch), positions),
+        **concept_columns([concept for _, _, concept in found]),
+        "kind": kind,
+        "time": told["time"],
+        "known_time": told["known"],
+    }
+    wrong = {"period.start": begin.is_wrong, "period.end": finish.is_wrong}
+    at = {field: None if one is None else one.gather(positions) for field, one in wrong.items()}
+    return facts_table(batch, FACTS, [batch.rows[position] for position in positions], columns, at)
+
+
+def locations(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The tables Location, of which nothing becomes, and PlaceKey."""
+    types = [next(iter(bare_codes(one.get("type"))), None) for one in batch.resources]
+    return _places(batch, types)
+
+
+def organizations(batch: Batch) -> dict[str, pl.DataFrame]:
+    """The tables Organization, of which nothing becomes, and PlaceKey."""
+    return _places(batch, [None] * len(batch.resources))
+
+
+def _places(batch: Batch, types: Sequence[str | None]) -> dict[str, pl.DataFrame]:
+    rows: list[int] = []
+    columns: dict[str, list[str | None]] = {"reference": [], "place_id": [], "place_type": [], "title": []}
+    for position, resource in enumerate(batch.resources):
+        identifiers = [
+            (same_system(system) if (system := text(one.get("system"))) else "", value)
+            for one in listed(resource.get("identifier"))
+            if (value := text(one.get("value")))
+        ]
+        called = next(
+            (
+                f"{short}:{value}"
+                for wanted, short in _NAMED_BY.items()
+                for system, value in identifiers
+                if system == wanted
+            ),
+            batch.names[position],
+        )
+        names = [batch.names[position], *filter(None, [batch.full_urls[position]])]
+        names += [identifier_name(system, value) for system, value in identifiers]
+        for name in dict.fromkeys(names):
+            rows.append(batch.rows[position])
+            cells = (name, called, types[position], text(resource.get("name")))
+            for column, cell in zip(columns, cells, strict=True):
+                columns[column].append(cell)
+    told: dict[str, Column] = dict(columns)
+    table = batch.resource_type
+    return {
+        table: frame(SCHEMAS[table], batch.rows, {"name": batch.names}),
+        "PlaceKey": frame(SCHEMAS["PlaceKey"], rows, told),
+    }
