@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from pipelines.sources.npr.elements import ELEMENTS, OTHER_NAMES, PARENTS, RECORD_NAMES
-from pipelines.sources.npr.stream import Batch, Met
+from pipelines.sources.npr.stream import Attributes, Batch, Met
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
@@ -19,15 +20,21 @@ Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 def attribute_frame(met: Met, names: Sequence[str]) -> pl.DataFrame:
     """Attributes as text columns, one row an element; null where an attribute is absent or empty."""
-    columns = []
-    for name in names:
+    columns = [pl.Series(name, _cells(met.attributes, name), dtype=pl.String) for name in names]
+    return pl.DataFrame([_without_blanks(column) for column in columns])
+
+
+def _cells(elements: list[Attributes], name: str) -> list[str | None]:
+    try:
+        return list(map(itemgetter(name), elements))
+    except KeyError:
         other = OTHER_NAMES.get(name)
-        if other is None:
-            cells = [attributes.get(name) or None for attributes in met.attributes]
-        else:
-            cells = [attributes.get(name) or attributes.get(other) or None for attributes in met.attributes]
-        columns.append(pl.Series(name, cells, dtype=pl.String))
-    return pl.DataFrame(columns)
+        return [attributes.get(name) or attributes.get(other or name) for attributes in elements]
+
+
+def _without_blanks(column: pl.Series) -> pl.Series:
+    is_blank = column == ""
+    return column.set(is_blank, None) if is_blank.any() else column
 
 
 class Columns:

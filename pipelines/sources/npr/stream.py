@@ -10,7 +10,7 @@ import gzip
 import zlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -97,12 +97,12 @@ class Collector:
         self._unread: Children = {}
         self._misplaced: Children = {}
         self._stack: list[Children] = []
-        self._open = [self._outside]
-        self._set_handlers()
+        self._current = self._set_handlers()
 
-    def _set_handlers(self) -> None:
-        parser, stack, open_children, astray = self._parser, self._stack, self._open, self._gone_astray
-        children = open_children[0]
+    def _set_handlers(self) -> Callable[[], Children]:
+        """Have the parser tell of elements; what is called to know which one is open."""
+        parser, stack, astray = self._parser, self._stack, self._gone_astray
+        children = self._outside
 
         def start(tag: str, attributes: Attributes) -> None:
             nonlocal children
@@ -114,14 +114,14 @@ class Collector:
                 known[0](attributes)
                 known[1](parser.CurrentByteIndex)
                 children = known[2]
-            open_children[0] = children
 
         def end(tag: str) -> None:
             nonlocal children
-            children = open_children[0] = stack.pop()
+            children = stack.pop()
 
         parser.StartElementHandler = start
         parser.EndElementHandler = end
+        return lambda: children
 
     @property
     def n_held(self) -> int:
@@ -183,7 +183,7 @@ class Collector:
 
     def _open_record(self) -> int | None:
         """Where the outermost record begins that is not at its end yet."""
-        for children in (*self._stack, self._open[0]):
+        for children in (*self._stack, self._current()):
             store = self._store_of.get(id(children))
             if store and not ELEMENTS[store].is_container:
                 return self.met[store].offsets[-1]
