@@ -14,19 +14,56 @@ if TYPE_CHECKING:
 Resource = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A record as it was sent.
+
+    Attributes:
+        row: its number in the file.
+        raw: its bytes.
+        offset: the byte at which it begins.
+    """
+
+    row: int
+    raw: bytes
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a resource stands in a Bundle.
+
+    Attributes:
+        full_url: of its entry.
+        scope: what the Bundle calls its entries.
+        name: what others call the resource, where its id does not say it.
+        rank: which version it is, where the resource does not say it.
+    """
+
+    full_url: str | None = None
+    scope: Scope | None = None
+    name: str | None = None
+    rank: str = ""
+
+
+ALONE = Standing()
+"""How a resource stands outside of Bundles."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some resources of one type from one file; all lists are of one length.
 
-    The resources are as parsed: any element may have a wrong type. A projection need not check; where it raises
-    TypeError, AttributeError, KeyError, ValueError, IndexError or a polars error the batch is projected again
-    one resource at a time, and those that fail alone are rejected.
+    The resources are as parsed: any element may have a wrong type. A projection need not check; where it
+    raises TypeError, AttributeError, KeyError, ValueError, IndexError or a polars error the batch is halved
+    and projected again, and resources that fail alone are rejected.
 
     Attributes:
         resource_type: of all of them.
         resources: as parsed. A contained resource follows as a resource of its own type.
         rows: the record that each stands in, not decreasing; a contained resource has its container's.
-        names: what others call each: "Patient/123"; its fullUrl where it has no id; "Observation/7#p1" if contained.
+        names: what others call each: "Patient/123"; its fullUrl where it has no id; "Observation/7#p1" where it
+            is contained.
         full_urls: the fullUrl of each one's entry in a Bundle, None elsewhere.
         containers: for a contained resource the one that holds it, None elsewhere.
         scopes: what each one's Bundle calls its entries; None where no resource of the batch came in one.
@@ -65,17 +102,16 @@ class Batch:
 
         return contained_resource(reference, self.containers[position] or self.resources[position])
 
-    def only(self, position: int) -> Batch:
-        """The batch of one resource alone."""
-        part = slice(position, position + 1)
+    def part(self, span: slice) -> Batch:
+        """The batch of some neighbouring resources."""
         return Batch(
             self.resource_type,
-            self.resources[part],
-            self.rows[part],
-            self.names[part],
-            self.full_urls[part],
-            self.containers[part],
-            self.scopes[part] if self.scopes else None,
+            self.resources[span],
+            self.rows[span],
+            self.names[span],
+            self.full_urls[span],
+            self.containers[span],
+            self.scopes[span] if self.scopes else None,
             self.resolver,
             self.options,
         )

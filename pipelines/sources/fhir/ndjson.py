@@ -24,6 +24,7 @@ class Lines:
         first_row: the number of the first, from 1.
         first_offset: the byte at which the first begins, in the unpacked file.
         lines: without their line feeds.
+        content: all of them, parted by line feeds.
         too_large: the one line is larger than allowed; its bytes are left out and `lines` has one empty text.
         is_cut: whether the last line has no line feed.
     """
@@ -31,6 +32,7 @@ class Lines:
     first_row: int
     first_offset: int
     lines: list[bytes]
+    content: bytes
     too_large: bool = False
     is_cut: bool = False
 
@@ -59,9 +61,7 @@ def chunks(path: Path, label: str, n_bytes: int) -> Iterator[bytes]:
                 yield piece
     except (EOFError, zlib.error, gzip.BadGzipFile):
         advice = "fetch the file again from where it came"
-        raise InputError(
-            Problem("the gzip file is cut off or damaged", label, next_step=advice)
-        ) from None
+        raise InputError(Problem("the gzip file is cut off or damaged", label, next_step=advice)) from None
     except OSError as error:
         raise InputError(
             Problem("the file cannot be read", label, type(error).__name__, next_step="see to its rights")
@@ -93,19 +93,20 @@ def blocks(path: Path, label: str, *, block_bytes: int, most_bytes: int) -> Iter
             if end < 0:
                 n_skipped += len(piece)
                 continue
-            yield Lines(row, offset, [b""], too_large=True)
+            yield Lines(row, offset, [b""], b"", too_large=True)
             row, offset, n_skipped = row + 1, offset + n_skipped + end + 1, 0
             piece = piece[end + 1 :]
         whole = rest + piece
         end = whole.rfind(b"\n")
         if end >= 0:
-            found = Lines(row, offset, whole[:end].split(b"\n"))
+            content = whole[:end]
+            found = Lines(row, offset, content.split(b"\n"), content)
             yield found
             row, offset = row + len(found.lines), offset + end + 1
         rest = whole[end + 1 :]
         if len(rest) > most_bytes:
             rest, n_skipped = b"", len(rest)
     if n_skipped:
-        yield Lines(row, offset, [b""], too_large=True, is_cut=True)
+        yield Lines(row, offset, [b""], b"", too_large=True, is_cut=True)
     elif rest:
-        yield Lines(row, offset, [rest], is_cut=True)
+        yield Lines(row, offset, [rest], rest, is_cut=True)

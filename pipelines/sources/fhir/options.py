@@ -1,4 +1,4 @@
-"""What a mapping may choose about reading FHIR: preferred systems, identifiers, units, bounds and sampling."""
+"""What a mapping may choose about reading FHIR: systems, identifiers, units, bounds and sampling."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class FhirOptions(Strict):
             The first of them that a concept is coded in makes the event's code, the rest are alternates.
         subject_identifiers: systems of the identifiers that name a person, best first; without one of them a
             patient is named by the resource's id.
-        contact_identifiers: systems of the identifiers that name a contact, best first; without one of them an
-            encounter is named by the resource's id.
+        contact_identifiers: systems of the identifiers that name a contact, best first; without one of them
+            an encounter is named by the resource's id.
         units: by event code: the UCUM unit that its values are converted to; what was sent is kept beside it.
         server_bases: base addresses whose absolute references mean the resources at hand
             ("https://fhir.hospital.example/r4"); where none is given, every base does.

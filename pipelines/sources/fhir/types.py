@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-RESOURCE_TYPES = frozenset(
-    """
+_NAMES = """
     Account ActivityDefinition ActorDefinition AdministrableProductDefinition AdverseEvent
     AllergyIntolerance Appointment AppointmentResponse ArtifactAssessment AuditEvent Basic Binary
     BiologicallyDerivedProduct BiologicallyDerivedProductDispense BodySite BodyStructure Bundle
@@ -38,8 +37,8 @@ RESOURCE_TYPES = frozenset(
     SubstanceProtein SubstanceReferenceInformation SubstanceSourceMaterial SubstanceSpecification
     SupplyDelivery SupplyRequest Task TerminologyCapabilities TestPlan TestReport TestScript Transport
     ValueSet VerificationResult VisionPrescription
-    """.split()
-)
+"""
+RESOURCE_TYPES = frozenset(_NAMES.split())
 """Types of STU3, R4, R4B and R5.
 
 **Source:** HL7 FHIR, Resource Index of STU3 (3.0.2), R4 (4.0.1), R4B (4.3.0) and R5 (5.0.0).

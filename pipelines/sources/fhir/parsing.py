@@ -1,0 +1,104 @@
+"""One JSON text as sent becomes a value, or a fixed reason why it cannot."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+BLANK = "blank line"
+BROKEN = "broken JSON"
+CUT_OFF = "cut off: the JSON ends before it is whole"
+NOT_UTF8 = "not UTF-8"
+TOO_DEEP = "nested too deeply"
+TOO_LARGE = "record larger than allowed"
+TWO_VALUES = "an element stands twice"
+_KEY_END = b'":'
+
+
+class UnreadableJsonError(ValueError):
+    """A text that is no JSON value; its text is a fixed reason."""
+
+
+@contextmanager
+def paused_collection() -> Iterator[None]:
+    """No search for cycles meanwhile: parsed JSON has none, and the search is dear among millions of objects."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def parsed(raw: bytes, *, is_last: bool = False) -> Any:
+    """The value of one text.
+
+    Args:
+        raw: the text.
+        is_last: whether it stands at the end of its file without a line feed, so that it may be cut off.
+
+    Raises:
+        UnreadableJsonError: with the reason: broken, cut off, not UTF-8, too deep, an element twice.
+    """
+    value = _loaded(raw, is_last=is_last)
+    if orjson.dumps(value).count(_KEY_END) != raw.count(_KEY_END):
+        _refuse_twice(raw)
+    return value
+
+
+def _loaded(raw: bytes, *, is_last: bool) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        told = str(error)
+    if "UTF-8" in told and not _is_utf8(raw):
+        raise UnreadableJsonError(NOT_UTF8)
+    if "ecursion" in told:
+        raise UnreadableJsonError(TOO_DEEP)
+    raise UnreadableJsonError(CUT_OFF if is_last else BROKEN)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _refuse_twice(raw: bytes) -> None:
+    """Look closely at a text that seems to name an element twice.
+
+    Raises:
+        UnreadableJsonError: it does; no reader knows which of the two is meant.
+    """
+
+    def _checked(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise UnreadableJsonError(TWO_VALUES)
+
+    try:
+        json.loads(raw, object_pairs_hook=_checked)
+    except RecursionError:
+        raise UnreadableJsonError(TOO_DEEP) from None
+
+
+def all_parsed(raws: Sequence[bytes], content: bytes) -> list[Any] | None:
+    """The values of many texts at once; None where any of them is not right.
+
+    Args:
+        raws: the texts.
+        content: all of them in one text, whatever parts them.
+    """
+    try:
+        values = [orjson.loads(raw) for raw in raws]
+        is_once = orjson.dumps(values).count(_KEY_END) == content.count(_KEY_END)
+    except (orjson.JSONDecodeError, TypeError):
+        return None
+    return values if is_once else None

@@ -1,0 +1,162 @@
+"""The record reader of FHIR: finds files of any form, and turns their records into rows of tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from ontology.errors import InputError, Problem
+from pipelines.identity.scrubbing import scrub_text
+from pipelines.sources.fhir import documents, ndjson
+from pipelines.sources.fhir.batch import Sent
+from pipelines.sources.fhir.bundles import Unpacker, is_bundle
+from pipelines.sources.fhir.forms import Form, form_of, types_of_files
+from pipelines.sources.fhir.options import FhirOptions
+from pipelines.sources.fhir.parsing import (
+    BLANK,
+    TOO_LARGE,
+    UnreadableJsonError,
+    all_parsed,
+    parsed,
+    paused_collection,
+)
+from pipelines.sources.fhir.parts import PartMaker
+from pipelines.sources.fhir.projection import LOOKUPS, SCHEMAS
+from pipelines.sources.fhir.references import Resolver
+from pipelines.sources.fhir.sampling import Sampler
+from pipelines.sources.records import DELETED, InputFile, Part
+
+_BUNDLE = b'"Bundle"'
+
+
+class FhirReader:
+    """Reads bulk NDJSON, Bundles and single resources, JSON or XML, plain or gzip.
+
+    Args:
+        options: of the mapping.
+    """
+
+    schemas: Mapping[str, pl.Schema] = SCHEMAS
+    lookups: frozenset[str] = LOOKUPS | {DELETED}
+
+    def __init__(self, options: FhirOptions) -> None:
+        self._options = options
+        self._n_files: Counter[str] = Counter()
+
+    def find(self, input_path: Path) -> list[InputFile]:
+        """The files of a folder that hold FHIR, by path; logs, manifests and all else are left.
+
+        Raises:
+            InputError: none does.
+        """
+        forms = {path: form_of(path) for path in _candidates(input_path)}
+        found = [path for path, form in forms.items() if form is not None]
+        if not found:
+            raise InputError(_nothing_found(input_path, list(forms)))
+        self._n_files = types_of_files(found)
+        base = input_path if input_path.is_dir() else input_path.parent
+        labels = [scrub_text(path.relative_to(base).as_posix()) for path in found]
+        repeated = {label for label, count in Counter(labels).items() if count > 1}
+        return [
+            InputFile(path, f"{label} (file {number + 1})" if label in repeated else label, number)
+            for number, (path, label) in enumerate(zip(found, labels, strict=True))
+        ]
+
+    def read(self, file: InputFile) -> Iterator[Part]:
+        """The file's records, some megabytes at a time.
+
+        Raises:
+            InputError: the file cannot be read to its end.
+        """
+        options = self._options
+        resolver = Resolver(options)
+        sampler = Sampler(options, file.number, self._n_files)
+        maker = PartMaker(options, resolver, sampler, file.number)
+        if form_of(file.path) == Form.LINES:
+            yield from _lines(file, Unpacker(maker, resolver), options)
+        else:
+            yield from documents.parts(file, maker, resolver, options)
+
+
+def _candidates(input_path: Path) -> list[Path]:
+    if input_path.is_file():
+        return [input_path]
+    return sorted(path for path in input_path.rglob("*") if path.is_file())
+
+
+def _nothing_found(input_path: Path, there: list[Path]) -> Problem:
+    if not input_path.exists():
+        return Problem("no such input", str(input_path), next_step="check the path")
+    packed = [
+        path for path in there if path.name.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz"))
+    ]
+    return Problem(
+        "no FHIR is there",
+        str(input_path),
+        f"{len(there):,} files" + (f", {len(packed):,} of them archives" if packed else ""),
+        "NDJSON, Bundles or single resources, JSON or XML, plain or gzip",
+        "unpack the archives into a folder and give the folder"
+        if packed
+        else "give the folder of the export",
+    )
+
+
+def _lines(file: InputFile, unpacker: Unpacker, options: FhirOptions) -> Iterator[Part]:
+    """Parts of a file of one resource a line."""
+    found = ndjson.blocks(
+        file.path, file.label, block_bytes=options.block_bytes, most_bytes=options.most_bytes
+    )
+    for block in found:
+        with paused_collection():
+            _take_block(block, unpacker, options)
+            part = unpacker.maker.part()
+        yield part
+
+
+def _take_block(block: ndjson.Lines, unpacker: Unpacker, options: FhirOptions) -> None:
+    """The lines of a block; those that are wrong, or Bundles, one by one."""
+    rows = list(range(block.first_row, block.first_row + len(block.lines)))
+    sent = (rows, block.lines, block.offsets())
+    if block.too_large:
+        unpacker.maker.reject(TOO_LARGE, Sent(rows[0], b"", block.first_offset))
+        return
+    values = all_parsed(block.lines, block.content) if len(block.content) <= options.most_bytes else None
+    if values is None or _BUNDLE in block.content:
+        good, sent = _read_singly(block, unpacker, options)
+        unpacker.maker.add_all(good, *sent)
+    else:
+        unpacker.maker.add_all(values, *sent)
+
+
+def _read_singly(
+    block: ndjson.Lines, unpacker: Unpacker, options: FhirOptions
+) -> tuple[list[object], tuple[list[int], list[bytes], list[int]]]:
+    """The values of good lines that are no Bundles, with their numbers, bytes and offsets."""
+    good: list[tuple[object, Sent]] = []
+    last = block.first_row + len(block.lines) - 1
+    for row, (raw, offset) in enumerate(zip(block.lines, block.offsets(), strict=True), block.first_row):
+        if not raw.strip():
+            unpacker.maker.ignore(row, BLANK)
+        elif len(raw) > options.most_bytes:
+            unpacker.maker.reject(TOO_LARGE, Sent(row, b"", offset))
+        else:
+            sent = Sent(row, raw, offset)
+            try:
+                value = parsed(raw, is_last=block.is_cut and row == last)
+            except UnreadableJsonError as error:
+                unpacker.maker.reject(str(error), sent)
+                continue
+            if is_bundle(value):
+                unpacker.add_line(value, sent)
+            else:
+                good.append((value, sent))
+    told = [sent for _, sent in good]
+    numbers, raws, offsets = (
+        [one.row for one in told],
+        [one.raw for one in told],
+        [one.offset for one in told],
+    )
+    return [value for value, _ in good], (numbers, raws, offsets)

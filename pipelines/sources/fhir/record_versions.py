@@ -1,0 +1,76 @@
+"""Which version of which record each row belongs to: key, unit, rank, and a digest of what it says."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+_KEY_SEED = 17
+_ROW_AND_DIGEST = pl.Schema({"_row": pl.Int64(), "_digest": pl.UInt64()})
+
+
+@dataclass
+class Records:
+    """The records of a part; lists of one length.
+
+    Attributes:
+        rows: their numbers, each once.
+        names: what others call them.
+        ranks: a text that is greater the newer a version is.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    ranks: list[str] = field(default_factory=list)
+
+
+def keys_of(names: Sequence[str]) -> pl.Series:
+    """A hash of each record's name, equal in every process."""
+    return pl.Series("_key", names, dtype=pl.String).hash(seed=_KEY_SEED)
+
+
+def with_versions(tables: Mapping[str, pl.DataFrame], records: Records) -> dict[str, pl.DataFrame]:
+    """The tables with VERSION_COLUMNS; rows of a record's contained resources bear the record's own.
+
+    Args:
+        tables: each with `_row`.
+        records: of the part.
+    """
+    versions = pl.DataFrame(
+        {
+            "_row": pl.Series(records.rows, dtype=pl.Int64),
+            "_key": keys_of(records.names),
+            "_rank": pl.Series(records.ranks, dtype=pl.String),
+        }
+    )
+    versions = versions.with_columns(_unit="_row")
+    digests = _digests(tables)
+    told = versions.join(digests, on="_row", how="left", maintain_order="left")
+    return {name: _beside(frame, told) for name, frame in tables.items()}
+
+
+def _beside(frame: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    if frame["_row"].equals(told["_row"]):
+        return frame.hstack(told.drop("_row"))
+    return frame.join(told, on="_row", how="left", maintain_order="left")
+
+
+def _digests(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """One hash a record over the columns of all its rows, whatever their order and however they were sent."""
+    parts = [
+        pl.DataFrame(
+            {
+                "_row": frame["_row"],
+                "_digest": frame.drop("_row").hash_rows(seed=zlib.crc32(name.encode())),
+            }
+        )
+        for name, frame in sorted(tables.items())
+        if frame.width > 1
+    ]
+    hashes = pl.concat([pl.DataFrame(schema=_ROW_AND_DIGEST), *parts])
+    if hashes["_row"].is_unique().all():
+        return hashes
+    return hashes.group_by("_row").agg(pl.col("_digest").sum())
