@@ -64,10 +64,10 @@ LOOKUPS: frozenset[str] = frozenset(
 
 
 def project(batch: Batch) -> dict[str, pl.DataFrame]:
-    """The tables that a batch of one type becomes: columns of SCHEMAS and `_row`, and `_fates` of wrong fields.
+    """The tables that a batch of one type becomes: columns of SCHEMAS and `_row`; `_fates` of the rest.
 
     Raises:
-        TypeError, AttributeError, KeyError, ValueError, polars.exceptions.PolarsError: something that is read has
-            another JSON type than FHIR's.
+        TypeError, AttributeError, KeyError, ValueError, polars.exceptions.PolarsError: something that is read
+            has another JSON type than FHIR's.
     """
     return _PROJECTORS[batch.resource_type](batch)

@@ -145,7 +145,7 @@ def _text(value: object) -> str | None:
 
 
 def bare_codes(concepts: object) -> tuple[str, ...]:
-    """The codes of all codings of a list of concepts, as sent and without their systems; texts are left out."""
+    """The codes of all codings of a list of concepts, as sent, without systems; texts are left out."""
     if concepts is None:
         return ()
     if type(concepts) is not list:

@@ -16,6 +16,7 @@ from pipelines.sources.fhir.projection.frames import (
     facts_table,
     frame,
     gathered,
+    marks_at,
     texts,
 )
 from pipelines.sources.fhir.projection.times import either, moments, when
@@ -44,7 +45,7 @@ SCHEMAS = {
         }
     ),
 }
-"""Condition: rows of the kinds condition and abatement. ConditionCode: what Encounters need of those they list."""
+"""Condition: rows of the kinds condition and abatement. ConditionCode: what Encounters need of their list."""
 
 CONDITION, ABATEMENT = "condition", "abatement"
 
@@ -94,10 +95,7 @@ def conditions(batch: Batch) -> dict[str, pl.DataFrame]:
     columns["alternates"] = [joined(concepts[position].alternates, marks[position]) for position in positions]
     rows = [batch.rows[position] for position in positions]
     wrong = {"onset": onset.is_wrong, "recordedDate": recorded.is_wrong, "abatement": abated.is_wrong}
-    at = {
-        field: None if is_wrong is None else is_wrong.gather(positions) for field, is_wrong in wrong.items()
-    }
-    made = facts_table(batch, SCHEMAS["Condition"], rows, columns, at)
+    made = facts_table(batch, SCHEMAS["Condition"], rows, columns, marks_at(wrong, positions))
     return {**made, "ConditionCode": _codes(batch, coded)}
 
 

@@ -16,22 +16,27 @@ from pipelines.sources.fhir.projection.frames import (
     Column,
     circumstances,
     concept_columns,
+    facts_table,
+    first,
     frame,
     gathered,
+    held,
     listed,
     texts,
     wrong_fields,
 )
 from pipelines.sources.fhir.projection.quantities import text
 from pipelines.sources.fhir.projection.times import Moments, moments_between
+from pipelines.sources.fhir.references import identifier_name
 from pipelines.sources.fhir.systems import same_system
 
 _TEXTS = (
-    "contact", "number", "name", "subject", "about", "status", "class", "priority", "unit", "hospital",
-    "hospital_name", "admitted_from", "admitted_from_other", "discharged_to", "discharged_to_other", "episode",
-    "place", "place_name", "place_no", "condition", "rank", "code", "display", "alternates", "note",
+    "contact", "number", "name", "subject", "about", "status", "class", "priority", "unit", "first_place",
+    "hospital", "hospital_name", "admitted_from", "admitted_from_other", "discharged_to",
+    "discharged_to_other", "episode", "place", "place_name", "place_no", "condition", "rank",
+    "code", "display", "alternates", "note",
 )  # fmt: skip
-_TIMES = ("start", "end", "time", "known_time")
+_TIMES = ("start", "end", "time", "place_end")
 SCHEMAS = {
     "ContactKey": pl.Schema(
         {
@@ -92,7 +97,7 @@ def encounters(batch: Batch) -> dict[str, pl.DataFrame]:
         "condition": batch.targets([row.condition for row in found], positions),
         "rank": [row.rank for row in found],
         "time": spans.first.fill_null(shared["start"]),
-        "known_time": spans.last,
+        "place_end": spans.last,
     }
     made = frame(SCHEMAS["Encounter"], rows, columns)
     wrong = None if period.is_wrong is None else period.is_wrong.gather(positions)
@@ -109,8 +114,7 @@ def encounters(batch: Batch) -> dict[str, pl.DataFrame]:
 def _rows(position: int, resource: Element, concepts: ConceptReader) -> list[_Row]:
     found = [_Row(position, CONTACT)]
     for kind, name in ((TYPE, "type"), (REASON, "reasonCode")):
-        for concept in concepts.read(listed(resource.get(name))):
-            found.append(_Row(position, kind, concept))
+        found += [_Row(position, kind, concept) for concept in concepts.read(listed(resource.get(name)))]
     for number, place in enumerate(listed(resource.get("location")), start=1):
         found.append(
             _Row(
@@ -161,12 +165,13 @@ def _of_encounter(batch: Batch, period: Moments) -> dict[str, pl.Series]:
     """What all rows of an Encounter have."""
     resources = batch.resources
     about = circumstances(batch)
-    stays = [resource.get("hospitalization") or {} for resource in resources]
+    stays = [held(resource.get("hospitalization")) for resource in resources]
     providers = [resource.get("serviceProvider") for resource in resources]
-    episodes = [_first(resource.get("episodeOfCare")) for resource in resources]
+    episodes = [first(resource.get("episodeOfCare")) for resource in resources]
     admitted = [bare_codes(_as_list(stay.get("admitSource"))) for stay in stays]
     discharged = [bare_codes(_as_list(stay.get("dischargeDisposition"))) for stay in stays]
     contacts = [_contact(resource, batch) for resource in resources]
+    places = [held(first(resource.get("location"))).get("location") for resource in resources]
     columns: dict[str, Sequence[object]] = {
         "contact": [key or name for (key, _), name in zip(contacts, batch.names, strict=True)],
         "number": [number for _, number in contacts],
@@ -174,6 +179,7 @@ def _of_encounter(batch: Batch, period: Moments) -> dict[str, pl.Series]:
         "class": [_class(resource.get("class")) for resource in resources],
         "priority": [first_code(resource.get("priority")) for resource in resources],
         "unit": [first_code(resource.get("serviceType")) for resource in resources],
+        "first_place": batch.targets(places),
         "hospital": batch.targets(providers),
         "hospital_name": [_display(provider) for provider in providers],
         "admitted_from": [codes[0] if codes else None for codes in admitted],
@@ -201,10 +207,6 @@ def _class(coding: Any) -> str | None:
     return None if coding is None else text(coding.get("code"))
 
 
-def _first(members: object) -> Any:
-    return next(iter(listed(members)), None)
-
-
 def _contact(resource: Element, batch: Batch) -> tuple[str | None, str | None]:
     """`SYSTEM|VALUE` and the value of the identifier that the mapping chooses; nulls where there is none."""
     ranks = {same_system(system): rank for rank, system in enumerate(batch.options.contact_identifiers)}
@@ -219,8 +221,6 @@ def _contact(resource: Element, batch: Batch) -> tuple[str | None, str | None]:
 
 def _contact_keys(batch: Batch, of_encounter: dict[str, pl.Series]) -> pl.DataFrame:
     """A row for each way in which others may name an Encounter."""
-    from pipelines.sources.fhir.references import identifier_name
-
     positions: list[int] = []
     references: list[str] = []
     for position, resource in enumerate(batch.resources):
@@ -234,29 +234,28 @@ def _contact_keys(batch: Batch, of_encounter: dict[str, pl.Series]) -> pl.DataFr
             references.append(name)
     shared = gathered(of_encounter, positions)
     rows = [batch.rows[position] for position in positions]
-    return frame(SCHEMAS["ContactKey"], rows, {**shared, "reference": references})
+    columns: dict[str, Column] = {**shared, "reference": references}
+    return frame(SCHEMAS["ContactKey"], rows, columns)
 
 
 def episodes_of_care(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table EpisodeOfCare: a row for the start and one for the end of each, by type."""
-    from pipelines.sources.fhir.projection.frames import facts_table
-
     concepts = ConceptReader("EpisodeOfCare", batch.options)
     found: list[tuple[int, str, Concept]] = []
     for position, resource in enumerate(batch.resources):
         types = concepts.read(listed(resource.get("type"))) or [Concept(code="unspecified")]
-        period = resource.get("period") or {}
+        period = held(resource.get("period"))
         kinds = ["start"] + (["end"] if period.get("end") is not None else [])
         found += [(position, kind, concept) for concept in types for kind in kinds]
     positions = [position for position, _, _ in found]
-    kinds = texts([kind for _, kind, _ in found])
+    kind = texts([row[1] for row in found])
     period = _periods([resource.get("period") for resource in batch.resources], batch).gather(positions)
-    both = pl.DataFrame({"kind": kinds, "start": period.first, "end": period.last})
+    both = pl.DataFrame({"kind": kind, "start": period.first, "end": period.last})
     time = both.select(pl.when(pl.col("kind") == "end").then("end").otherwise("start")).to_series()
-    columns = {
+    columns: dict[str, Column] = {
         **gathered(circumstances(batch, "patient"), positions),
         **concept_columns([concept for _, _, concept in found]),
-        "kind": kinds,
+        "kind": kind,
         "time": time,
     }
     rows = [batch.rows[position] for position in positions]

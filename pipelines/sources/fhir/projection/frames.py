@@ -16,11 +16,12 @@ from pipelines.sources.fhir.projection.quantities import (
     sent_words,
     with_wanted_units,
 )
-from pipelines.sources.fhir.projection.times import UNPARSABLE, Moments
+from pipelines.sources.fhir.projection.times import UNPARSABLE
 from pipelines.sources.records import FATES
 
 Column = Sequence[object] | pl.Series
 FATES_TABLE = "_fates"
+NO_FACT = "no fact about a patient"
 
 FACTS = pl.Schema(
     {
@@ -42,9 +43,9 @@ FACTS = pl.Schema(
         "note": pl.String(),
     }
 )
-"""What a fact of any clinical resource has: `kind` tells rows of one resource apart, `subject` and `encounter`
-are the names of what the references point to, `about` is the type of a subject that is no patient, `text` is
-coded or enumerated, `note` somebody's own words."""
+"""What a fact of any clinical resource has. `kind` tells rows of one resource apart, `subject` and
+`encounter` are names of what the references point to, `about` is the type of a subject that is no patient,
+`text` is coded or enumerated, `note` somebody's own words."""
 
 
 def circumstances(
@@ -173,28 +174,60 @@ def wrong_fields(table: str, rows: pl.Series, wrong: Mapping[str, pl.Series | No
                 byte_offset=pl.lit(None, pl.Int64),
             )
         )
-    return pl.concat(parts).select(FATES.names()).cast(dict(FATES)) if parts else None
+    return pl.concat(parts).select(FATES.names()).cast(FATES) if parts else None
 
 
-def gathered(columns: Mapping[str, pl.Series], positions: Sequence[int]) -> dict[str, pl.Series]:
-    """The columns at some positions; as they are where those are all in order."""
-    count = len(next(iter(columns.values())))
-    if len(positions) == count and (count == 0 or (positions[0] == 0 and positions[-1] == count - 1)):
-        if list(positions) == list(range(count)):
-            return dict(columns)
+def no_fact(batch: Batch) -> pl.DataFrame:
+    """Fates of resources that only help others."""
+    return pl.DataFrame(
+        {
+            "_row": batch.rows,
+            "table": [batch.resource_type] * len(batch.rows),
+            "fate": ["ignored"] * len(batch.rows),
+            "field": [""] * len(batch.rows),
+            "reason": [NO_FACT] * len(batch.rows),
+            "byte_offset": [None] * len(batch.rows),
+        },
+        schema=FATES,
+    )
+
+
+def gathered(columns: Mapping[str, pl.Series], positions: list[int]) -> dict[str, pl.Series]:
+    """The columns at some positions; as they are where those are all, in order."""
+    if positions == list(range(len(next(iter(columns.values()))))):
+        return dict(columns)
     return {name: column.gather(positions) for name, column in columns.items()}
 
 
-def moments_at(told: Moments, positions: Sequence[int]) -> Moments:
-    """Moments at some positions."""
-    return told.gather(positions) if len(positions) != len(told.first) else _same_or(told, positions)
-
-
-def _same_or(told: Moments, positions: Sequence[int]) -> Moments:
-    return told if list(positions) == list(range(len(positions))) else told.gather(positions)
+def marks_at(wrong: Mapping[str, pl.Series | None], positions: list[int]) -> dict[str, pl.Series | None]:
+    """Which rows have a wrong field, at some positions."""
+    return {field: None if one is None else one.gather(positions) for field, one in wrong.items()}
 
 
 Projector = Callable[[Batch], dict[str, pl.DataFrame]]
+
+
+def held(value: object) -> dict[str, Any]:
+    """A JSON object itself, an empty one where there is none.
+
+    Raises:
+        TypeError: it is something else than an object.
+    """
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        message = "an object is of another JSON type"
+        raise TypeError(message)
+    return value
+
+
+def first(value: object) -> Any:
+    """The first member of a JSON array; None where there is none.
+
+    Raises:
+        TypeError: it is something else than an array.
+    """
+    return next(iter(listed(value)), None)
 
 
 def listed(value: object) -> Iterable[Any]:

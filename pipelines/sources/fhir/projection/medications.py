@@ -1,4 +1,4 @@
-"""Medicines asked for, given and taken, and immunisations; a Medication elsewhere gives its code by reference."""
+"""Medicines asked for, given and taken, and immunisations; a Medication gives its code by reference."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pipelines.sources.fhir.batch import Batch
 from pipelines.sources.fhir.projection.codings import FREE_TEXT, Concept, ConceptReader
 from pipelines.sources.fhir.projection.frames import (
     FACTS,
+    FATES_TABLE,
     Column,
     amount_columns,
     circumstances,
@@ -18,6 +19,7 @@ from pipelines.sources.fhir.projection.frames import (
     facts_table,
     frame,
     listed,
+    no_fact,
     texts,
 )
 from pipelines.sources.fhir.projection.quantities import amounts, text
@@ -38,7 +40,6 @@ SCHEMAS = {
             "drug_note": pl.String(),
         }
     ),
-    "Medication": pl.Schema({"name": pl.String()}),
 }
 """`medication` is the name of the Medication referred to, for joining MedicationCode."""
 Element = dict[str, Any]
@@ -48,14 +49,16 @@ def medication_requests(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table MedicationRequest."""
     authored = moments([resource.get("authoredOn") for resource in batch.resources], batch.options)
     doses = [_ordered_dose(resource.get("dosageInstruction")) for resource in batch.resources]
-    return _orders(batch, "encounter", authored, authored.last, doses, {"authoredOn": authored.is_wrong})
+    return _orders(
+        batch, "encounter", authored, authored.last, doses=doses, wrong={"authoredOn": authored.is_wrong}
+    )
 
 
 def medication_administrations(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table MedicationAdministration."""
     given = when(batch.resources, "effective", batch.options)
     doses = [_dose(resource.get("dosage")) for resource in batch.resources]
-    return _orders(batch, "context", given, given.last, doses, {"effective": given.is_wrong})
+    return _orders(batch, "context", given, given.last, doses=doses, wrong={"effective": given.is_wrong})
 
 
 def medication_statements(batch: Batch) -> dict[str, pl.DataFrame]:
@@ -65,7 +68,7 @@ def medication_statements(batch: Batch) -> dict[str, pl.DataFrame]:
     doses = [_ordered_dose(resource.get("dosage")) for resource in batch.resources]
     wrong = {"effective": taken.is_wrong, "dateAsserted": asserted.is_wrong}
     known = asserted.last.fill_null(taken.last)
-    return _orders(batch, "context", either(taken, asserted), known, doses, wrong)
+    return _orders(batch, "context", either(taken, asserted), known, doses=doses, wrong=wrong)
 
 
 def immunizations(batch: Batch) -> dict[str, pl.DataFrame]:
@@ -86,7 +89,7 @@ def immunizations(batch: Batch) -> dict[str, pl.DataFrame]:
 
 
 def medications(batch: Batch) -> dict[str, pl.DataFrame]:
-    """The tables Medication, of which nothing becomes, and MedicationCode."""
+    """The table MedicationCode; a Medication alone is no fact."""
     resources = batch.resources
     concepts = ConceptReader("Medication", batch.options).read([one.get("code") for one in resources])
     references, rows, found = list(batch.names), list(batch.rows), list(concepts)
@@ -106,10 +109,7 @@ def medications(batch: Batch) -> dict[str, pl.DataFrame]:
             "drug_note": [concept.note for concept in found],
         },
     )
-    return {
-        "Medication": frame(SCHEMAS["Medication"], batch.rows, {"name": batch.names}),
-        "MedicationCode": codes,
-    }
+    return {"MedicationCode": codes, FATES_TABLE: no_fact(batch)}
 
 
 def _orders(
@@ -117,6 +117,7 @@ def _orders(
     encounter: str,
     told: Moments,
     known: pl.Series,
+    *,
     doses: Sequence[Element | None],
     wrong: dict[str, pl.Series | None],
 ) -> dict[str, pl.DataFrame]:
@@ -150,7 +151,7 @@ def _concepts(batch: Batch, references: Sequence[Element | None]) -> list[Concep
 
 
 def not_to_be_done(resources: Sequence[Element]) -> pl.Series:
-    """ "true" where an order says that something must not be done."""
+    """The text true where an order says that something must not be done."""
     marks = [resource.get("doNotPerform") for resource in resources]
     if not {type(mark) for mark in marks} <= {bool, type(None)}:
         message = "doNotPerform is no boolean"

@@ -1,4 +1,4 @@
-"""Observations as facts: values of every kind, components under their own codes, panels told by their members."""
+"""Observations as facts: values of every kind, components by their codes, panels told by their members."""
 
 from __future__ import annotations
 
@@ -17,18 +17,15 @@ from pipelines.sources.fhir.projection.frames import (
     facts_table,
     gathered,
     listed,
-    moments_at,
+    marks_at,
 )
-from pipelines.sources.fhir.projection.quantities import amounts, number, range_words, ratio_words, text
+from pipelines.sources.fhir.projection.quantities import amounts, range_words
 from pipelines.sources.fhir.projection.times import either, moments, when
+from pipelines.sources.fhir.projection.values import has_other_value, other_value
 
 SCHEMAS = {"Observation": FACTS}
 VALUE, PANEL, ABSENT = "value", "panel", "absent"
 """Kinds of rows: a fact; a panel that its members tell; something whose value is told to be absent."""
-_OTHER_VALUES = (
-    "valueInteger", "valueCodeableConcept", "valueString", "valueBoolean", "valueRatio", "valueRange",
-    "valueTime", "valueDateTime", "valuePeriod", "valueSampledData",
-)  # fmt: skip
 Element = dict[str, Any]
 
 
@@ -39,8 +36,8 @@ def observations(batch: Batch) -> dict[str, pl.DataFrame]:
     effective = when(resources, "effective", options)
     issued = moments([resource.get("issued") for resource in resources], options)
     known = issued.last.fill_null(effective.last)
-    told = moments_at(either(effective, issued), positions)
-    base = gathered({**circumstances(batch), "known_time": known}, positions)
+    shared = {**circumstances(batch), "time": either(effective, issued).first, "known_time": known}
+    base = gathered(shared, positions)
     concepts = ConceptReader("Observation", options)
     codes = concepts.read([carrier.get("code") for carrier in carriers])
     read = amounts([carrier.get("valueQuantity") for carrier in carriers])
@@ -53,18 +50,9 @@ def observations(batch: Batch) -> dict[str, pl.DataFrame]:
     ]
     if others:
         _fill_other_values(others, carriers, columns, concepts)
-    rows = batch.rows if len(positions) == len(batch.rows) else [batch.rows[i] for i in positions]
-    if len(positions) == len(batch.rows) and positions != list(range(len(positions))):
-        rows = [batch.rows[i] for i in positions]
-    return facts_table(
-        batch, FACTS, rows,
-        {"kind": kinds, "time": told.first, **base, **columns},
-        {"effective": _at(effective.is_wrong, positions), "issued": _at(issued.is_wrong, positions)},
-    )  # fmt: skip
-
-
-def _at(is_wrong: pl.Series | None, positions: Sequence[int]) -> pl.Series | None:
-    return None if is_wrong is None else is_wrong.gather(positions)
+    rows = [batch.rows[position] for position in positions]
+    wrong = marks_at({"effective": effective.is_wrong, "issued": issued.is_wrong}, positions)
+    return facts_table(batch, FACTS, rows, {"kind": kinds, **base, **columns}, wrong)
 
 
 def _carriers(resources: Sequence[Element]) -> tuple[list[Element], list[int], list[str]]:
@@ -104,7 +92,7 @@ def _says(carrier: Element) -> bool:
     """Whether an Observation or a component has a value or an interpretation."""
     if carrier.get("valueQuantity") is not None or listed(carrier.get("interpretation")):
         return True
-    return any(carrier.get(name) is not None for name in _OTHER_VALUES)
+    return has_other_value(carrier)
 
 
 def _is_concept(concept: object) -> bool:
@@ -120,47 +108,11 @@ def _fill_other_values(
     """Values that are no Quantity, put into the columns at their rows."""
     values, words, notes = (list(columns[name]) for name in ("value", "text", "note"))
     for row in others:
-        value, coded, own = _other_value(carriers[row], concepts)
+        value, coded, own = other_value(carriers[row], concepts)
         values[row] = value
         words[row] = coded
         notes[row] = f"{notes[row]}: {own}" if own and notes[row] else own or notes[row]
     columns["value"], columns["text"], columns["note"] = values, words, notes
-
-
-def _other_value(carrier: Element, concepts: ConceptReader) -> tuple[float | None, str | None, str | None]:
-    """Number, text and free text of a value[x] that is no Quantity; else the interpretation's code as text."""
-    for name in _OTHER_VALUES:
-        value = carrier.get(name)
-        if value is not None:
-            return _value_of(name, value, concepts)
-    codes = bare_codes(carrier.get("interpretation"))
-    return None, codes[0] if codes else None, None
-
-
-def _value_of(name: str, value: Any, concepts: ConceptReader) -> tuple[float | None, str | None, str | None]:
-    if name == "valueInteger":
-        return number(value), None, None
-    if name == "valueCodeableConcept":
-        (concept,) = concepts.read([value])
-        return None, None if concept.note else concept.code, concept.note
-    if name == "valueBoolean":
-        if not isinstance(value, bool):
-            message = "valueBoolean is no boolean"
-            raise TypeError(message)
-        return None, "true" if value else "false", None
-    if name in ("valueString", "valueDateTime"):
-        return None, None, text(value)
-    if name == "valueTime":
-        return None, text(value), None
-    if name == "valuePeriod":
-        start, end = text(value.get("start")), text(value.get("end"))
-        return None, None, f"{start or ''}/{end or ''}"
-    if name == "valueRatio":
-        return None, ratio_words(value), None
-    if name == "valueRange":
-        return None, range_words(value), None
-    value.get("data")
-    return None, "sampled data", None
 
 
 def _alternates(
@@ -170,7 +122,7 @@ def _alternates(
     codes: Sequence[Concept],
     concepts: ConceptReader,
 ) -> list[str | None]:
-    """Other codes, the panel, categories, a status that is not final, interpretations and reference ranges."""
+    """Other codes, the panel, categories, a status that is not final, interpretations, reference ranges."""
     known: dict[tuple[Any, ...], str | None] = {}
     found: list[str | None] = []
     for carrier, position, concept in zip(carriers, positions, codes, strict=True):
@@ -199,9 +151,7 @@ def _alternates(
 
 
 def _has_value(carrier: Element) -> bool:
-    return carrier.get("valueQuantity") is not None or any(
-        carrier.get(name) is not None for name in _OTHER_VALUES
-    )
+    return carrier.get("valueQuantity") is not None or has_other_value(carrier)
 
 
 def _marks(

@@ -11,25 +11,28 @@ from pipelines.sources.fhir.batch import Batch
 from pipelines.sources.fhir.projection.codings import Concept, ConceptReader, bare_codes, first_code
 from pipelines.sources.fhir.projection.frames import (
     FACTS,
+    FATES_TABLE,
     Column,
     circumstances,
     concept_columns,
     facts_table,
+    first,
     frame,
     gathered,
+    held,
     listed,
+    marks_at,
+    no_fact,
     texts,
 )
 from pipelines.sources.fhir.projection.quantities import text
-from pipelines.sources.fhir.projection.times import either, moments, moments_between, when
+from pipelines.sources.fhir.projection.times import either, moments, when
 from pipelines.sources.fhir.references import identifier_name
 from pipelines.sources.fhir.systems import same_system
 
 SCHEMAS = {
     "AllergyIntolerance": pl.Schema({**FACTS, "verification": pl.String()}),
     "Flag": FACTS,
-    "Location": pl.Schema({"name": pl.String()}),
-    "Organization": pl.Schema({"name": pl.String()}),
     "PlaceKey": pl.Schema(
         {"reference": pl.String(), "place_id": pl.String(), "place_type": pl.String(), "title": pl.String()}
     ),
@@ -52,7 +55,7 @@ def allergies(batch: Batch) -> dict[str, pl.DataFrame]:
     recorded = moments([resource.get("recordedDate") for resource in resources], options)
     reader = ConceptReader("AllergyIntolerance", options)
     codes = reader.read([resource.get("code") for resource in resources])
-    reactions = [next(iter(listed(resource.get("reaction"))), None) or {} for resource in resources]
+    reactions = [held(first(resource.get("reaction"))) for resource in resources]
     substances = reader.read([reaction.get("substance") for reaction in reactions])
     concepts = [code if code.code else other for code, other in zip(codes, substances, strict=True)]
     columns: dict[str, Column] = {
@@ -70,7 +73,7 @@ def allergies(batch: Batch) -> dict[str, pl.DataFrame]:
 def flags(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table Flag: a row for the start, and one for the end where it is told."""
     resources, options = batch.resources, batch.options
-    periods = [resource.get("period") or {} for resource in resources]
+    periods = [held(resource.get("period")) for resource in resources]
     begin = moments([period.get("start") for period in periods], options)
     finish = moments([period.get("end") for period in periods], options)
     concepts = ConceptReader("Flag", options).read([resource.get("code") for resource in resources])
@@ -100,18 +103,19 @@ def flags(batch: Batch) -> dict[str, pl.DataFrame]:
         "known_time": told["known"],
     }
     wrong = {"period.start": begin.is_wrong, "period.end": finish.is_wrong}
-    at = {field: None if one is None else one.gather(positions) for field, one in wrong.items()}
-    return facts_table(batch, FACTS, [batch.rows[position] for position in positions], columns, at)
+    return facts_table(
+        batch, FACTS, [batch.rows[position] for position in positions], columns, marks_at(wrong, positions)
+    )
 
 
 def locations(batch: Batch) -> dict[str, pl.DataFrame]:
-    """The tables Location, of which nothing becomes, and PlaceKey."""
+    """The table PlaceKey; a Location alone is no fact."""
     types = [next(iter(bare_codes(one.get("type"))), None) for one in batch.resources]
     return _places(batch, types)
 
 
 def organizations(batch: Batch) -> dict[str, pl.DataFrame]:
-    """The tables Organization, of which nothing becomes, and PlaceKey."""
+    """The table PlaceKey; an Organization alone is no fact."""
     return _places(batch, [None] * len(batch.resources))
 
 
@@ -141,8 +145,4 @@ def _places(batch: Batch, types: Sequence[str | None]) -> dict[str, pl.DataFrame
             for column, cell in zip(columns, cells, strict=True):
                 columns[column].append(cell)
     told: dict[str, Column] = dict(columns)
-    table = batch.resource_type
-    return {
-        table: frame(SCHEMAS[table], batch.rows, {"name": batch.names}),
-        "PlaceKey": frame(SCHEMAS["PlaceKey"], rows, told),
-    }
+    return {"PlaceKey": frame(SCHEMAS["PlaceKey"], rows, told), FATES_TABLE: no_fact(batch)}

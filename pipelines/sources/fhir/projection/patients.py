@@ -1,4 +1,4 @@
-"""Patients: who is meant by a reference, birth, death, sex, and what Norwegian profiles tell of home and citizenship."""
+"""Patients: who is meant by a reference, birth, death, sex, municipality and citizenship."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _facts(position: int, resource: Element, *, is_replaced: bool) -> list[_Fact
 
 def _birth_and_death(position: int, resource: Element) -> Iterator[_Fact]:
     beside = resource.get("_birthDate")
-    exact = [_value(one, "valueDateTime") for one in _extensions(beside or {}, _BIRTH_TIME)]
+    exact = [_value(one, "valueDateTime") for one in _extensions(held(beside), _BIRTH_TIME)]
     born = next((told for told in exact if told), None) or resource.get("birthDate")
     if born is not None:
         yield _Fact(position, BIRTH, when=text(born))
@@ -155,7 +155,7 @@ def _homes(position: int, resource: Element) -> Iterator[_Fact]:
             ("BYDEL", _extensions(address, _DISTRICT)[:1]),
         ):
             for extension in extensions:
-                coding = extension.get("valueCoding") or {}
+                coding = held(extension.get("valueCoding"))
                 code = text(coding.get("code"))
                 if code:
                     yield _Fact(position, FACT, f"{system}//{code}", text(coding.get("display")), since)
@@ -165,7 +165,7 @@ def _citizenships(position: int, resource: Element) -> Iterator[_Fact]:
     for url in _CITIZENSHIP:
         for extension in _extensions(resource, url):
             codes = [first_code(one.get("valueCodeableConcept")) for one in _extensions(extension, "code")]
-            periods = [one.get("valuePeriod") or {} for one in _extensions(extension, "period")]
+            periods = [held(one.get("valuePeriod")) for one in _extensions(extension, "period")]
             since = next((text(period.get("start")) for period in periods), None)
             if codes and codes[0]:
                 yield _Fact(position, FACT, f"CITIZENSHIP//{codes[0]}", None, since)

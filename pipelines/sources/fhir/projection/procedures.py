@@ -12,6 +12,7 @@ from pipelines.sources.fhir.projection.frames import (
     circumstances,
     concept_columns,
     facts_table,
+    held,
     texts,
 )
 from pipelines.sources.fhir.projection.medications import not_to_be_done
@@ -65,7 +66,7 @@ def service_requests(batch: Batch) -> dict[str, pl.DataFrame]:
 def specimens(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table Specimen."""
     resources = batch.resources
-    collected = when([one.get("collection") or {} for one in resources], "collected", batch.options)
+    collected = when([held(one.get("collection")) for one in resources], "collected", batch.options)
     received = moments([resource.get("receivedTime") for resource in resources], batch.options)
     told = either(collected, received)
     concepts = ConceptReader("Specimen", batch.options).read([one.get("type") for one in resources])

@@ -82,7 +82,7 @@ def shortest(value: float) -> str:
     """A number in as few letters as tell it from all others: 5, 0.1."""
     if type(value) is int:
         return str(value)
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)  # noqa: PLR2004
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def sent_words(values: Sequence[float | None], comparators: Sequence[str | None]) -> list[str | None]:
@@ -184,7 +184,7 @@ def with_wanted_units(facts: pl.DataFrame, options: FhirOptions) -> tuple[pl.Dat
 
 
 def _line(code: str, unit: str, target: str) -> tuple[str, str, str, float | None, float | None] | None:
-    """Code, unit, wanted unit, factor and summand; nulls where it cannot be; None where nothing is to be done."""
+    """Code, unit, wanted unit, factor, summand; nulls where it cannot be; None where units are equal."""
     from ontology.units.conversion import conversion
 
     wanted, _, analyte = target.partition(_ANALYTE)

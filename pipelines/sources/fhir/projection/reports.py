@@ -1,4 +1,4 @@
-"""Reports with their conclusions, risk assessments with their predictions, and documents: that they are, not their text."""
+"""Reports with conclusions, risk assessments with predictions, documents: that they are, not their text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from pipelines.sources.fhir.projection.frames import (
     circumstances,
     concept_columns,
     facts_table,
+    first,
     gathered,
+    held,
     listed,
+    marks_at,
     texts,
 )
 from pipelines.sources.fhir.projection.quantities import number, text
@@ -40,8 +43,8 @@ def diagnostic_reports(batch: Batch) -> dict[str, pl.DataFrame]:
     found: list[tuple[int, str, Concept, str | None]] = []
     for position, resource in enumerate(resources):
         found.append((position, "report", NOTHING, text(resource.get("conclusion"))))
-        for concept in reader.read(listed(resource.get("conclusionCode"))):
-            found.append((position, "conclusion", concept, concept.note))
+        concluded = reader.read(listed(resource.get("conclusionCode")))
+        found += [(position, "conclusion", concept, concept.note) for concept in concluded]
     positions = [row[0] for row in found]
     columns = {**concept_columns([codes[position] for position in positions])}
     columns["note"] = [_words(codes[row[0]].note, row[3]) for row in found]
@@ -52,17 +55,13 @@ def diagnostic_reports(batch: Batch) -> dict[str, pl.DataFrame]:
     return facts_table(
         batch, FACTS, [batch.rows[position] for position in positions],
         {**gathered(shared, positions), **columns, "kind": [row[1] for row in found]},
-        _at(wrong, positions),
+        marks_at(wrong, positions),
     )  # fmt: skip
 
 
 def _words(*notes: str | None) -> str | None:
     """Free texts of one row as one."""
     return ": ".join(note for note in notes if note) or None
-
-
-def _at(wrong: dict[str, pl.Series | None], positions: list[int]) -> dict[str, pl.Series | None]:
-    return {field: None if one is None else one.gather(positions) for field, one in wrong.items()}
 
 
 def risk_assessments(batch: Batch) -> dict[str, pl.DataFrame]:
@@ -91,7 +90,7 @@ def risk_assessments(batch: Batch) -> dict[str, pl.DataFrame]:
     ]
     shared = {**circumstances(batch), "time": occurred.first, "known_time": occurred.last}
     rows = [batch.rows[position] for position in positions]
-    wrong = _at({"occurrence": occurred.is_wrong}, positions)
+    wrong = marks_at({"occurrence": occurred.is_wrong}, positions)
     return facts_table(batch, FACTS, rows, {**gathered(shared, positions), **columns}, wrong)
 
 
@@ -108,18 +107,18 @@ def document_references(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table DocumentReference: which kind of document was written when; nothing of what it says."""
     resources, options = batch.resources, batch.options
     written = moments([resource.get("date") for resource in resources], options)
-    contexts = [resource.get("context") or {} for resource in resources]
-    periods = [context.get("period") or {} for context in contexts]
+    contexts = [held(resource.get("context")) for resource in resources]
+    periods = [held(context.get("period")) for context in contexts]
     covered = moments_between(
         [period.get("start") for period in periods], [period.get("end") for period in periods], options
     )
     told = either(written, covered)
     reader = ConceptReader("DocumentReference", options)
-    flat = [{**one, "category": next(iter(listed(one.get("category"))), None)} for one in resources]
+    flat = [{**one, "category": first(one.get("category"))} for one in resources]
     columns: dict[str, Column] = {
         **circumstances(batch),
         **concept_columns(_first_told(reader, flat, ("type", "category"))),
-        "encounter": batch.targets([next(iter(listed(one.get("encounter"))), None) for one in contexts]),
+        "encounter": batch.targets([first(one.get("encounter")) for one in contexts]),
         "time": told.first,
         "known_time": told.last,
         "document_status": texts([resource.get("docStatus") for resource in resources]),

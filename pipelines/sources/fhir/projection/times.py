@@ -1,4 +1,4 @@
-"""FHIR's dates, times and periods as instants of the dataset's clock: the first and the last that each covers."""
+"""FHIR's dates, times and periods as instants of the dataset's clock: the first and the last of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Moments(NamedTuple):
     last: pl.Series
     is_wrong: pl.Series | None = None
 
-    def gather(self, positions: Sequence[int]) -> Moments:
+    def gather(self, positions: list[int]) -> Moments:
         """Those at some positions."""
         wrong = None if self.is_wrong is None else self.is_wrong.gather(positions)
         return Moments(self.first.gather(positions), self.last.gather(positions), wrong)
