@@ -1,0 +1,1 @@
+"""Quality checks as data: what a check says, what it counts in a dataset, and whether it holds."""
