@@ -244,8 +244,8 @@ def episodes_of_care(batch: Batch) -> dict[str, pl.DataFrame]:
     found: list[tuple[int, str, Concept]] = []
     for position, resource in enumerate(batch.resources):
         types = concepts.read(listed(resource.get("type"))) or [Concept(code="unspecified")]
-        period = held(resource.get("period"))
-        kinds = ["start"] + (["end"] if period.get("end") is not None else [])
+        has_end = held(resource.get("period")).get("end") is not None
+        kinds = ["start", "end"] if has_end else ["start"]
         found += [(position, kind, concept) for concept in types for kind in kinds]
     positions = [position for position, _, _ in found]
     kind = texts([row[1] for row in found])

@@ -12,7 +12,15 @@ from pipelines.identity import person_key
 from pipelines.identity.person_numbers import NATIONAL_SYSTEMS
 from pipelines.sources.fhir.batch import Batch
 from pipelines.sources.fhir.projection.codings import first_code
-from pipelines.sources.fhir.projection.frames import FATES_TABLE, Column, frame, listed, texts, wrong_fields
+from pipelines.sources.fhir.projection.frames import (
+    FATES_TABLE,
+    Column,
+    frame,
+    held,
+    listed,
+    texts,
+    wrong_fields,
+)
 from pipelines.sources.fhir.projection.quantities import text
 from pipelines.sources.fhir.projection.times import Moments, moments
 from pipelines.sources.fhir.references import identifier_name
