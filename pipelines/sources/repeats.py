@@ -1,4 +1,4 @@
-"""Versions of one record over all files: the newest stays; older, repeated, deleted and conflicting ones go."""
+"""Versions of one record over all files: the newest stays; older, equal, deleted and conflicting ones go."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _versions(paths: Sequence[Path]) -> pl.LazyFrame | None:
 
 
 def _deletions(paths: Sequence[Path]) -> pl.DataFrame:
-    """The newest deletion of each key: _key, _deleted_rank; null where it has no rank, which is newer than all."""
+    """The newest deletion of each key: _key, _deleted_rank; null, for no rank, is newer than all."""
     if not paths:
         return pl.DataFrame(schema={"_key": pl.UInt64(), "_deleted_rank": pl.String()})
     told = pl.scan_parquet(list(paths)).group_by("_key")
@@ -115,4 +115,4 @@ def _judged(versions: pl.DataFrame, deleted: pl.DataFrame) -> pl.DataFrame:
 
 def _with_fate(versions: pl.DataFrame, fate: str, reason: str) -> pl.DataFrame:
     told = versions.select("_file_no", "_unit", fate=pl.lit(fate), reason=pl.lit(reason))
-    return told.cast(REPEATS)  # type: ignore[arg-type]  # a Schema is a mapping of names to types
+    return told.cast(REPEATS)

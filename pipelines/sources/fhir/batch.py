@@ -54,7 +54,7 @@ ALONE = Standing()
 class Batch:
     """Some resources of one type from one file; all lists are of one length.
 
-    The resources are as parsed: any element may have a wrong type. A projection need not check; where it
+    The resources are as parsed: any element may have a wrong type. A projection need not check: where it
     raises TypeError, AttributeError, KeyError, ValueError, IndexError or a polars error the batch is halved
     and projected again, and resources that fail alone are rejected.
 
@@ -62,8 +62,8 @@ class Batch:
         resource_type: of all of them.
         resources: as parsed. A contained resource follows as a resource of its own type.
         rows: the record that each stands in, not decreasing; a contained resource has its container's.
-        names: what others call each: "Patient/123"; its fullUrl where it has no id; "Observation/7#p1" where it
-            is contained.
+        names: what others call each: "Patient/123"; its fullUrl where it has no id; "Observation/7#p1" where
+            it is contained.
         full_urls: the fullUrl of each one's entry in a Bundle, None elsewhere.
         containers: for a contained resource the one that holds it, None elsewhere.
         scopes: what each one's Bundle calls its entries; None where no resource of the batch came in one.

@@ -38,16 +38,13 @@ def form_of(path: Path) -> Form | None:
     name = path.name.lower().removesuffix(".gz")
     is_lines = name.endswith(_LINE_ENDINGS)
     head = _head(path)
-    if head is None:
-        return Form.LINES if is_lines else None
-    start = head.removeprefix(BYTE_ORDER_MARK).lstrip()
+    start = (head or b"").removeprefix(BYTE_ORDER_MARK).lstrip()
     if start[:1] == b"<":
         return Form.XML if _XML_NAMESPACE in start else None
     if _LOG.match(name) or _is_log(start):
         return None
-    if b'"resourceType"' not in start and not is_lines:
-        return None
-    if start[:1] not in (b"{", b"["):
+    is_json = start[:1] in (b"{", b"[") and b'"resourceType"' in start
+    if not is_json:
         return Form.LINES if is_lines else None
     first, _, rest = start.partition(b"\n")
     if is_lines and first.strip() not in (b"{", b"["):

@@ -130,7 +130,7 @@ def own_name(resource_type: str, resource: Resource) -> str | None:
 
 
 def ranks(resources: Sequence[Resource]) -> list[str]:
-    """Texts that are greater the newer a version is: by meta.lastUpdated, then meta.versionId; "" for none."""
+    """Texts that grow with the version: of meta.lastUpdated, then meta.versionId; "" where none is told."""
     known: dict[tuple[Any, Any], str] = {}
     found = []
     for resource in resources:

@@ -26,7 +26,7 @@ class UnreadableJsonError(ValueError):
 
 @contextmanager
 def paused_collection() -> Iterator[None]:
-    """No search for cycles meanwhile: parsed JSON has none, and the search is dear among millions of objects."""
+    """No search for cycles meanwhile: parsed JSON has none, and among millions of objects it is dear."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

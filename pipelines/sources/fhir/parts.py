@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import compress
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from pipelines.sources.fhir.batch import ALONE, Batch, Resource, Sent, Standing
@@ -68,7 +70,7 @@ class PartMaker:
         return not (self._fates or self._gathering.groups)
 
     def add_all(
-        self, resources: list[object], rows: list[int], raws: list[bytes], offsets: list[int]
+        self, resources: list[Any], rows: list[int], raws: list[bytes], offsets: list[int]
     ) -> None:
         """Take resources that stand alone, in row order; none of them is a Bundle.
 
@@ -80,7 +82,7 @@ class PartMaker:
         """
         self._bulk.append((rows, raws, offsets))
         try:
-            types = [resource["resourceType"] for resource in resources]  # type: ignore[index]
+            types = [resource["resourceType"] for resource in resources]
             distinct = set(types)
         except (KeyError, TypeError, IndexError):
             for resource, row in zip(resources, rows, strict=True):
@@ -90,7 +92,7 @@ class PartMaker:
             is_of_type = [given == resource_type for given in types]
             self._add_type(
                 resource_type, list(compress(resources, is_of_type)), list(compress(rows, is_of_type))
-            )  # type: ignore[arg-type]
+            )
         if not distinct <= RESOURCE_TYPES:
             for resource_type, row in zip(types, rows, strict=True):
                 if resource_type not in RESOURCE_TYPES:
@@ -178,7 +180,7 @@ class PartMaker:
             made = self._projected(group.batch(self._resolver, self._options))
             for name, frames in made.items():
                 found.setdefault(name, []).extend(frames)
-            self._tell_missing(group.resource_type, group.rows, made.get(group.resource_type, []))
+            self._tell_missing(group.resource_type, group.rows, made)
         tables = {name: pl.concat(frames) for name, frames in found.items()}
         told = tables.pop(_FATES, pl.DataFrame(schema=FATES))
         tables = with_versions(tables, self._gathering.records)
@@ -213,16 +215,16 @@ class PartMaker:
             where, _, what = fault.partition(": ")
             self._fates.append((row, batch.resource_type, "rejected", where, what))
 
-    def _tell_missing(self, resource_type: str, rows: list[int], frames: list[pl.DataFrame]) -> None:
-        """Records that became no row, though nothing was wrong with them, are ignored."""
-        made = (
-            pl.concat([frame["_row"] for frame in frames]).unique() if frames else pl.Series(dtype=pl.Int64)
-        )
-        ended = {row for row, table, fate, _, _ in self._fates if table == resource_type and fate != "field"}
-        if made.len() + len(ended) >= len(rows):
-            return
-        for row in sorted(set(rows) - set(made.to_list()) - ended):
-            self._fates.append((row, resource_type, "ignored", "", NOTHING_IN_IT))
+    def _tell_missing(self, table: str, rows: list[int], made: dict[str, list[pl.DataFrame]]) -> None:
+        """Records that became no row and have no fate, though nothing was wrong with them, are ignored."""
+        told = [
+            frame.filter((pl.col("table") == table) & (pl.col("fate") != "field"))
+            for frame in made.get(_FATES, [])
+        ]
+        ended = [frame["_row"].to_numpy() for frame in [*made.get(table, []), *told]]
+        own = [row for row, name, fate, _, _ in self._fates if name == table and fate != "field"]
+        for row in np.setdiff1d(rows, np.concatenate([*ended, np.array(own, dtype=np.int64)])).tolist():
+            self._fates.append((row, table, "ignored", "", NOTHING_IN_IT))
 
     def _closed_fates(self, tables: dict[str, pl.DataFrame], told: pl.DataFrame) -> pl.DataFrame:
         """All fates with offsets; what ends a record of which another part became rows is a wrong field."""

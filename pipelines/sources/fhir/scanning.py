@@ -67,7 +67,7 @@ class _Structure:
         kind = content | 0x20
         is_open, is_close = kind == _OPEN, kind == _CLOSE
         places = np.flatnonzero((is_open | is_close) & ~in_text)
-        return places, np.where(is_open[places], 1, -1)
+        return places, np.where(is_open[places], 1, -1).astype(np.int64)
 
 
 def _escaped(backslashes: Marks, size: int) -> Marks:
@@ -75,8 +75,7 @@ def _escaped(backslashes: Marks, size: int) -> Marks:
     is_first = np.diff(backslashes, prepend=-2) != 1
     firsts = backslashes[is_first]
     lengths = np.diff(np.append(np.flatnonzero(is_first), backslashes.size))
-    after = firsts + lengths
-    after = after[lengths % 2 == 1]
+    after: Marks = (firsts + lengths)[lengths % 2 == 1]
     return after[after < size]
 
 
@@ -114,7 +113,7 @@ def _whole_escapes(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def salvaged(broken: Piece) -> Iterator[Piece]:
-    """Something broken, parted where entries of a Bundle seem to begin; brackets and commas alone are none."""
+    """Something broken, parted where entries of a Bundle seem to begin; brackets alone are no part."""
     starts = [0, *(match.end() for match in _NEXT_ENTRY.finditer(broken.content))]
     for start, end in zip(starts, [*starts[1:], len(broken.content)], strict=True):
         content = broken.content[start:end].strip(b" \t\r\n,")
@@ -124,7 +123,7 @@ def salvaged(broken: Piece) -> Iterator[Piece]:
 
 
 class _Scanner:
-    """Where in the document the scan is: `depth` counts open brackets, an element of the array opens the third."""
+    """Where in the document the scan is; `depth` counts open brackets, and an element opens the third."""
 
     def __init__(self, first_offset: int, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -159,7 +158,7 @@ class _Scanner:
             piece, begin = self._at_border(chunk, begin, place, depth, step)
             if piece:
                 yield piece
-            if self._state == "lost":
+            if self._is_lost():
                 self._offset += place
                 pending.appendleft(chunk[place:])
                 return
@@ -193,6 +192,9 @@ class _Scanner:
         is_end = chunk[place] == ord("]") and not (self._is_list and depth > 1)
         return self._ended("broken", "outside" if is_end else "lost", place), place
 
+    def _is_lost(self) -> bool:
+        return self._state == "lost"
+
     def _hold(self, content: bytes, begin: int) -> None:
         """Keep bytes of what the scan is in, as many as are allowed."""
         held = self._header if self._state == "outside" else self._held
@@ -220,11 +222,11 @@ class _Scanner:
         return piece
 
     def _given_up(self) -> Iterator[Piece]:
-        """An element that grows beyond all bounds because a quotation mark is missing: its entries are sought."""
-        if self._state == "element" and len(self._held) > self._most_bytes and not self._n_left_out:
-            if _NEXT_ENTRY.search(self._held):
-                yield Piece("broken", self._held_from, bytes(self._held))
-                self._begin("lost", 0)
+        """An element beyond all bounds, perhaps for want of a quotation mark: entries are sought in it."""
+        is_beyond = self._state == "element" and len(self._held) > self._most_bytes
+        if is_beyond and not self._n_left_out and _NEXT_ENTRY.search(self._held):
+            yield Piece("broken", self._held_from, bytes(self._held))
+            self._begin("lost", 0)
 
     def _search(self, chunk: bytes, pending: deque[bytes]) -> Iterator[Piece]:
         """Seek the next entry; what lies before it is broken."""
