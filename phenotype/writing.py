@@ -134,8 +134,7 @@ class DatasetWriter:
         rejected: pl.DataFrame,
         descriptions: pl.DataFrame,
         metadata: dict[str, Any],
-        account_json: str,
-        beside: Callable[[Path], None] | None = None,
+        write_account: Callable[[Path], None],
     ) -> None:
         """Write everything beside the events, which must be there, and move the folder into place.
 
@@ -146,8 +145,7 @@ class DatasetWriter:
             rejected: columns of REJECTED.
             descriptions: code, description.
             metadata: what dataset.json says beside what MEDS asks for.
-            account_json: ingest.json.
-            beside: writes what else belongs in the folder, before it is moved into place.
+            write_account: writes ingest.json, and what else belongs in the folder, when all else is there.
         """
         codes = pl.concat(self._codes).unique().sort()
         _write_codes(self.folder / "metadata" / "codes.parquet", codes, descriptions)
@@ -168,9 +166,7 @@ class DatasetWriter:
             plain = frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items())
             plain = plain.sort(order, nulls_last=False, maintain_order=True) if order else plain
             plain.write_parquet(self.folder / f"{name}.parquet", compression="zstd", compression_level=1)
-        (self.folder / "ingest.json").write_text(account_json, encoding="utf-8")
-        if beside:
-            beside(self.folder)
+        write_account(self.folder)
         self._move_into_place()
 
     def _move_into_place(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +79,29 @@ def ingest(
             context.pseudonyms.check()
             told = _metadata(mapping, fingerprint(key)) | context.policy.metadata()
             told |= {"ids": "kept"} if keep_ids else {}
-            _finish(extraction, context, writer, told)
+            _finish(extraction, context, writer, told, _companion(context, input_path, keep_ids=keep_ids))
         finally:
             writer.discard()
     return extraction.account
 
 
+def _companion(
+    context: Context, input_path: Path, *, keep_ids: bool
+) -> Callable[[Path], dict[str, int]] | None:
+    """What writes beside the dataset's own tables, where the mapping asks for it; gives counts."""
+    if context.mapping.take_along is None:
+        return None
+    from pipelines.sources.meds import take_along
+
+    return partial(take_along, input_path, context=context, keep_ids=keep_ids)
+
+
 def _finish(
-    extraction: Extraction, context: Context, writer: DatasetWriter, metadata: dict[str, Any]
+    extraction: Extraction,
+    context: Context,
+    writer: DatasetWriter,
+    metadata: dict[str, Any],
+    companion: Callable[[Path], dict[str, int]] | None,
 ) -> None:
     """Combine what was collected, write it, and close the account."""
     collection, account = extraction.collection, extraction.account
@@ -104,9 +121,16 @@ def _finish(
     }
     gate = context.guard.gate
     rejected, told = gate.frame(account.rejected), gate.content(metadata)
-    content = gate.content(account.content())
-    if gate.found:
-        content.setdefault("notes", {})[MASKED] = gate.found
+
+    def write_account(folder: Path) -> None:
+        account.totals |= companion(folder) if companion else {}
+        content = gate.content(account.content())
+        if gate.found:
+            content.setdefault("notes", {})[MASKED] = gate.found
+        (folder / "ingest.json").write_text(
+            json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+
     writer.finish(
         contacts=contacts,
         codings=codings,
@@ -114,7 +138,7 @@ def _finish(
         rejected=rejected,
         descriptions=collection.descriptions(),
         metadata=told,
-        account_json=json.dumps(content, indent=1, ensure_ascii=False) + "\n",
+        write_account=write_account,
     )
 
 

@@ -61,7 +61,7 @@ def write(out: Path, rows: list[tuple[Any, ...]], n_shards: int = 1) -> None:
         rejected=pl.DataFrame(schema=REJECTED),
         descriptions=pl.DataFrame({"code": ["A"], "description": ["the first letter"]}),
         metadata={"dataset_name": "letters"},
-        account_json="{}",
+        write_account=lambda folder: None,
     )
 
 
