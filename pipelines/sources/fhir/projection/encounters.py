@@ -22,6 +22,7 @@ from pipelines.sources.fhir.projection.frames import (
     gathered,
     held,
     listed,
+    place_words,
     texts,
     wrong_fields,
 )
@@ -32,9 +33,9 @@ from pipelines.sources.fhir.systems import same_system
 
 _TEXTS = (
     "contact", "number", "name", "subject", "about", "status", "class", "priority", "unit", "first_place",
-    "hospital", "hospital_name", "admitted_from", "admitted_from_other", "discharged_to",
-    "discharged_to_other", "episode", "place", "place_name", "place_no", "condition", "rank",
-    "code", "display", "alternates", "note",
+    "first_words", "hospital", "hospital_words", "hospital_name", "admitted_from", "admitted_from_other",
+    "discharged_to", "discharged_to_other", "episode", "place", "place_words", "place_name", "place_no",
+    "condition", "rank", "code", "display", "alternates", "note",
 )  # fmt: skip
 _TIMES = ("start", "end", "time", "place_end")
 SCHEMAS = {
@@ -87,11 +88,13 @@ def encounters(batch: Batch) -> dict[str, pl.DataFrame]:
     of_encounter = _of_encounter(batch, period)
     spans = _periods([row.period for row in found], batch)
     shared = gathered(of_encounter, positions)
+    places = batch.targets([row.place for row in found], positions)
     columns: dict[str, Column] = {
         **shared,
         **concept_columns([row.concept for row in found]),
         "kind": [row.kind for row in found],
-        "place": batch.targets([row.place for row in found], positions),
+        "place": places,
+        "place_words": [place_words(name) for name in places],
         "place_name": [_display(row.place) for row in found],
         "place_no": [row.place_no for row in found],
         "condition": batch.targets([row.condition for row in found], positions),
@@ -172,6 +175,7 @@ def _of_encounter(batch: Batch, period: Moments) -> dict[str, pl.Series]:
     discharged = [bare_codes(_as_list(stay.get("dischargeDisposition"))) for stay in stays]
     contacts = [_contact(resource, batch) for resource in resources]
     places = [held(first(resource.get("location"))).get("location") for resource in resources]
+    hospitals, firsts = batch.targets(providers), batch.targets(places)
     columns: dict[str, Sequence[object]] = {
         "contact": [key or name for (key, _), name in zip(contacts, batch.names, strict=True)],
         "number": [number for _, number in contacts],
@@ -179,8 +183,10 @@ def _of_encounter(batch: Batch, period: Moments) -> dict[str, pl.Series]:
         "class": [_class(resource.get("class")) for resource in resources],
         "priority": [first_code(resource.get("priority")) for resource in resources],
         "unit": [first_code(resource.get("serviceType")) for resource in resources],
-        "first_place": batch.targets(places),
-        "hospital": batch.targets(providers),
+        "first_place": firsts,
+        "first_words": [place_words(name) for name in firsts],
+        "hospital": hospitals,
+        "hospital_words": [place_words(name) for name in hospitals],
         "hospital_name": [_display(provider) for provider in providers],
         "admitted_from": [codes[0] if codes else None for codes in admitted],
         "admitted_from_other": [codes[1] if len(codes) > 1 else None for codes in admitted],

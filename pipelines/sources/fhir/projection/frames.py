@@ -19,6 +19,14 @@ from pipelines.sources.fhir.projection.quantities import (
 from pipelines.sources.fhir.projection.times import UNPARSABLE
 from pipelines.sources.records import FATES
 
+UNIT_SYSTEMS = {
+    "urn:oid:2.16.578.1.12.4.1.4.102": "RESH",
+    "urn:oid:2.16.578.1.12.4.1.2": "HER",
+    "urn:oid:2.16.578.1.12.4.1.4.101": "ORGNR",
+}
+"""Identifier systems of places and organisations, best first.
+
+**Source:** HL7 Norway, NamingSystems of HL7Norway/kodeverk."""
 Column = Sequence[object] | pl.Series
 FATES_TABLE = "_fates"
 NO_FACT = "no fact about a patient"
@@ -205,6 +213,24 @@ def marks_at(wrong: Mapping[str, pl.Series | None], positions: list[int]) -> dic
 
 
 Projector = Callable[[Batch], dict[str, pl.DataFrame]]
+
+
+def place_words(name: str | None) -> str | None:
+    """What a place or an organisation is called where nothing but a reference tells of it.
+
+    A contained one is called by its own id alone, since its container's names a contact; one that is referred
+    to by an identifier of Norwegian units is called by that.
+
+    Args:
+        name: of what the reference points to.
+    """
+    if name is None:
+        return None
+    if name.startswith("identifier:"):
+        system, _, value = name.removeprefix("identifier:").rpartition("|")
+        return f"{UNIT_SYSTEMS[system]}:{value}" if system in UNIT_SYSTEMS else name
+    container, mark, own = name.partition("#")
+    return f"#{own}" if mark and container.partition("/")[2] else name
 
 
 def held(value: object) -> dict[str, Any]:

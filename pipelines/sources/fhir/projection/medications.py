@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.sources.fhir.batch import Batch
-from pipelines.sources.fhir.projection.codings import FREE_TEXT, Concept, ConceptReader
+from pipelines.sources.fhir.projection.codings import NOTHING, Concept, ConceptReader, joined
 from pipelines.sources.fhir.projection.frames import (
     FACTS,
     FATES_TABLE,
@@ -18,6 +18,7 @@ from pipelines.sources.fhir.projection.frames import (
     concept_columns,
     facts_table,
     frame,
+    held,
     listed,
     no_fact,
     texts,
@@ -25,7 +26,15 @@ from pipelines.sources.fhir.projection.frames import (
 from pipelines.sources.fhir.projection.quantities import amounts, text
 from pipelines.sources.fhir.projection.times import Moments, either, moments, when
 
-ORDERS = pl.Schema({**FACTS, "medication": pl.String(), "intent": pl.String(), "not_to_be_done": pl.String()})
+ORDERS = pl.Schema(
+    {
+        **FACTS,
+        "medication": pl.String(),
+        "medication_words": pl.String(),
+        "intent": pl.String(),
+        "not_to_be_done": pl.String(),
+    }
+)
 SCHEMAS = {
     "MedicationRequest": ORDERS,
     "MedicationAdministration": ORDERS,
@@ -41,7 +50,8 @@ SCHEMAS = {
         }
     ),
 }
-"""`medication` is the name of the Medication referred to, for joining MedicationCode."""
+"""`medication` is the name of the Medication referred to, for joining MedicationCode; `medication_words` is what
+the reference itself calls it."""
 Element = dict[str, Any]
 
 
@@ -91,7 +101,11 @@ def immunizations(batch: Batch) -> dict[str, pl.DataFrame]:
 def medications(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table MedicationCode; a Medication alone is no fact."""
     resources = batch.resources
-    concepts = ConceptReader("Medication", batch.options).read([one.get("code") for one in resources])
+    reader = ConceptReader("Medication", batch.options)
+    concepts = reader.read([one.get("code") for one in resources])
+    for position, resource in enumerate(resources):
+        if concepts[position].code is None:
+            concepts[position] = _of_ingredients(resource, reader)
     references, rows, found = list(batch.names), list(batch.rows), list(concepts)
     for position, full_url in enumerate(batch.full_urls):
         if full_url and full_url != batch.names[position]:
@@ -112,6 +126,16 @@ def medications(batch: Batch) -> dict[str, pl.DataFrame]:
     return {"MedicationCode": codes, FATES_TABLE: no_fact(batch)}
 
 
+def _of_ingredients(resource: Element, reader: ConceptReader) -> Concept:
+    """Of a mixture without a code of its own the first ingredient that has one, the others as alternates."""
+    found = reader.read([one.get("itemCodeableConcept") for one in listed(resource.get("ingredient"))])
+    coded = [concept for concept in found if concept.bare]
+    if not coded:
+        return next((concept for concept in found if concept.code), NOTHING)
+    others = [concept.code for concept in coded[1:] if concept.code != coded[0].code]
+    return coded[0]._replace(alternates=joined(coded[0].alternates, *dict.fromkeys(others)))
+
+
 def _orders(
     batch: Batch,
     encounter: str,
@@ -123,7 +147,8 @@ def _orders(
 ) -> dict[str, pl.DataFrame]:
     resources = batch.resources
     references = [resource.get("medicationReference") for resource in resources]
-    concepts = _concepts(batch, references)
+    reader = ConceptReader(batch.resource_type, batch.options)
+    concepts = reader.read([resource.get("medicationCodeableConcept") for resource in resources])
     columns: dict[str, Column] = {
         **circumstances(batch, "subject", encounter),
         **concept_columns(concepts),
@@ -131,23 +156,11 @@ def _orders(
         "time": told.first,
         "known_time": known,
         "medication": batch.targets(references),
+        "medication_words": [text(held(reference).get("display")) for reference in references],
         "intent": [text(resource.get("intent")) for resource in resources],
         "not_to_be_done": not_to_be_done(resources),
     }
     return facts_table(batch, ORDERS, batch.rows, columns, wrong)
-
-
-def _concepts(batch: Batch, references: Sequence[Element | None]) -> list[Concept]:
-    """Codes told on the spot; of a reference with nothing but a display, that."""
-    reader = ConceptReader(batch.resource_type, batch.options)
-    concepts = reader.read([resource.get("medicationCodeableConcept") for resource in batch.resources])
-    targets = batch.targets(references)
-    for position, (concept, reference) in enumerate(zip(concepts, references, strict=True)):
-        if concept.code is None and reference is not None and targets[position] is None:
-            words = text(reference.get("display"))
-            if words:
-                concepts[position] = Concept(code=f"{FREE_TEXT}//{batch.resource_type}", note=words)
-    return concepts
 
 
 def not_to_be_done(resources: Sequence[Element]) -> pl.Series:

@@ -12,6 +12,7 @@ from pipelines.sources.fhir.projection.codings import Concept, ConceptReader, ba
 from pipelines.sources.fhir.projection.frames import (
     FACTS,
     FATES_TABLE,
+    UNIT_SYSTEMS,
     Column,
     circumstances,
     concept_columns,
@@ -23,6 +24,7 @@ from pipelines.sources.fhir.projection.frames import (
     listed,
     marks_at,
     no_fact,
+    place_words,
     texts,
 )
 from pipelines.sources.fhir.projection.quantities import text
@@ -39,12 +41,6 @@ SCHEMAS = {
 }
 """PlaceKey: what a place or an organisation is called, of which type it is, and its name in words."""
 
-_NAMED_BY = {
-    "urn:oid:2.16.578.1.12.4.1.4.102": "RESH",
-    "urn:oid:2.16.578.1.12.4.1.2": "HER",
-    "urn:oid:2.16.578.1.12.4.1.4.101": "ORGNR",
-}
-"""Identifier systems of units, best first. **Source:** HL7 Norway, NamingSystems of HL7Norway/kodeverk."""
 Element = dict[str, Any]
 
 
@@ -131,11 +127,11 @@ def _places(batch: Batch, types: Sequence[str | None]) -> dict[str, pl.DataFrame
         called = next(
             (
                 f"{short}:{value}"
-                for wanted, short in _NAMED_BY.items()
+                for wanted, short in UNIT_SYSTEMS.items()
                 for system, value in identifiers
                 if system == wanted
             ),
-            batch.names[position],
+            place_words(batch.names[position]),
         )
         names = [batch.names[position], *filter(None, [batch.full_urls[position]])]
         names += [identifier_name(system, value) for system, value in identifiers]
