@@ -36,6 +36,7 @@ _UCUM = {
     "IU": "[IU]",
     "1": "{INR}",
     "mmHg": "mm[Hg]",
+    "1/min": "/min",
 }
 _CLOCK = "%Y-%m-%dT%H:%M:%S+01:00"
 

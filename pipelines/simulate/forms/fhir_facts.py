@@ -11,8 +11,8 @@ import polars as pl
 from pipelines.simulate.forms import fhir_codes as codes
 
 SIGNS = {
-    "heart_rate": ("8867-4", "Heart rate", "/min"),
-    "respiratory_rate": ("9279-1", "Respiratory rate", "/min"),
+    "heart_rate": ("8867-4", "Heart rate", "1/min"),
+    "respiratory_rate": ("9279-1", "Respiratory rate", "1/min"),
     "spo2": ("59408-5", "Oxygen saturation by pulse oximetry", "%"),
     "temperature": ("8310-5", "Body temperature", "Cel"),
     "oxygen_flow": ("3151-8", "Inhaled oxygen flow rate", "L/min"),

@@ -53,8 +53,9 @@ def write_patient(
     with writer.element("Objektholder", {"pasientNr": str(patient["patient_id"])}):
         who = {"kjonn": str(patient["kjonn"]), "fodselsar": str(patient["birth_date"].year)}
         with writer.element("Pasient", who):
-            for episode in episodes.iter_rows(named=True):
-                _write_episode(writer, episode, patient["kommunenummer"], units[episode["enhet"]])
+            pass
+        for episode in episodes.iter_rows(named=True):
+            _write_episode(writer, episode, patient["kommunenummer"], units[episode["enhet"]])
 
 
 def _write_episode(
