@@ -1,4 +1,4 @@
-"""Who is who, for whoever holds the key and the source's ids: pseudonyms with their ids, and the date shifts."""
+"""Who is who, for whoever holds the key and the source's ids: pseudonyms, their ids, the date shifts."""
 
 from __future__ import annotations
 
