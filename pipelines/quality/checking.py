@@ -18,6 +18,7 @@ from pipelines.quality.rules import Condition
 from pipelines.quality.slices import event_slices
 from pipelines.quality.surroundings import Surroundings, look_around
 from pipelines.quality.tallies import TALLIES
+from pipelines.quality.wording import masked
 from pipelines.quality.ways import WAYS, FromShards, FromSlices, FromTables, FromTally
 
 WayT = TypeVar("WayT")
@@ -78,11 +79,11 @@ def judge(dataset: Dataset, checks: Sequence[Check]) -> QualityResult:
         for check in checks
     ]
     details = {
-        name: outcome.details
+        name: masked(outcome.details)
         for name, outcome in outcomes.items()
         if outcome.details is not None and outcome.details.height
     }
-    return QualityResult(tuple(checks), pl.concat(rows), details, _facts(around))
+    return QualityResult(tuple(checks), masked(pl.concat(rows)), details, _facts(around))
 
 
 def _facts(around: Surroundings) -> DatasetFacts:

@@ -345,7 +345,7 @@ class IdentityNumbers(RuleSettings):
     """Texts that hold a valid national identity number; synthetic numbers count.
 
     Attributes:
-        places: `table.column`; of codes each distinct text is asked once.
+        places: `table.column`; distinct texts are asked, those without eleven digits count as one.
     """
 
     type: Literal["identity_numbers"]
