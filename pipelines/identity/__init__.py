@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pipelines.identity.keys import default_key_path, fingerprint, load_or_make_key
-from pipelines.identity.person_numbers import person_key, person_keys
+from pipelines.identity.person_numbers import birth_dates, person_key, person_keys
 from pipelines.identity.pseudonyms import Pseudonyms
 
 __all__ = [
     "Pseudonyms",
+    "birth_dates",
     "default_key_path",
     "fingerprint",
     "load_or_make_key",

@@ -184,31 +184,60 @@ def read_person_number(text: str) -> PersonNumber | None:
         _KIND_OF[kind],
         MONTH_OFFSETS[offset],
         is_new,
-        _birth_date(digits) if tells else None,
+        _birth_dates(digits)[0] if tells else None,
         female_or_male if tells else None,
     )
 
 
-def _birth_date(digits: Digits) -> date | None:
-    """The birth date, century by the individual number; null where the series was never given.
+def _birth_dates(digits: Digits) -> list[date | None]:
+    """The birth dates, century by the individual number; null where the series was never given.
 
     **Source:** folkeregisterforskriften: 1854-1899 500-749, 1900-1999 000-499, 1940-1999 also 900-999,
     2000-2039 500-999.
     """
-    day, month, _ = (int(part[0]) for part in _date_parts(digits))
-    year = int(digits[0, 4] * 10 + digits[0, 5])
-    individual = int(digits[0, 6] * 100 + digits[0, 7] * 10 + digits[0, 8])
+    day, month, _ = _date_parts(digits)
+    year = digits[:, 4] * 10 + digits[:, 5]
+    individual = digits[:, 6:9] @ np.array([100, 10, 1])
     series = [
-        (1900, individual <= 499),
-        (1800, 500 <= individual <= 749 and year >= 54),
-        (2000, individual >= 500 and year <= 39),
-        (1900, individual >= 900 and year >= 40),
+        individual <= 499,
+        (individual >= 500) & (individual <= 749) & (year >= 54),
+        (individual >= 500) & (year <= 39),
+        (individual >= 900) & (year >= 40),
     ]
-    century = next((start for start, holds in series if holds), None)
+    century = np.select(series, [1900, 1800, 2000, 1900], default=0)
+    years = np.where(century > 0, century + year, 0)
+    return [_date(*parts) for parts in zip(years.tolist(), month.tolist(), day.tolist(), strict=True)]
+
+
+def _date(year: int, month: int, day: int) -> date | None:
     try:
-        return date(century + year, month, day) if century else None
+        return date(year, month, day)
     except ValueError:
         return None
+
+
+def birth_dates(texts: pl.Series) -> pl.Series:
+    """The birth date that each text's number tells, worked out once for each distinct text.
+
+    Args:
+        texts: String, null allowed: numbers, maybe spaced, or national key texts.
+
+    Returns:
+        Date; null where `read_person_number` gives none.
+    """
+    distinct = texts.unique().drop_nulls()
+    bare = [_bare(text) for text in distinct.to_list()]
+    places = [place for place, number in enumerate(bare) if len(number) == 11]
+    told: list[date | None] = [None] * len(bare)
+    if places:
+        digits = digits_of([bare[place] for place in places])
+        kinds = kinds_of(digits)
+        tells = (kinds != NOTHING) & (kinds != SHARED) & (digits @ FIRST_WEIGHTS % 11 == 0)
+        for place, is_told, born in zip(places, tells.tolist(), _birth_dates(digits), strict=True):
+            told[place] = born if is_told else None
+    if not distinct.len():
+        return pl.repeat(None, texts.len(), dtype=pl.Date, eager=True).alias(texts.name)
+    return texts.replace_strict(distinct, pl.Series(told, dtype=pl.Date), default=None, return_dtype=pl.Date)
 
 
 def person_key(text: str | None) -> str | None:

@@ -7,7 +7,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from pipelines.identity.person_numbers import person_key, person_keys, read_person_number
+from pipelines.identity.person_numbers import birth_dates, person_key, person_keys, read_person_number
 
 TENOR = [
     ("17912099997", "57912075186", date(2020, 11, 17), "male"),
@@ -124,3 +124,14 @@ def test_a_column_is_read_as_its_texts_are_one_by_one() -> None:
     ]
     assert person_keys(pl.Series("p", texts)).to_list() == [person_key(text) for text in texts]
     assert person_keys(pl.Series("p", [None], dtype=pl.String)).to_list() == [None]
+
+
+def test_birth_dates_of_a_column_are_those_of_its_numbers() -> None:
+    numbers = (
+        [row[0] for row in TENOR]
+        + [row[1] for row in NAV]
+        + ["01013200064", "80000000098", "x", None, DUF[0]]
+    )
+    expected = [row[2] for row in TENOR] + [row[2] for row in NAV] + [None] * 5
+    assert birth_dates(pl.Series("p", numbers)).to_list() == expected
+    assert birth_dates(pl.Series("p", [person_key(TENOR[0][0])])).item() == TENOR[0][2]
