@@ -1,4 +1,4 @@
-"""The simulated hospital's records as an OMOP CDM 5.4: every code a local concept of the system it is from."""
+"""The simulated hospital's records as an OMOP CDM 5.4: every code a local concept of its own system."""
 
 from __future__ import annotations
 
