@@ -41,7 +41,7 @@ def export_meds(dataset: Path, out: Path) -> dict[str, int]:
         ConfigurationError: something else lies where it should be written.
     """
     opened = open_dataset(dataset)
-    folder = _part_folder(out)
+    folder = part_folder(out)
     try:
         own = [name for name in _OURS if _has_any(opened, name)]
         counts = {"events": 0, "subjects": 0, "shards": len(opened.shards)}
@@ -52,13 +52,13 @@ def export_meds(dataset: Path, out: Path) -> dict[str, int]:
             counts["subjects"] += events["subject_id"].n_unique()
         _write_tables(opened, folder)
         _write_metadata(opened, folder)
-        _into_place(folder, out)
+        into_place(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return counts
 
 
-def _part_folder(out: Path) -> Path:
+def part_folder(out: Path) -> Path:
     """A new folder beside the one to be written."""
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise ConfigurationError(
@@ -70,7 +70,8 @@ def _part_folder(out: Path) -> Path:
     return folder
 
 
-def _into_place(folder: Path, out: Path) -> None:
+def into_place(folder: Path, out: Path) -> None:
+    """Put a finished folder where it belongs."""
     if out.exists():
         out.rmdir()
     folder.replace(out)
@@ -110,8 +111,15 @@ def _write_tables(dataset: Dataset, folder: Path) -> None:
     for name in _TABLES:
         table: pl.DataFrame = getattr(dataset, name)()
         if table.height:
-            kept = table.drop("lineage_id", strict=False)
+            kept = _without_lineage(table)
             kept.write_parquet(folder / f"{name}.parquet", compression="zstd")
+
+
+def _without_lineage(table: pl.DataFrame) -> pl.DataFrame:
+    """The table, its lineage ids null: the lineage stays behind."""
+    return table.with_columns(
+        pl.lit(None, pl.Int64).alias(name) for name in table.columns if name == "lineage_id"
+    )
 
 
 def _write_metadata(dataset: Dataset, folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -103,6 +103,7 @@ def as_table(table: str, rows: pl.DataFrame) -> pl.DataFrame:
         if name not in names
     ]
     made = rows.select(_filled(column, rows.columns) for column in columns)
+    made = made if rows.height else made.clear()
     problems += [problem for column in columns if (problem := _fault(table, column, made[column.name]))]
     if problems:
         raise InputError(problems)
@@ -166,3 +167,50 @@ def _instant_text(rows: pl.DataFrame) -> list[pl.Expr]:
         pl.col(name).dt.strftime("%Y-%m-%d %H:%M:%S%.6f").str.strip_suffix(".000000").alias(name)
         for name in names
     ]
+
+
+class TableFile:
+    """One table of the CDM (or one beside it), written part by part; nothing is there before it is closed.
+
+    Args:
+        folder: where the file goes.
+        table: its name.
+        form: csv or parquet.
+        schema: of a table that is none of the CDM; the CDM's own where it is not given.
+    """
+
+    def __init__(self, folder: Path, table: str, form: Form, schema: pl.Schema | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._table = table
+        self._form = form
+        self._schema = schema
+        self._target = folder / f"{table}.{form}"
+        self._temporary = folder / f".{table}.tmp"
+        self._temporary.unlink(missing_ok=True)
+        self._writer: Any = None
+        self.n_rows = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take rows: some of the table's columns, see `as_table`."""
+        part = rows.select(self._schema.names()) if self._schema else as_table(self._table, rows)
+        if self._form == "csv":
+            with self._temporary.open("ab") as file:
+                part.with_columns(_instant_text(part)).write_csv(
+                    file, include_header=file.tell() == 0, date_format="%Y-%m-%d"
+                )
+        else:
+            import pyarrow.parquet as pq
+
+            arrow = part.to_arrow()
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._temporary, arrow.schema, compression="zstd")
+            self._writer.write_table(arrow)
+        self.n_rows += part.height
+
+    def close(self) -> None:
+        """Move the file into place, with its header alone where no rows came."""
+        if not self._temporary.exists() and self._writer is None:
+            self.add(pl.DataFrame(schema=self._schema or cdm_schema(self._table)))
+        if self._writer is not None:
+            self._writer.close()
+        self._temporary.replace(self._target)
