@@ -44,7 +44,8 @@ def _is_in_season(days: int, season_weeks: int | None) -> bool:
     if season_weeks is None:
         return True
     years = round(days / DAYS_A_YEAR)
-    return abs(days - years * DAYS_A_YEAR) <= season_weeks * DAYS_A_WEEK
+    half_a_day = 0.5
+    return abs(days - years * DAYS_A_YEAR) <= season_weeks * DAYS_A_WEEK + half_a_day
 
 
 class Shifts:
