@@ -18,8 +18,8 @@ from pipelines.quality.rules import Condition
 from pipelines.quality.slices import event_slices
 from pipelines.quality.surroundings import Surroundings, look_around
 from pipelines.quality.tallies import TALLIES
-from pipelines.quality.wording import masked
 from pipelines.quality.ways import WAYS, FromShards, FromSlices, FromTables, FromTally
+from pipelines.quality.wording import masked
 
 WayT = TypeVar("WayT")
 PARTS_HELD = 32

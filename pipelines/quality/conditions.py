@@ -78,9 +78,9 @@ COLUMNS: Mapping[TableName, pl.Schema] = {
 """The columns that a condition may name. Beyond the dataset's own: `system` is what stands before `//`;
 birth_time, death_time and sex are the subject's; start_time to hospital_id are of the contact that an event
 or coding names, contact_subject_id whose it is; is_observed says whether any observation window holds the
-instant (null where there are no windows); extract_end is the end of the last window, or the last event; created_at is
-when the dataset was made; compact_code is a code without dots; n_same counts codings of the contact and role
-with that code; n_diagnoses and n_mains count main and other conditions, and main ones."""
+instant (null where there are no windows); extract_end is the end of the last window, or the last event;
+created_at is when the dataset was made; compact_code is a code without dots; n_same counts codings of the
+contact and role with that code; n_diagnoses counts the codes of conditions, n_mains the main conditions."""
 
 _ALWAYS_TRUE = pl.lit(value=True)
 

@@ -112,7 +112,8 @@ def holds_identity_number(texts: pl.Series) -> pl.Series:
     registers (month + 40, + 65 or + 80) count.
 
     **Source:** Skatteetaten, control digits of birth numbers: weights 3 7 6 1 8 9 4 5 2 and
-    5 4 3 2 7 6 5 4 3 2, modulo 11; numbers issued from 2032 on may leave other remainders of the first and are not recognised.
+    5 4 3 2 7 6 5 4 3 2, modulo 11; numbers issued from 2032 on may leave other remainders of the first and
+    are not recognised.
     """
     rows = pl.DataFrame({"text": texts}).with_row_index("place")
     found = rows.with_columns(number=pl.col("text").str.extract_all(_SHAPE)).explode("number").drop_nulls()

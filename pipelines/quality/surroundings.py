@@ -95,7 +95,7 @@ def _fitted(table: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def _people(dataset: Dataset) -> tuple[pl.DataFrame, datetime | None, set[str]]:
-    """Each subject's births, deaths, sexes, number of events; the last instant; columns that hold anything."""
+    """Each subject's births, deaths, sexes and events; the last instant; columns that hold anything."""
     is_birth, is_death = pl.col("code") == BIRTH_CODE, pl.col("code") == DEATH_CODE
     sex = pl.col("code").str.extract(_SEX_CODE).str.to_lowercase().replace_strict(_SEXES, default=None)
     parts, lasts, filled = [], [], set()

@@ -38,7 +38,7 @@ def by_size(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_digit(events: pl.DataFrame) -> pl.DataFrame:
-    """system, code, unit, decimals, digit: n_values, low, high; the decimals that a value needs, and the last."""
+    """system, code, unit, decimals, digit: n_values, low, high; how many decimals a value needs."""
     numbers = events.lazy().filter(_VALUE.is_finite() & (_VALUE > 0) & (_VALUE < 1e6))
     decimals = pl.lit(MOST_DECIMALS)
     for places in range(MOST_DECIMALS - 1, -1, -1):

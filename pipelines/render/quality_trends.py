@@ -118,8 +118,8 @@ def _rate(rule: object, details: pl.DataFrame) -> tuple[list[Trend], str]:
         for group, rows in _by_group(details, "group")
     ]
     note = (
-        f"{what.capitalize()} for each contact that began in the month; pale: the unit's median; red: more than "
-        f"{number_words(rule.factor)} times it, or less than that part. Months with fewer than "
+        f"{what.capitalize()} for each contact that began in the month; pale: the unit's median; red: more "
+        f"than {number_words(rule.factor)} times it, or less than that part. Months with fewer than "
         f"{rule.n_in_month} contacts are left out."
     )
     return trends, note
@@ -138,9 +138,9 @@ def _late(rule: object, details: pl.DataFrame) -> tuple[list[Trend], str]:
             _trend(group, points, None, lambda top: f"largest share in a month: {share_words(top)}")
         )
     note = (
-        f"Share of facts that became known more than {number_words(rule.hours / 24)} days after they happened, by "
-        f"month of happening. Months with fewer than {LEAST_IN_MONTH} facts are left out; 1 to 4 late ones are "
-        "drawn as none."
+        f"Share of facts that became known more than {number_words(rule.hours / 24)} days after they happened, "
+        f"by month of happening. Months with fewer than {LEAST_IN_MONTH} facts are left out; 1 to 4 late ones "
+        "are drawn as none."
     )
     return trends, note
 
