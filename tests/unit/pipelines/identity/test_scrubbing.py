@@ -71,7 +71,7 @@ def test_two_numbers_side_by_side_are_both_masked() -> None:
 def test_by_chance_about_one_in_ninety_runs_of_eleven_digits_is_masked() -> None:
     # 366 days of the year x 4 ways of writing the month x 2 (D-numbers) = 2,928 of the 10,000 beginnings, 4
     # of 121 control digits; 2 of 10 first digits, 1 of 121: 1.13 %
-    runs = pl.Series("r", [f"{number * 61_803_398_887 % 10**11:011d}" for number in range(1, 400_000, 3)])
+    runs = pl.Series("r", [f"{number * 61_803_398_887 % 10**11:011d}" for number in range(1, 200_000, 3)])
     gate = Gate()
     share = gate.column(runs).str.contains(MARK, literal=True).mean()
     assert isinstance(share, float)
@@ -89,7 +89,9 @@ def test_ids_of_snomed_extensions_with_eleven_digits_begin_with_no_date() -> Non
         for part in (10, 11, 12)
         for check in range(10)
     ]
-    assert not any(MARK in scrub_text(sctid) for sctid in ids)
+    gate = Gate()
+    gate.column(pl.Series("sctid", ids))
+    assert gate.found == {}
 
 
 def test_a_frame_without_numbers_is_given_back_as_it_is() -> None:
