@@ -27,7 +27,7 @@ from pipelines.sources.fhir.projection.frames import (
     wrong_fields,
 )
 from pipelines.sources.fhir.projection.quantities import text
-from pipelines.sources.fhir.projection.times import Moments, moments_between
+from pipelines.sources.fhir.projection.times import Moments, moments, moments_between
 from pipelines.sources.fhir.references import identifier_name
 from pipelines.sources.fhir.systems import same_system
 
@@ -49,7 +49,7 @@ SCHEMAS = {
             "end": INSTANT,
         }
     ),
-    "DiagnosisKey": pl.Schema({"condition": pl.String(), "encounter": pl.String()}),
+    "DiagnosisKey": pl.Schema({"condition": pl.String(), "encounter": pl.String(), "status": pl.String()}),
     "Encounter": pl.Schema(
         {"kind": pl.String()} | dict.fromkeys(_TEXTS, pl.String()) | dict.fromkeys(_TIMES, INSTANT)
     ),
@@ -109,7 +109,9 @@ def encounters(batch: Batch) -> dict[str, pl.DataFrame]:
     return {
         "Encounter": made,
         "ContactKey": _contact_keys(batch, of_encounter),
-        "DiagnosisKey": listing.select("_row", "condition", encounter="name"),
+        "DiagnosisKey": listing.select("_row", "condition", "status", encounter="name").select(
+            "_row", *SCHEMAS["DiagnosisKey"]
+        ),
         **({} if faults is None else {FATES_TABLE: faults}),
     }
 
@@ -255,14 +257,21 @@ def episodes_of_care(batch: Batch) -> dict[str, pl.DataFrame]:
         found += [(position, kind, concept) for concept in types for kind in kinds]
     positions = [position for position, _, _ in found]
     kind = texts([row[1] for row in found])
-    period = _periods([resource.get("period") for resource in batch.resources], batch).gather(positions)
-    both = pl.DataFrame({"kind": kind, "start": period.first, "end": period.last})
-    time = both.select(pl.when(pl.col("kind") == "end").then("end").otherwise("start")).to_series()
+    periods = [held(batch.resources[position].get("period")) for position in positions]
+    begin = moments([period.get("start") for period in periods], batch.options)
+    finish = moments([period.get("end") for period in periods], batch.options)
+    told = pl.DataFrame({"kind": kind, "first": begin.first, "known": begin.last, "end": finish.last})
+    is_end = pl.col("kind") == "end"
+    told = told.select(
+        time=pl.when(is_end).then("end").otherwise("first"), known=pl.when(~is_end).then("known")
+    )
     columns: dict[str, Column] = {
         **gathered(circumstances(batch, "patient"), positions),
         **concept_columns([concept for _, _, concept in found]),
         "kind": kind,
-        "time": time,
+        "time": told["time"],
+        "known_time": told["known"],
     }
     rows = [batch.rows[position] for position in positions]
-    return facts_table(batch, FACTS, rows, columns, {"period": period.is_wrong})
+    wrong = {"period.start": begin.is_wrong, "period.end": finish.is_wrong}
+    return facts_table(batch, FACTS, rows, columns, wrong)

@@ -50,8 +50,8 @@ SCHEMAS = {
         }
     ),
 }
-"""`medication` is the name of the Medication referred to, for joining MedicationCode; `medication_words` is what
-the reference itself calls it."""
+"""`medication` is the name of the Medication referred to, for joining MedicationCode; `medication_words` is
+what the reference itself calls it."""
 Element = dict[str, Any]
 
 

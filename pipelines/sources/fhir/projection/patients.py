@@ -159,7 +159,7 @@ def _homes(position: int, resource: Element) -> Iterator[_Fact]:
             continue
         parts = [part for one in _extensions(address, _PROPERTY) for part in _extensions(one, "municipality")]
         for system, extensions in (
-            ("KOMMUNE", [*_extensions(address, _MUNICIPALITY), *parts][:1]),
+            ("KOMMUNE", [*_extensions(held(address.get("_district")), _MUNICIPALITY), *parts][:1]),
             ("BYDEL", _extensions(address, _DISTRICT)[:1]),
         ):
             for extension in extensions:

@@ -67,6 +67,8 @@ def beside(result: Any) -> list[tuple[Any, ...]]:
 
 def test_a_patient_tells_birth_death_sex_home_and_citizenship(ingested: Any) -> None:
     no_basis = "http://hl7.no/fhir/StructureDefinition/"
+    county = {"url": f"{no_basis}no-basis-municipalitycode", "valueCoding": {"code": "4601"}}
+    now = {"period": {"start": "2020-03-01"}, "district": "Bergen", "_district": {"extension": [county]}}
     home = {
         "period": {"start": "2010-03-01"},
         "extension": [
@@ -81,13 +83,14 @@ def test_a_patient_tells_birth_death_sex_home_and_citizenship(ingested: Any) -> 
         "url": "http://hl7.org/fhir/StructureDefinition/patient-citizenship",
         "extension": [{"url": "code", "valueCodeableConcept": {"coding": [{"code": "NO"}]}}],
     }
-    given = patient(deceasedDateTime="2021-03-01", address=[home], extension=[country])
+    given = patient(deceasedDateTime="2021-03-01", address=[home, now], extension=[country])
     assert ingested(given).facts("time", "code") == [
         (None, "CITIZENSHIP//NO"),
         (None, "SEX//female"),
         (datetime(1950, 5, 31, 23), "MEDS_BIRTH"),
         (datetime(2010, 2, 28, 23), "BYDEL//030105"),
         (datetime(2010, 2, 28, 23), "KOMMUNE//0301"),
+        (datetime(2020, 2, 29, 23), "KOMMUNE//4601"),
         (datetime(2021, 3, 1, 22, 59, 59), "MEDS_DEATH"),  # a day's last second
     ]
 
