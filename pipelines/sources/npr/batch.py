@@ -18,6 +18,12 @@ Positions = np.ndarray[Any, np.dtype[np.int64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 
+EMPTY = {
+    store: pl.DataFrame(schema=dict.fromkeys(element.attributes, pl.String))
+    for store, element in ELEMENTS.items()
+}
+
+
 def attribute_frame(met: Met, names: Sequence[str]) -> pl.DataFrame:
     """Attributes as text columns, one row an element; null where an attribute is absent or empty."""
     columns = [pl.Series(name, _cells(met.attributes, name), dtype=pl.String) for name in names]
@@ -48,7 +54,8 @@ class Columns:
     def __init__(self, batch: Batch, n_before: Counter[str]) -> None:
         self.batch = batch
         self.frames = {
-            store: attribute_frame(met, ELEMENTS[store].attributes) for store, met in batch.met.items()
+            store: attribute_frame(met, ELEMENTS[store].attributes) if met.offsets else EMPTY[store]
+            for store, met in batch.met.items()
         }
         self.offsets: dict[str, Positions] = {
             store: np.array(met.offsets, dtype=np.int64) for store, met in batch.met.items()
@@ -76,7 +83,7 @@ class Columns:
 
     def up(self, store: str, ancestor: str) -> Positions:
         """For each element of a store the position of the ancestor that it stands in."""
-        if store == ancestor:
+        if store == ancestor or not self.height(store):
             return np.arange(self.height(store))
         found = self._parents.get((store, ancestor))
         if found is None:

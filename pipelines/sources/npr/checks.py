@@ -1,4 +1,4 @@
-"""What is wrong with attributes: absent, outside the code list, of another form; and the records it spoils."""
+"""What is wrong with attributes: absent, not in the code list, of another form; and what that spoils."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _fields(columns: Columns, findings: Findings, is_made: dict[str, Truths]) ->
         is_good = is_made[record] if record in is_made else ~findings.is_bad[record]
         kept = at[is_good[at] & (at >= columns.n_told[record])]
         if len(kept):
-            yield _told(columns, record, kept, "field", name, reason).unique(maintain_order=True)
+            yield _told(columns, record, kept, "field", name=name, reason=reason).unique(maintain_order=True)
 
 
 def _rejected(columns: Columns, findings: Findings, store: str, is_lost: Truths) -> pl.DataFrame:
@@ -67,7 +67,7 @@ def _rejected(columns: Columns, findings: Findings, store: str, is_lost: Truths)
         is_hit &= reasons == "" if reason == MISSING or of != store else np.isin(reasons, ["", IN_REJECTED])
         reasons[is_hit], fields[is_hit] = reason, name
     reasons[reasons == ""] = NOTHING_IN_IT
-    told = _told(columns, store, lost, "rejected", "", "")
+    told = _told(columns, store, lost, "rejected")
     return told.with_columns(
         pl.Series("field", fields.tolist(), dtype=pl.String),
         pl.Series("reason", reasons.tolist(), dtype=pl.String),
@@ -76,10 +76,12 @@ def _rejected(columns: Columns, findings: Findings, store: str, is_lost: Truths)
 
 def _fate(columns: Columns, store: str, is_it: Truths, fate: str, reason: str) -> pl.DataFrame:
     at = np.flatnonzero(is_it)
-    return _told(columns, store, at[at >= columns.n_told[store]], fate, "", reason)
+    return _told(columns, store, at[at >= columns.n_told[store]], fate, reason=reason)
 
 
-def _told(columns: Columns, store: str, at: Positions, fate: str, name: str, reason: str) -> pl.DataFrame:
+def _told(
+    columns: Columns, store: str, at: Positions, fate: str, *, name: str = "", reason: str = ""
+) -> pl.DataFrame:
     offsets = columns.offsets[store][at]
     table = ELEMENTS[store].name
     return pl.DataFrame(

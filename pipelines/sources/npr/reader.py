@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.parsers import expat
 
@@ -12,19 +12,20 @@ import numpy as np
 import polars as pl
 
 from ontology.errors import InputError, Problem
+from pipelines.identity.scrubbing import scrub_text
 from pipelines.sources.npr.batch import Columns, Truths
 from pipelines.sources.npr.checks import check
 from pipelines.sources.npr.elements import FIRST_VERSION, LAST_VERSION, NAMESPACE
 from pipelines.sources.npr.fates import fates_of
 from pipelines.sources.npr.options import NprOptions
-from pipelines.sources.npr.stream import Astray, Batch, guarded_parser, open_message, stream
+from pipelines.sources.npr.raw import raw_records
+from pipelines.sources.npr.stream import Astray, Batch, RefusedError, guarded_parser, open_message, stream
 from pipelines.sources.npr.tables import SCHEMAS, TABLES, derive, rows_of
 from pipelines.sources.npr.versions import Versions
 from pipelines.sources.records import DELETED, InputFile, Part
 
 HEAD_BYTES = 256_000
 """A message's namespace stands within so many bytes, behind its envelope's head."""
-_NUMBER_IN_NAME = re.compile(r"(?<!\d)\d{6}[ _-]?\d{5}(?!\d)")
 _ENVELOPE = "http://www.kith.no/xmlstds/msghead/2006-05-24"
 
 
@@ -35,8 +36,8 @@ class NprReader:
         options: as the mapping gives them.
     """
 
-    schemas = SCHEMAS
-    lookups = frozenset({DELETED})
+    schemas: Mapping[str, pl.Schema] = SCHEMAS
+    lookups: frozenset[str] = frozenset({DELETED})
 
     def __init__(self, options: NprOptions) -> None:
         self.options = options
@@ -53,9 +54,9 @@ class NprReader:
             paths = sorted(path for path in input_path.rglob("*") if path.name.endswith((".xml", ".xml.gz")))
             found = [(path, path.relative_to(input_path).as_posix()) for path in paths if path.is_file()]
         told = [(path, label, namespaces(path)) for path, label in found]
-        messages = [(path, _hidden(label)) for path, label, spaces in told if _is_message(spaces)]
+        messages = [(path, scrub_text(label)) for path, label, spaces in told if _is_message(spaces)]
         problems = [
-            _version_problem(_hidden(label), space)
+            _version_problem(scrub_text(label), space)
             for _, label, spaces in told
             for space in spaces or ()
             if (match := NAMESPACE.match(space)) and not FIRST_VERSION <= int(match[1]) <= LAST_VERSION
@@ -78,11 +79,11 @@ class NprReader:
         try:
             with open_message(file.path) as source:
                 for batch in stream(source, self.options):
-                    yield self._part(batch, n_before)
+                    yield self._part(file.path, batch, n_before)
         except OSError as error:
             raise InputError(Problem("a file cannot be read", file.label, error.strerror or "")) from None
 
-    def _part(self, batch: Batch, n_before: Counter[str]) -> Part:
+    def _part(self, path: Path, batch: Batch, n_before: Counter[str]) -> Part:
         if batch.end:
             batch.astray.append(Astray(batch.end.offset, "", "rejected", batch.end.reason))
         columns = Columns(batch, n_before)
@@ -92,27 +93,27 @@ class NprReader:
         tables: dict[str, pl.DataFrame] = {}
         is_made: dict[str, Truths] = {}
         for name, table in TABLES.items():
-            is_row = ~findings.is_bad[table.rows]
-            is_row &= columns.up(table.rows, table.record) >= columns.n_told[table.record]
-            at = columns.up(table.rows, table.record)[is_row]
             is_made[table.record] = np.zeros(columns.height(table.record), dtype=bool)
+            if not columns.height(table.rows):
+                continue
+            records = columns.up(table.rows, table.record)
+            is_row = ~findings.is_bad[table.rows] & (records >= columns.n_told[table.record])
+            at = records[is_row]
             is_made[table.record][at] = True
             if len(at):
-                rows = rows_of(table, columns, is_row)
-                tables[name] = rows.with_columns(
-                    pl.Series(
-                        "_row", columns.numbers(name, columns.offsets[table.record][at]), dtype=pl.Int64
-                    ),
-                    **{
-                        key: cells.filter(pl.Series(is_row)) for key, cells in versions.of(table.rows).items()
-                    },
-                )
+                numbers = columns.numbers(name, columns.offsets[table.record][at])
+                told = {
+                    key: cells.filter(pl.Series(is_row)) for key, cells in versions.of(table.rows).items()
+                }
+                tables[name] = rows_of(table, columns, is_row).with_columns(_row=pl.Series(numbers), **told)
         fates = fates_of(columns, findings, is_made)
-        return Part(tables, fates, columns.n_records, batch.notes)
+        rejected = fates.filter(pl.col("fate") == "rejected")["byte_offset"].to_list()
+        raw = raw_records(path, rejected) if rejected else {}
+        return Part(tables, fates, columns.n_records, batch.notes, raw)
 
 
 def _is_message(spaces: list[str] | None) -> bool:
-    """Whether a file is read: a message, an envelope, or something that cannot be told because it is broken."""
+    """Whether a file is read: a message, an envelope, or something too broken to be told."""
     return spaces is None or any(NAMESPACE.match(space) or space == _ENVELOPE for space in spaces)
 
 
@@ -128,16 +129,9 @@ def namespaces(path: Path) -> list[str] | None:
     try:
         with open_message(path) as source:
             parser.Parse(source.read(HEAD_BYTES), False)  # noqa: FBT003
-    except (expat.ExpatError, EOFError, OSError, ValueError):
-        return list(found) or None
-    except Exception:  # noqa: BLE001 - refused document types are read, and told as such
-        return None
+    except (expat.ExpatError, RefusedError, EOFError, OSError, LookupError, ValueError, zlib.error):
+        pass  # reading it will tell what is wrong
     return list(found) or None
-
-
-def _hidden(label: str) -> str:
-    """A label in which national numbers are hidden."""
-    return _NUMBER_IN_NAME.sub("#", label)
 
 
 def _version_problem(label: str, space: str) -> Problem:

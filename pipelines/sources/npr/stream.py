@@ -23,14 +23,14 @@ from pipelines.sources.npr.elements import (
     MELDING,
     MODULES,
     NAMESPACE,
-    PART_NAMES,
     PARENTS,
+    PART_NAMES,
     RECORD_NAMES,
     Element,
 )
 from pipelines.sources.npr.options import NprOptions
 
-CHUNK_BYTES = 256_000
+CHUNK_BYTES = 128_000
 MOST_DEPTH = 64
 Attributes = dict[str, str]
 Children = dict[str, Any]
@@ -40,7 +40,7 @@ OTHER_VERSION = f"version is not read: {FIRST_VERSION} to {LAST_VERSION} are"
 OTHER_MODULE = f"module is not read: {', '.join(sorted(MODULES))} are"
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """Something that no message holds: reading ends here."""
 
 
@@ -131,7 +131,7 @@ class Collector:
     def _gone_astray(self, tag: str, attributes: Attributes, parent: Children) -> Children:
         """What an element's own parts may be, where the element is not one that its parent holds."""
         if len(self._stack) > MOST_DEPTH:
-            raise _RefusedError("elements are nested too deep")
+            raise RefusedError("elements are nested too deep")
         uri, _, name = tag.rpartition(" ")
         if parent is self._outside:
             return self._entered(uri, name, attributes)
@@ -232,8 +232,8 @@ def open_message(path: Path) -> BinaryIO:
 def guarded_parser() -> expat.XMLParserType:
     """A parser that tells namespaces and refuses document types, and with them all entities."""
 
-    def refuse(*_: object) -> None:
-        raise _RefusedError("document types and entities are refused")
+    def refuse(*_: object) -> int:
+        raise RefusedError("document types and entities are refused")
 
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartDoctypeDeclHandler = refuse
@@ -259,18 +259,20 @@ def stream(source: BinaryIO, options: NprOptions) -> Iterator[Batch]:
             parser.Parse(chunk, False)  # noqa: FBT003
             n_fed += len(chunk)
             if n_fed - max(parser.CurrentByteIndex, 0) > options.most_piece_bytes + CHUNK_BYTES:
-                raise _RefusedError("a tag or text is too long")
+                raise RefusedError("a tag or text is too long")
             if collector.n_held >= options.part_elements:
                 yield collector.take()
                 if collector.n_held > options.most_elements:
-                    raise _RefusedError("a record holds too many elements")
+                    raise RefusedError("a record holds too many elements")
         parser.Parse(b"", True)  # noqa: FBT003
-    except _RefusedError as refusal:
+    except RefusedError as refusal:
         end = collector.broken(str(refusal), max(parser.CurrentByteIndex, 0))
     except expat.ExpatError as error:
         end = collector.broken(
             f"XML: {expat.errors.messages.get(error.code, 'broken')}", max(parser.ErrorByteIndex, 0)
         )
+    except (LookupError, ValueError):
+        end = collector.broken("XML: unknown encoding", max(parser.CurrentByteIndex, 0))
     except (EOFError, gzip.BadGzipFile, zlib.error):
         end = collector.broken("compressed data are damaged", max(parser.CurrentByteIndex, 0))
     yield collector.take(end, is_last=True)

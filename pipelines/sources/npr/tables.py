@@ -161,29 +161,35 @@ def rows_of(
 def derive(columns: Columns, findings: Findings, options: NprOptions) -> None:
     """Add what stands in no single attribute to the frames of a checked batch.
 
-    `pasient` and `episode` are numbers within their institution; `startDatoTid` of a procedure is its measure's
-    or else its session's, `nummer` its place in the episode; a dose has the region of its volume, a volume the
-    first day of its treatment; a national number tells the birth date.
+    `pasient` and `episode` are numbers within their institution; `startDatoTid` of a procedure is that of its
+    measure or else its session, `nummer` its place in the episode; a dose has the region of its volume, a
+    volume the first day of its treatment; a national number tells the birth date.
     """
-    frames = columns.frames
-    if options.patient == "pasientGUID":
-        patients = columns.column("Objektholder", "pasientGUID")
-    else:
-        patients = _within_institution(columns, "Objektholder", "pasientNr")
-    frames["Objektholder"] = frames["Objektholder"].with_columns(patients.alias("pasient"))
+    if columns.height("Objektholder"):
+        if options.patient == "pasientGUID":
+            patients = columns.column("Objektholder", "pasientGUID")
+        else:
+            patients = _within_institution(columns, "Objektholder", "pasientNr")
+        _add(columns, "Objektholder", pasient=patients)
     for store in ("Episode", "ApparatFremmote", "EpisodeKPP"):
-        episodes = _within_institution(columns, store, "episodeID")
-        frames[store] = frames[store].with_columns(episodes.alias("episode"))
-    frames["Episode"] = frames["Episode"].with_columns(
-        cells.alias(name) for name, cells in unit_columns(columns, findings, options).items()
-    )
-    _derive_procedures(columns)
-    _derive_radiotherapy(columns)
-    identities = frames["PasientIdent"]
-    frames["PasientIdent"] = identities.with_columns(
-        _within_institution(columns, "PasientIdent", "pid").alias("pasient"),
-        _birth_dates(identities["fid"]).alias("fodselsdato"),
-    )
+        if columns.height(store):
+            _add(columns, store, episode=_within_institution(columns, store, "episodeID"))
+    if columns.height("Episode"):
+        _add(columns, "Episode", **unit_columns(columns, findings, options))
+    if columns.height("Prosedyre"):
+        _derive_procedures(columns)
+    if columns.height("MedisinskStraling"):
+        _derive_radiotherapy(columns)
+    if columns.height("PasientIdent"):
+        from pipelines.identity.person_numbers import birth_dates
+
+        dates = birth_dates(columns.frames["PasientIdent"]["fid"]).cast(pl.String)
+        patients = _within_institution(columns, "PasientIdent", "pid")
+        _add(columns, "PasientIdent", pasient=patients, fodselsdato=dates)
+
+
+def _add(columns: Columns, store: str, **cells: pl.Series) -> None:
+    columns.frames[store] = columns.frames[store].with_columns(**cells)
 
 
 def _within_institution(columns: Columns, store: str, name: str) -> pl.Series:
@@ -194,14 +200,11 @@ def _within_institution(columns: Columns, store: str, name: str) -> pl.Series:
 
 
 def _derive_procedures(columns: Columns) -> None:
-    procedures = columns.frames["Prosedyre"]
     starts = columns.column("Tiltak", "startDatoTid", at="Prosedyre")
     starts = starts.zip_with(starts.is_not_null(), columns.column("Tjeneste", "startDatoTid", at="Prosedyre"))
     episodes = columns.up("Prosedyre", "Episode")
-    number = np.arange(len(episodes)) - np.searchsorted(episodes, episodes) + 1
-    columns.frames["Prosedyre"] = procedures.with_columns(
-        starts.alias("startDatoTid"), pl.Series("nummer", number, dtype=pl.Int64).cast(pl.String)
-    )
+    numbers = np.arange(len(episodes)) - np.searchsorted(episodes, episodes) + 1
+    _add(columns, "Prosedyre", startDatoTid=starts, nummer=pl.Series(numbers, dtype=pl.Int64).cast(pl.String))
 
 
 def _derive_radiotherapy(columns: Columns) -> None:
@@ -221,11 +224,3 @@ def _derive_radiotherapy(columns: Columns) -> None:
     )
     first = series.group_by(of).agg(pl.col("datoForste").min())
     columns.frames["Referansevolum"] = volumes.join(first, on=of, how="left", maintain_order="left")
-
-
-def _birth_dates(numbers: pl.Series) -> pl.Series:
-    from pipelines.identity.person_numbers import read_person_number
-
-    found = [read_person_number(number) if number else None for number in numbers.to_list()]
-    dates = [one.birth_date.isoformat() if one and one.birth_date else None for one in found]
-    return pl.Series("fodselsdato", dates, dtype=pl.String)

@@ -16,7 +16,7 @@ CODE_SYSTEMS: Mapping[str, str] = {
     "R": "NCRP",
     "S": "temporary national special codes",
 }
-"""**Source:** code list 8410, ten of its sixteen codes, as given in the model of 57.0.1 of NORPREG/wrangleNPR."""
+"""**Source:** code list 8410, ten of its sixteen codes, as in the model of 57.0.1 of NORPREG/wrangleNPR."""
 
 UNIT_TYPES: Mapping[str, str] = {
     "1": "behandlingssted",
@@ -44,7 +44,9 @@ VALUE_SETS: Mapping[str, frozenset[str]] = {
     "tilSted": _PLACES,
     "kontaktType": frozenset({"1", "2", "3", "5", "6", "7", "12", "13", "14", "99"}),
     "stedAktivitet": frozenset("1234569"),
-    "debitor": frozenset("1 11 12 13 20 22 24 30 32 40 41 42 43 44 45 46 47 50 51 60 70 80 90 99".split()),
+    "debitor": frozenset(
+        map(str, (1, 11, 12, 13, 20, 22, 24, 30, 32, *range(40, 48), 50, 51, 60, 70, 80, 90, 99))
+    ),
     "Kodeverk": frozenset(CODE_SYSTEMS),
     "typeEnhet": frozenset(UNIT_TYPES),
 }
@@ -64,8 +66,8 @@ INSTANT_FORM = (
 YEAR_FORM = r"^(1[89]|20)\d\d$"
 WHOLE_FORM = r"^\d{1,9}$"
 DECIMAL_FORM = r"^[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})$"
-"""**Source:** XML Schema's date, dateTime, gYear, integer and decimal (W3C, XML Schema Part 2); a year between
-1800 and 2099, a dateTime may lack its seconds."""
+"""**Source:** date, dateTime, gYear, integer and decimal of XML Schema (W3C, Part 2: Datatypes); a year is
+one between 1800 and 2099, and a dateTime may lack its seconds."""
 
 FORMS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(
