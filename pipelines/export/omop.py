@@ -12,7 +12,7 @@ import polars as pl
 
 from phenotype.trajectory import CODINGS, Dataset, open_dataset
 from pipelines.export.meds import into_place, part_folder
-from pipelines.export.omop_codes import NAME_WIDTH, OmopForm, concepts_of, load_form
+from pipelines.export.omop_codes import PESTA_CONCEPT, OmopForm, concepts_of, load_form
 from pipelines.export.omop_events import BESIDE, CLINICAL, clinical_rows, with_tables
 from pipelines.export.omop_persons import (
     PESTA_DEATH,
@@ -56,8 +56,7 @@ def export_omop(dataset: Path, out: Path, *, form: Form = "csv") -> dict[str, in
         form: csv or parquet.
 
     Returns:
-        Rows by table, and how many cells could not be held (codes of more than 255 characters, numbers that
-        are not finite).
+        Rows by table, and how many numbers could not be held, being not finite.
 
     Raises:
         InputError: the folder is no dataset, or does not fit OMOP's tables.
@@ -182,11 +181,9 @@ class _Export:
         self._write_beside("pesta_coding", codings)
 
     def _write_vocabulary(self) -> None:
-        concepts = self._concepts.drop("code", "cdm_table", "source_value")
+        concepts = self._concepts.drop("code", "description", "cdm_table", "source_value")
         self._write("concept", concepts)
-        self._counts["codes_too_long"] = self._concepts.filter(
-            (pl.col("vocabulary_id") == "PESTA") & (pl.col("code").str.len_chars() > NAME_WIDTH)
-        ).height
+        self._write_beside("pesta_concept", self._concepts.select(PESTA_CONCEPT))
         names = concepts.select("vocabulary_id").unique().sort("vocabulary_id")
         vocabularies = names.with_columns(
             vocabulary_name=pl.format("{}, local concepts", "vocabulary_id"), vocabulary_concept_id=pl.lit(0)

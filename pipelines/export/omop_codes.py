@@ -13,6 +13,8 @@ from pipelines.export.omop_tables import LOCAL_CONCEPTS_FROM
 
 OWN_VOCABULARY = "PESTA"
 """Vocabulary of codes that no SYSTEM and code of OMOP's widths can hold; their concept's name is the code."""
+PESTA_CONCEPT = ("concept_id", "code", "description")
+"""Columns of the table beside CONCEPT: the code and its description in full length."""
 OTHER_TABLE = "observation"
 _DOMAINS = {
     "condition_occurrence": "Condition",
@@ -66,7 +68,7 @@ def concepts_of(codes: pl.DataFrame, form: OmopForm) -> pl.DataFrame:
         form: vocabularies and tables.
 
     Returns:
-        code, concept_id, cdm_table, source_value, and the columns of CONCEPT.
+        code, description, concept_id, cdm_table, source_value, and the columns of CONCEPT.
     """
     theirs = dict(form.vocabularies)
     ours = {name: system for system, name in theirs.items()}
@@ -90,6 +92,7 @@ def concepts_of(codes: pl.DataFrame, form: OmopForm) -> pl.DataFrame:
     named = pl.coalesce("description", "code").str.slice(0, NAME_WIDTH)
     return split.with_columns(_fits=fits, cdm_table=table.fill_null(OTHER_TABLE)).select(
         "code",
+        "description",
         "cdm_table",
         (LOCAL_CONCEPTS_FROM + pl.col("_number")).cast(pl.Int32).alias("concept_id"),
         pl.coalesce("_rest", "code").str.slice(0, _CODE_WIDTH).alias("source_value"),
