@@ -36,6 +36,7 @@ SCHEMAS = {
         {
             **FACTS,
             "name": pl.String(),
+            "unplaced": pl.String(),
             "verification": pl.String(),
             "system": pl.String(),
             "version": pl.String(),
@@ -45,7 +46,8 @@ SCHEMAS = {
         }
     ),
 }
-"""Condition: rows of the kinds condition and abatement. ConditionCode: what Encounters need of their list."""
+"""Condition: rows of the kinds condition and abatement; `unplaced` is the name of one without an encounter.
+ConditionCode: what Encounters need of those in their list."""
 
 CONDITION, ABATEMENT = "condition", "abatement"
 
@@ -83,11 +85,14 @@ def conditions(batch: Batch) -> dict[str, pl.DataFrame]:
         .then(pl.max_horizontal("end", "recorded"))
         .otherwise("onset"),
     )
+    about = circumstances(batch)
+    unplaced = about["encounter"].is_null().to_list()
     columns: dict[str, Any] = {
-        **gathered({**circumstances(batch), **coded, "recorded_last": recorded.last}, positions),
+        **gathered({**about, **coded, "recorded_last": recorded.last}, positions),
         **concept_columns([concepts[position] for position in positions]),
         "kind": kinds,
         "name": [batch.names[position] for position in positions],
+        "unplaced": [batch.names[position] if unplaced[position] else None for position in positions],
         "time": times["time"],
         "known_time": times["known_time"],
     }
