@@ -86,10 +86,10 @@ class Reading:
 
     def _encounter(self, name: str, reference: Any) -> tuple[str | None, Instants, Instants]:
         """A contact, its start and its end."""
-        contact = self.directory.contact(reference, name)
         encounter = self.directory.resource(reference, name)
-        if contact is None or encounter is None or encounter.get_resource_type() != "Encounter":
-            return contact, NEVER, NEVER
+        if encounter is None or encounter.get_resource_type() != "Encounter" or not self._counts(encounter):
+            return None, NEVER, NEVER
+        contact = self.directory.contact_name(self.directory.target(reference, name) or "", encounter)
         whole = span(encounter.period)
         start = span(encounter.period.start) if encounter.period and encounter.period.start else whole
         end = span(encounter.period.end) if encounter.period and encounter.period.end else NEVER

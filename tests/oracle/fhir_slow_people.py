@@ -96,14 +96,6 @@ class Directory:
                     return number.key
         return name
 
-    def contact(self, reference: Any, holder: str) -> str | None:
-        """The contact that an encounter reference means; none where it was entered in error."""
-        target = self.target(reference, holder)
-        encounter = self.by_name.get(target or "")
-        if encounter is None or encounter.get_resource_type() != "Encounter":
-            return target
-        return None if encounter.status == "entered-in-error" else self.contact_name(target or "", encounter)
-
     def contact_name(self, name: str, encounter: Any) -> str:
         """What an Encounter's contact is called."""
         for system in self._contact_systems:
