@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -29,7 +30,7 @@ def find_repeats(
 ) -> pl.DataFrame:
     """Which versions of records give way to others.
 
-    Of the versions of one key the greatest rank stays (in text order; null is the smallest). Of equal ones
+    Of the versions of one key the greatest rank stays (by sortable_rank; null is the smallest). Of equal ones
     of that rank (by digest) the first stays, by file number and unit. Where they differ, all of that rank are
     rejected: nobody knows which is right. A deletion takes every version back whose rank is not greater than
     its own; one without a rank takes all back.
@@ -68,10 +69,32 @@ def _deletions(paths: Sequence[Path]) -> pl.DataFrame:
     """The newest deletion of each key: _key, _deleted_rank; null, for no rank, is newer than all."""
     if not paths:
         return pl.DataFrame(schema={"_key": pl.UInt64(), "_deleted_rank": pl.String()})
-    told = pl.scan_parquet(list(paths)).group_by("_key")
-    newest = told.agg(pl.col("_rank").max(), _is_ever=pl.col("_rank").is_null().any())
-    last = pl.when(~pl.col("_is_ever")).then("_rank")
-    return newest.select("_key", _deleted_rank=last).collect()
+    told = pl.scan_parquet(list(paths)).select("_key", "_rank").collect()
+    told = told.with_columns(_comparable(told["_rank"]))
+    newest = told.group_by("_key").agg(pl.col("_rank").max(), _is_ever=pl.col("_rank").is_null().any())
+    return newest.select("_key", _deleted_rank=pl.when(~pl.col("_is_ever")).then("_rank"))
+
+
+def _comparable(ranks: pl.Series) -> pl.Series:
+    """Ranks that sort as versions do: instants in UTC, numbers of one length."""
+    distinct = ranks.unique().drop_nulls().to_list()
+    sortable = [sortable_rank(rank) for rank in distinct]
+    return ranks.replace_strict(distinct, sortable, default=None, return_dtype=pl.String)
+
+
+def sortable_rank(rank: str) -> str:
+    """`2024-05-01T10:00:00+02:00|3` as a text that sorts by instant, then by number; other texts as they are.
+
+    What names no offset is in UTC.
+    """
+    moment, bar, number = rank.partition("|")
+    try:
+        told = datetime.fromisoformat(moment)
+        zoned = (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = zoned.isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):
+        pass
+    return f"{moment}{bar}{number.zfill(20) if number.isdecimal() else number}"
 
 
 def _left_out(
@@ -91,6 +114,7 @@ def _left_out(
 
 def _judged(versions: pl.DataFrame, deleted: pl.DataFrame) -> pl.DataFrame:
     """The fate of every version that does not stay."""
+    versions = versions.with_columns(_comparable(versions["_rank"]))
     told = versions.join(deleted.with_columns(_is_deleted=pl.lit(value=True)), on="_key", how="left")
     is_gone = pl.col("_is_deleted") & (
         pl.col("_deleted_rank").is_null() | (pl.col("_rank") <= pl.col("_deleted_rank"))

@@ -6,12 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from pipelines.sources.fhir.options import FhirOptions
 
 if TYPE_CHECKING:
     from pipelines.sources.fhir.references import Resolver, Scope
 
 Resource = dict[str, Any]
+
+
+WRONG_TYPES = (
+    TypeError,
+    AttributeError,
+    KeyError,
+    ValueError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    pl.exceptions.PolarsError,
+)
+"""What a projection raises where an element has another type than FHIR gives it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import orjson
 
 from pipelines.sources.fhir.batch import Sent, Standing
-from pipelines.sources.fhir.gathering import instant_text, own_name
+from pipelines.sources.fhir.gathering import own_name, version_rank
 from pipelines.sources.fhir.parts import PartMaker
 from pipelines.sources.fhir.references import Resolver, Scope
 from pipelines.sources.fhir.sampling import DECLARED
@@ -80,7 +80,7 @@ class Unpacker:
     """
 
     def __init__(self, maker: PartMaker, resolver: Resolver) -> None:
-        self.maker, self._resolver = maker, resolver
+        self.maker, self.resolver = maker, resolver
 
     def add_line(self, bundle: dict[str, Any], sent: Sent) -> None:
         """Take a Bundle that is itself a record: each entry becomes a record within it."""
@@ -105,7 +105,7 @@ class Unpacker:
         if not isinstance(entries, list) or not entries:
             self.maker.ignore(1, NO_ENTRIES, "Bundle")
             return
-        scope = scope_of(entries, self._resolver, None)
+        scope = scope_of(entries, self.resolver, None)
         for number, entry in enumerate(entries, start=1):
             self.add_entry(entry, Sent(number, orjson.dumps(entry), 0), scope)
 
@@ -114,7 +114,7 @@ class Unpacker:
     ) -> Iterator[tuple[object, Scope | None]]:
         """All entries that hold no further Bundle, in order, each with its scope; None beyond MOST_WITHIN."""
         entries = bundle.get("entry")
-        scope = scope_of(entries, self._resolver, outer)
+        scope = scope_of(entries, self.resolver, outer)
         for entry in entries if isinstance(entries, list) else ():
             inner = entry.get("resource") if isinstance(entry, dict) else None
             if isinstance(inner, dict) and inner.get("resourceType") == "Bundle" and inner.get("entry"):
@@ -140,17 +140,17 @@ class Unpacker:
         elif is_bundle(resource):
             self.add_line(resource, sent)
         else:
-            name, full_url = entry_name(entry, self._resolver)
+            name, full_url = entry_name(entry, self.resolver)
             self.maker.add(resource, sent, Standing(full_url, scope, name, entry_rank(entry)))
 
     def _add_deletion(self, entry: dict[str, Any], request: dict[str, Any], row: int) -> None:
         url = request.get("url")
-        name = self._resolver.name_of(unquote(url)) if isinstance(url, str) else None
+        name = self.resolver.name_of(unquote(url)) if isinstance(url, str) else None
         if name is None or name.startswith("identifier:"):
             self.maker.ignore(row, UNNAMED_DELETION, "Bundle")
             return
-        moment = entry_rank(entry)
-        self.maker.delete(row, name, f"{moment.partition('|')[0]}|~" if moment else None)
+        rank = entry_rank(entry)
+        self.maker.delete(row, name, f"{rank}~" if rank else None)
 
     def note_version(self, bundle: dict[str, Any]) -> None:
         """Say which version of FHIR a Bundle says it is of."""
@@ -162,5 +162,4 @@ class Unpacker:
 def entry_rank(entry: dict[str, Any]) -> str:
     """The rank of a version by the answer that a history tells; "" where it tells none."""
     response = entry.get("response")
-    moment = instant_text(response.get("lastModified")) if isinstance(response, dict) else ""
-    return f"{moment}|" if moment else ""
+    return version_rank(response.get("lastModified"), None) if isinstance(response, dict) else ""

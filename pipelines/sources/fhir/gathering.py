@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 from pipelines.sources.fhir.batch import ALONE, Batch, Resource, Standing
 from pipelines.sources.fhir.options import FhirOptions
@@ -130,40 +128,19 @@ def own_name(resource_type: str, resource: Resource) -> str | None:
 
 
 def ranks(resources: Sequence[Resource]) -> list[str]:
-    """Texts that grow with the version: of meta.lastUpdated, then meta.versionId; "" where none is told."""
-    known: dict[tuple[Any, Any], str] = {}
+    """Which version each resource is, as meta tells it; "" where it tells nothing."""
     found = []
     for resource in resources:
         meta = resource.get("meta")
-        if type(meta) is not dict:
+        if type(meta) is dict:
+            found.append(version_rank(meta.get("lastUpdated"), meta.get("versionId")))
+        else:
             found.append("")
-            continue
-        key = (meta.get("lastUpdated"), meta.get("versionId"))
-        try:
-            rank = known.get(key)
-        except TypeError:
-            found.append("")
-            continue
-        if rank is None:
-            rank = known[key] = _rank(*key)
-        found.append(rank)
     return found
 
 
-def _rank(updated: object, version: object) -> str:
+def version_rank(updated: object, version: object) -> str:
+    """When a version was made, and its number: "2024-05-01T10:00:00+02:00|3"."""
+    moment = updated if isinstance(updated, str) else ""
     number = version if isinstance(version, str) else ""
-    number = number.zfill(20) if number.isdecimal() else number
-    moment = instant_text(updated)
     return f"{moment}|{number}" if moment or number else ""
-
-
-def instant_text(given: object) -> str:
-    """An instant in UTC as a text that sorts as time does; "" where it is none."""
-    if not isinstance(given, str):
-        return ""
-    try:
-        moment = datetime.fromisoformat(given)
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return zoned.astimezone(UTC).isoformat(timespec="microseconds")
-    except (ValueError, OverflowError):
-        return ""

@@ -17,7 +17,22 @@ NOT_UTF8 = "not UTF-8"
 TOO_DEEP = "nested too deeply"
 TOO_LARGE = "record larger than allowed"
 TWO_VALUES = "an element stands twice"
-_KEY_END = b'":'
+KEY_END = b'":'
+LENIENT = frozenset(
+    {
+        "identifier",
+        "basedOn",
+        "partOf",
+        "performer",
+        "specimen",
+        "device",
+        "implicitRules",
+        "language",
+        "text",
+    }
+    | {"note", "bodySite", "method", "derivedFrom", "meta"}
+)
+"""Elements of an Observation that become no column: what stands twice within them is not looked for."""
 
 
 class UnreadableJsonError(ValueError):
@@ -47,7 +62,7 @@ def parsed(raw: bytes, *, is_last: bool = False) -> Any:
         UnreadableJsonError: with the reason: broken, cut off, not UTF-8, too deep, an element twice.
     """
     value = _loaded(raw, is_last=is_last)
-    if orjson.dumps(value).count(_KEY_END) != raw.count(_KEY_END):
+    if orjson.dumps(value).count(KEY_END) != raw.count(KEY_END):
         _refuse_twice(raw)
     return value
 
@@ -78,15 +93,28 @@ def _refuse_twice(raw: bytes) -> None:
     Raises:
         UnreadableJsonError: it does; no reader knows which of the two is meant.
     """
-
-    def _checked(pairs: list[tuple[str, Any]]) -> None:
-        if len({name for name, _ in pairs}) < len(pairs):
-            raise UnreadableJsonError(TWO_VALUES)
-
     try:
-        json.loads(raw, object_pairs_hook=_checked)
+        value = json.loads(raw, object_pairs_hook=_checked)
     except RecursionError:
         raise UnreadableJsonError(TOO_DEEP) from None
+    if _is_twice(value):
+        raise UnreadableJsonError(TWO_VALUES)
+
+
+def _checked(pairs: list[tuple[str, Any]]) -> object:
+    """An object; the mark of one that names an element twice, or has such a one in it."""
+    named = dict(pairs)
+    within = {name for name, value in pairs if _is_twice(value)}
+    if named.get("resourceType") == "Observation":
+        within -= LENIENT
+    return _TWICE if within or len(named) < len(pairs) else named
+
+
+_TWICE = object()
+
+
+def _is_twice(value: object) -> bool:
+    return value is _TWICE or (isinstance(value, list) and any(map(_is_twice, value)))
 
 
 def all_parsed(raws: Sequence[bytes], content: bytes) -> list[Any] | None:
@@ -98,7 +126,7 @@ def all_parsed(raws: Sequence[bytes], content: bytes) -> list[Any] | None:
     """
     try:
         values = [orjson.loads(raw) for raw in raws]
-        is_once = orjson.dumps(values).count(_KEY_END) == content.count(_KEY_END)
+        is_once = orjson.dumps(values).count(KEY_END) == content.count(KEY_END)
     except (orjson.JSONDecodeError, TypeError):
         return None
     return values if is_once else None

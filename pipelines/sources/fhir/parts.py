@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipelines.sources.fhir.batch import ALONE, Batch, Resource, Sent, Standing
+from pipelines.sources.fhir.batch import ALONE, WRONG_TYPES, Batch, Resource, Sent, Standing
 from pipelines.sources.fhir.gathering import Gathering
 from pipelines.sources.fhir.options import FhirOptions
+from pipelines.sources.fhir.parsing import parsed
+from pipelines.sources.fhir.plain_observations import TABLE as OBSERVATION
+from pipelines.sources.fhir.plain_observations import Plain
 from pipelines.sources.fhir.projection import LOOKUPS, RESOURCE_TYPES, project
-from pipelines.sources.fhir.record_versions import keys_of, with_versions
+from pipelines.sources.fhir.record_versions import keys_of, with_own_versions, with_versions
 from pipelines.sources.fhir.references import Resolver
 from pipelines.sources.fhir.sampling import Sampler
 from pipelines.sources.fhir.types import RESOURCE_TYPES as KNOWN_TYPES
@@ -28,17 +31,6 @@ NOTHING_IN_IT = "nothing to read in it"
 TAKEN_BACK = "deleted"
 OTHER_VERSION = "other FHIR version"
 _FATES = "_fates"
-_WRONG_TYPES = (
-    TypeError,
-    AttributeError,
-    KeyError,
-    ValueError,
-    IndexError,
-    OverflowError,
-    RecursionError,
-    pl.exceptions.PolarsError,
-)
-"""What a projection raises where an element has another type than FHIR gives it."""
 
 
 class PartMaker:
@@ -62,16 +54,10 @@ class PartMaker:
         self._sent: dict[int, Sent] = {}
         self._bulk: list[tuple[Sequence[int], Sequence[bytes], Sequence[int]]] = []
         self._deleted: list[tuple[int, str, str | None]] = []
+        self._plain: list[Plain] = []
         self.notes: Counter[tuple[str, str]] = Counter()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was taken since the last part."""
-        return not (self._fates or self._gathering.groups)
-
-    def add_all(
-        self, resources: list[Any], rows: list[int], raws: list[bytes], offsets: list[int]
-    ) -> None:
+    def add_all(self, resources: list[Any], rows: list[int], raws: list[bytes], offsets: list[int]) -> None:
         """Take resources that stand alone, in row order; none of them is a Bundle.
 
         Args:
@@ -97,6 +83,20 @@ class PartMaker:
             for resource_type, row in zip(types, rows, strict=True):
                 if resource_type not in RESOURCE_TYPES:
                     self._leave_out(resource_type, row)
+
+    def add_plain(self, plain: Plain, lines: Sequence[bytes], offsets: Sequence[int]) -> None:
+        """Take Observations that are projected already.
+
+        Args:
+            plain: what they became.
+            lines: in which they stand, as sent.
+            offsets: the byte at which each line begins.
+        """
+        self._plain.append(plain)
+        sent = [lines[position] for position in plain.positions]
+        begins = [offsets[position] for position in plain.positions]
+        self._bulk.append((plain.table["_row"].to_list(), sent, begins))
+        self._sampler.look_at(OBSERVATION, len(sent), lambda place: parsed(sent[place]))
 
     def add(self, resource: object, sent: Sent, standing: Standing = ALONE) -> None:
         """Take one resource, perhaps out of a Bundle."""
@@ -176,7 +176,7 @@ class PartMaker:
         """All that was taken since the last part."""
         found: dict[str, list[pl.DataFrame]] = {}
         for group in self._gathering.groups.values():
-            self._sampler.look_at(group.resource_type, group.resources)
+            self._sampler.look_at(group.resource_type, len(group.rows), group.resources.__getitem__)
             made = self._projected(group.batch(self._resolver, self._options))
             for name, frames in made.items():
                 found.setdefault(name, []).extend(frames)
@@ -184,6 +184,11 @@ class PartMaker:
         tables = {name: pl.concat(frames) for name, frames in found.items()}
         told = tables.pop(_FATES, pl.DataFrame(schema=FATES))
         tables = with_versions(tables, self._gathering.records)
+        for plain in self._plain:
+            rows = with_own_versions(OBSERVATION, plain.table, plain.names, plain.ranks)
+            ordinary = [tables[OBSERVATION].select(rows.columns)] if OBSERVATION in tables else []
+            tables[OBSERVATION] = pl.concat([*ordinary, rows])
+            told = pl.concat([told, plain.fates])
         fates = self._closed_fates(tables, told)
         n_records = _n_records(tables, fates)
         if self._deleted:
@@ -198,7 +203,7 @@ class PartMaker:
         """The rows of a batch; where that fails, of its halves, down to the resource that is wrong."""
         try:
             return {name: [frame] for name, frame in project(batch).items()}
-        except _WRONG_TYPES:
+        except WRONG_TYPES:
             if len(batch.rows) == 1:
                 self._reject_resource(batch)
                 return {}

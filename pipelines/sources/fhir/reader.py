@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ontology.errors import InputError, Problem
@@ -24,6 +27,7 @@ from pipelines.sources.fhir.parsing import (
     paused_collection,
 )
 from pipelines.sources.fhir.parts import PartMaker
+from pipelines.sources.fhir.plain_observations import read_plain
 from pipelines.sources.fhir.projection import LOOKUPS, SCHEMAS
 from pipelines.sources.fhir.references import Resolver
 from pipelines.sources.fhir.sampling import Sampler
@@ -117,46 +121,49 @@ def _lines(file: InputFile, unpacker: Unpacker, options: FhirOptions) -> Iterato
 
 
 def _take_block(block: ndjson.Lines, unpacker: Unpacker, options: FhirOptions) -> None:
-    """The lines of a block; those that are wrong, or Bundles, one by one."""
-    rows = list(range(block.first_row, block.first_row + len(block.lines)))
-    sent = (rows, block.lines, block.offsets())
+    """The lines of a block: plain Observations first, then all others."""
+    maker = unpacker.maker
     if block.too_large:
-        unpacker.maker.reject(TOO_LARGE, Sent(rows[0], b"", block.first_offset))
+        maker.reject(TOO_LARGE, Sent(block.first_row, b"", block.first_offset))
         return
-    values = all_parsed(block.lines, block.content) if len(block.content) <= options.most_bytes else None
-    if values is None or _BUNDLE in block.content:
-        good, sent = _read_singly(block, unpacker, options)
-        unpacker.maker.add_all(good, *sent)
-    else:
-        unpacker.maker.add_all(values, *sent)
+    offsets = block.offsets()
+    is_left = np.ones(len(block.lines), dtype=bool)
+    for plain in read_plain(block.lines, block.first_row, unpacker.resolver, options):
+        maker.add_plain(plain, block.lines, offsets)
+        is_left[plain.positions] = False
+    left = np.flatnonzero(is_left).tolist()
+    if not left:
+        return
+    sent = [Sent(block.first_row + place, block.lines[place], offsets[place]) for place in left]
+    raws = [one.raw for one in sent]
+    content = b"\n".join(raws)
+    values = all_parsed(raws, content) if len(content) <= options.most_bytes else None
+    if values is None or _BUNDLE in content:
+        last = block.first_row + len(block.lines) - 1 if block.is_cut else 0
+        values, sent = _read_singly(sent, last, unpacker, options)
+    maker.add_all(values, [one.row for one in sent], [one.raw for one in sent], [one.offset for one in sent])
 
 
 def _read_singly(
-    block: ndjson.Lines, unpacker: Unpacker, options: FhirOptions
-) -> tuple[list[object], tuple[list[int], list[bytes], list[int]]]:
-    """The values of good lines that are no Bundles, with their numbers, bytes and offsets."""
-    good: list[tuple[object, Sent]] = []
-    last = block.first_row + len(block.lines) - 1
-    for row, (raw, offset) in enumerate(zip(block.lines, block.offsets(), strict=True), block.first_row):
-        if not raw.strip():
-            unpacker.maker.ignore(row, BLANK)
-        elif len(raw) > options.most_bytes:
-            unpacker.maker.reject(TOO_LARGE, Sent(row, b"", offset))
+    lines: list[Sent], cut_row: int, unpacker: Unpacker, options: FhirOptions
+) -> tuple[list[Any], list[Sent]]:
+    """The values of good lines that are no Bundles; the others are taken, or rejected, here."""
+    values: list[Any] = []
+    good: list[Sent] = []
+    for sent in lines:
+        if not sent.raw.strip():
+            unpacker.maker.ignore(sent.row, BLANK)
+        elif len(sent.raw) > options.most_bytes:
+            unpacker.maker.reject(TOO_LARGE, replace(sent, raw=b""))
         else:
-            sent = Sent(row, raw, offset)
             try:
-                value = parsed(raw, is_last=block.is_cut and row == last)
+                value = parsed(sent.raw, is_last=sent.row == cut_row)
             except UnreadableJsonError as error:
                 unpacker.maker.reject(str(error), sent)
                 continue
             if is_bundle(value):
                 unpacker.add_line(value, sent)
             else:
-                good.append((value, sent))
-    told = [sent for _, sent in good]
-    numbers, raws, offsets = (
-        [one.row for one in told],
-        [one.raw for one in told],
-        [one.offset for one in told],
-    )
-    return [value for value, _ in good], (numbers, raws, offsets)
+                values.append(value)
+                good.append(sent)
+    return values, good

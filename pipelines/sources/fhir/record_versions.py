@@ -52,6 +52,27 @@ def with_versions(tables: Mapping[str, pl.DataFrame], records: Records) -> dict[
     return {name: _beside(frame, told) for name, frame in tables.items()}
 
 
+def with_own_versions(name: str, rows: pl.DataFrame, names: pl.Series, ranks: pl.Series) -> pl.DataFrame:
+    """A table of one row a record with VERSION_COLUMNS.
+
+    Args:
+        name: the table's.
+        rows: with `_row`, each once.
+        names: what others call each record.
+        ranks: which version each is.
+    """
+    return rows.with_columns(
+        names.hash(seed=_KEY_SEED).alias("_key"),
+        ranks.alias("_rank"),
+        pl.col("_row").alias("_unit"),
+        _hashes(name, rows).alias("_digest"),
+    )
+
+
+def _hashes(name: str, rows: pl.DataFrame) -> pl.Series:
+    return rows.drop("_row").hash_rows(seed=zlib.crc32(name.encode()))
+
+
 def _beside(frame: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     if frame["_row"].equals(told["_row"]):
         return frame.hstack(told.drop("_row"))
@@ -61,12 +82,7 @@ def _beside(frame: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
 def _digests(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """One hash a record over the columns of all its rows, whatever their order and however they were sent."""
     parts = [
-        pl.DataFrame(
-            {
-                "_row": frame["_row"],
-                "_digest": frame.drop("_row").hash_rows(seed=zlib.crc32(name.encode())),
-            }
-        )
+        pl.DataFrame({"_row": frame["_row"], "_digest": _hashes(name, frame)})
         for name, frame in sorted(tables.items())
         if frame.width > 1
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from pipelines.sources.fhir.batch import Resource
 from pipelines.sources.fhir.options import FhirOptions
@@ -35,14 +35,21 @@ class Sampler:
         self._n_files = n_files
         self._file_number = file_number
         self._left: dict[str, int] = {}
+        self._n_seen: Counter[str] = Counter()
         self._n_rejects: Counter[str] = Counter()
         self.notes: Counter[tuple[str, str]] = Counter()
 
-    def look_at(self, resource_type: str, resources: Sequence[Resource]) -> None:
-        """Validate a sample of neighbouring records of one type and count the faults."""
-        for resource in self._chosen(resource_type, resources):
+    def look_at(self, resource_type: str, n_records: int, record: Callable[[int], Resource]) -> None:
+        """Validate a sample of neighbouring records of one type and count the faults.
+
+        Args:
+            resource_type: of all of them.
+            n_records: how many there are.
+            record: gives one of them by its place.
+        """
+        for place in self._chosen(resource_type, n_records):
             self.notes[VALIDATED, resource_type] += 1
-            self._note(FAULTS, resource_type, resource)
+            self._note(FAULTS, resource_type, record(place))
 
     def look_at_reject(self, resource_type: str, resource: Resource) -> list[str]:
         """The faults of a rejected record: "field: what is wrong", without values."""
@@ -51,17 +58,18 @@ class Sampler:
             return []
         return self._note(REJECTS, resource_type, resource)
 
-    def _chosen(self, resource_type: str, resources: Sequence[Resource]) -> list[Resource]:
+    def _chosen(self, resource_type: str, n_records: int) -> list[int]:
         if resource_type not in self._left:
             n_files = self._n_files.get(resource_type, 0) + self._n_files.get("", 0)
             self._left[resource_type] = -(-self._options.validate_at_least // max(1, n_files))
-        seed = f"{self._options.seed}|{self._file_number}|{resource_type}|{self._left[resource_type]}"
+        seed = f"{self._options.seed}|{self._file_number}|{resource_type}|{self._n_seen[resource_type]}"
+        self._n_seen[resource_type] += n_records
         chance = random.Random(seed)  # noqa: S311  # a sample, no secret
-        by_share = self._options.validate_share * len(resources)
+        by_share = self._options.validate_share * n_records
         wanted = int(by_share) + (chance.random() < by_share % 1)
-        wanted = min(len(resources), max(wanted, self._left[resource_type]))
+        wanted = min(n_records, max(wanted, self._left[resource_type]))
         self._left[resource_type] = max(0, self._left[resource_type] - wanted)
-        return [resources[index] for index in sorted(chance.sample(range(len(resources)), wanted))]
+        return sorted(chance.sample(range(n_records), wanted))
 
     def _note(self, topic: str, resource_type: str, resource: Resource) -> list[str]:
         from pipelines.sources.fhir.validation import faults
