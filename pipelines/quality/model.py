@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -113,16 +114,21 @@ def load_checks(names: Sequence[str] | None = None) -> tuple[Check, ...]:
             stand twice, names that are neither a file nor a check.
     """
     if names is None:
-        return _without_repeats([check for name in shipped_files() for check in _load(name).checks])
-    shipped = {check.id: check for name in shipped_files() for check in _load(name).checks}
+        return _without_repeats([check for name in shipped_files() for check in _shipped(name).checks])
+    shipped = {check.id: check for name in shipped_files() for check in _shipped(name).checks}
     found: list[Check] = []
     for name in names:
-        found += [shipped[name]] if name in shipped else _load(name).checks
+        found += [shipped[name]] if name in shipped else _read(find_config("quality", name)).checks
     return _without_repeats(found)
 
 
-def _load(name: str) -> CheckFile:
-    path = find_config("quality", name)
+@lru_cache(maxsize=64)
+def _shipped(name: str) -> CheckFile:
+    """A file of configs/quality, read once."""
+    return _read(find_config("quality", name))
+
+
+def _read(path: Path) -> CheckFile:
     file = validate(CheckFile, read_yaml(path), where=path.name)
     problems = [problem for check in file.checks for problem in _condition_problems(check, path.name)]
     if problems:

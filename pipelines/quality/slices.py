@@ -33,7 +33,7 @@ def event_slices(around: Surroundings, columns: set[str], rows: int = ROWS) -> I
     for shard in around.dataset.shards:
         scan = around.dataset.events(shard).select(stored)
         n_rows = int(scan.select(pl.len()).collect().item())
-        for start in range(0, n_rows, rows):
+        for start in range(0, max(n_rows, 1), rows):
             yield _enriched(scan.slice(start, rows).collect(), around, columns, systems)
 
 
