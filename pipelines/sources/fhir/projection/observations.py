@@ -62,7 +62,7 @@ def _carriers(resources: Sequence[Element]) -> tuple[list[Element], list[int], l
     kinds: list[str] = []
     for position, resource in enumerate(resources):
         components = resource.get("component")
-        if components is None and "valueQuantity" in resource:
+        if components is None and _has_amount(resource):
             carriers.append(resource)
             positions.append(position)
             kinds.append(VALUE)
@@ -90,9 +90,7 @@ def _of_one(resource: Element, components: Any) -> list[tuple[Element, str]]:
 
 def _says(carrier: Element) -> bool:
     """Whether an Observation or a component has a value or an interpretation."""
-    if carrier.get("valueQuantity") is not None or listed(carrier.get("interpretation")):
-        return True
-    return has_other_value(carrier)
+    return _has_value(carrier) or bool(listed(carrier.get("interpretation")))
 
 
 def _is_concept(concept: object) -> bool:
@@ -151,7 +149,13 @@ def _alternates(
 
 
 def _has_value(carrier: Element) -> bool:
-    return carrier.get("valueQuantity") is not None or has_other_value(carrier)
+    return _has_amount(carrier) or has_other_value(carrier)
+
+
+def _has_amount(carrier: Element) -> bool:
+    """Whether there is a Quantity with a number; one without is no value."""
+    quantity = carrier.get("valueQuantity")
+    return quantity is not None and quantity.get("value") is not None
 
 
 def _marks(

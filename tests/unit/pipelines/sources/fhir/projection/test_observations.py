@@ -68,6 +68,8 @@ def test_a_panel_is_told_by_its_members_and_an_absent_value_is_no_fact(tables: A
     panel = {"hasMember": [{"reference": "Observation/2"}]}
     absent = {"dataAbsentReason": {"coding": [{"code": "unknown"}]}}
     assert rows(tables, panel, absent, columns=("kind",)) == [("panel",), ("absent",)]
+    without_number = {**panel, "valueQuantity": {"unit": "mg/L"}}
+    assert rows(tables, without_number, columns=("kind",)) == [("panel",)]
     both = {**panel, "valueInteger": 15}
     assert rows(tables, both, columns=("kind", "value")) == [("value", 15.0)]
 
