@@ -43,6 +43,7 @@ class Element:
 
 
 IN_ITS_RECORDS = "told in the rows of what it holds"
+TAKES_BACK = "takes an episode back"
 STAFF = "people at the hospital are not kept"
 EQUIPMENT = "equipment is not kept"
 
@@ -146,7 +147,7 @@ MELDING = Element(
             ("institusjonID",),
             (
                 _ENHET,
-                Element("Slett", ("episodeID",), required=("episodeID",)),
+                Element("Slett", ("episodeID",), required=("episodeID",), ignored=TAKES_BACK),
                 _OBJEKTHOLDER,
                 Element("PasientIdent", ("pid", "fid"), required=("pid", "fid")),
             ),

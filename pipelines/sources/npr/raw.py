@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from xml.parsers import expat
 
@@ -30,7 +33,7 @@ def raw_records(path: Path, offsets: Iterable[int]) -> dict[int, bytes]:
         By offset; an element that is broken or long is cut off.
     """
     found: dict[int, bytes] = {}
-    with open_message(path) as source:
+    with suppress(EOFError, gzip.BadGzipFile, zlib.error), open_message(path) as source:
         for offset in sorted(set(offsets))[:MOST_RECORDS]:
             source.seek(offset)
             window = source.read(MOST_BYTES)
@@ -40,7 +43,7 @@ def raw_records(path: Path, offsets: Iterable[int]) -> dict[int, bytes]:
 
 def _length(window: bytes) -> int:
     """How long the element is with which these bytes begin; all of them where its end is not among them."""
-    depth = 0
+    depth = at_end = 0
     parser = guarded_parser()
 
     def start(_: str, __: dict[str, str]) -> None:
@@ -48,16 +51,17 @@ def _length(window: bytes) -> int:
         depth += 1
 
     def end(_: str) -> None:
-        nonlocal depth
+        nonlocal depth, at_end
         depth -= 1
         if not depth:
+            at_end = parser.CurrentByteIndex
             raise _EndError
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
         parser.Parse(window.decode("latin-1"), False)  # noqa: FBT003
     except _EndError:
-        tag = _TAG.match(window, _bytes_before(window, parser.CurrentByteIndex))
+        tag = _TAG.match(window, _bytes_before(window, at_end))
         return tag.end() if tag else len(window)
     except (expat.ExpatError, RefusedError, ValueError):
         return len(window)

@@ -106,10 +106,24 @@ class NprReader:
                     key: cells.filter(pl.Series(is_row)) for key, cells in versions.of(table.rows).items()
                 }
                 tables[name] = rows_of(table, columns, is_row).with_columns(_row=pl.Series(numbers), **told)
+        deletions = _deletions(columns, versions, ~findings.is_bad["Slett"])
+        if deletions.height:
+            tables[DELETED] = deletions
         fates = fates_of(columns, findings, is_made)
         rejected = fates.filter(pl.col("fate") == "rejected")["byte_offset"].to_list()
         raw = raw_records(path, rejected) if rejected else {}
         return Part(tables, fates, columns.n_records, batch.notes, raw)
+
+
+def _deletions(columns: Columns, versions: Versions, is_good: Truths) -> pl.DataFrame:
+    """The episodes that are taken back: _row, _key, _rank."""
+    if not is_good.any():
+        return pl.DataFrame()
+    told = versions.of("Slett")
+    numbers = columns.numbers("Slett", columns.offsets["Slett"])
+    return pl.DataFrame({"_row": pl.Series(numbers), "_key": told["_key"], "_rank": told["_rank"]}).filter(
+        pl.Series(is_good)
+    )
 
 
 def _is_message(spaces: list[str] | None) -> bool:

@@ -1,0 +1,367 @@
+"""Each assumption of docs/npr.md holds: its number stands in the name of the test.
+
+One hospital is ingested once. Each patient lives in a municipality of their own, by which the tests find them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.sources.extract import ingest, load_mapping
+from pipelines.sources.npr.elements import FIRST_VERSION, LAST_VERSION
+
+from .conftest import Reading, melding
+
+UNITS = (
+    '<Enhet enhetID="1" enhetLokal="Sykehuset"/><Enhet enhetID="2" enhetLokal="Hjerte"/><Enhet enhetID="3"/>'
+    '<Enhet enhetID="9" enhetLokal="Intensiv" reshID="99"/>'
+)
+
+
+def control_digits(nine: str) -> str:
+    """A birth number's control digits, by the weights that Skatteetaten publishes."""
+    first = (
+        -sum(int(digit) * weight for digit, weight in zip(nine, (3, 7, 6, 1, 8, 9, 4, 5, 2), strict=True))
+        % 11
+    )
+    ten = nine + str(first)
+    second = (
+        -sum(int(digit) * weight for digit, weight in zip(ten, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2), strict=True))
+        % 11
+    )
+    return f"{first}{second}"
+
+
+NUMBER = "158350004" + control_digits("158350004")
+"""15 March 1950, with 80 on the month as in Skatteetaten's register of test persons."""
+
+
+def kode(value: str, system: str = "D", number: int = 1) -> str:
+    return f'<Kode kodeNr="{number}" Kodeverk="{system}" kodeVersjon="2023" kodeVerdi="{value}"/>'
+
+
+def tilstand(*codes: str, number: int = 1) -> str:
+    return f'<Tilstand tilstNr="{number}">{"".join(codes)}</Tilstand>'
+
+
+def episode(place: int, key: str, content: str = "", **changed: str | None) -> str:
+    """An inpatient episode of 1 to 3 May 2023, but for what is changed; None leaves an attribute out."""
+    told: dict[str, str | None] = {
+        **{"episodeID": key, "innDatoTid": "2023-05-01T08:00:00", "utDatoTid": "2023-05-03T12:00:00"},
+        **{"omsorgsniva": "1", "inntilstand": "1", "utTilstand": "1", "komNrHjem": str(place)},
+    } | changed
+    attributes = " ".join(f'{name}="{value}"' for name, value in told.items() if value is not None)
+    return f"<Episode {attributes}>{content}</Episode>"
+
+
+def patient(number: int, *content: str, year: int = 1950) -> str:
+    inside = "".join(content)
+    return (
+        f'<Objektholder pasientNr="{number}"><Pasient kjonn="1" fodselsar="{year}"/>{inside}</Objektholder>'
+    )
+
+
+def session(start: str | None, measure: str | None, *codes: str, number: int = 1) -> str:
+    outer = f' startDatoTid="{start}"' if start else ""
+    inner = f' startDatoTid="{measure}"' if measure else ""
+    done = f'<Prosedyre prosNr="{number}" tilstNr="1">{"".join(codes)}</Prosedyre>'
+    return f'<Tjeneste{outer}><Tiltak typeTiltak="1"{inner}>{done}</Tiltak></Tjeneste>'
+
+
+def messages() -> dict[str, str]:
+    """The hospital's messages, by file name."""
+    first = (
+        patient(3, episode(1003, "B1"), year=1949)
+        + patient(4, episode(1004, "B2", inntilstand="3"), year=2023)
+        + patient(5, episode(1005, "C1", omsorgsniva="3", utDatoTid=None), episode(1005, "C2", utDatoTid=None))
+        + patient(6, episode(1006, "D1", tilstand(kode("J189"))),
+                  episode(1006, "D2", tilstand(kode("I10")), utDatoTid=None, innDatoTid="2023-12-30T08:00:00"))
+        + patient(7, episode(1007, "F1", session("2023-05-02T10:00:00", "2023-05-02T11:00:00", kode("ABC16", "K"))
+                             + session("2023-05-01T09:00:00", None, kode("WBGM37", "M"))
+                             + session(None, None, kode("TNX0YT", "R"))))
+        + patient(9, episode(1009, "G1", tilstand(kode("e 70.2"), kode("m36.8", number=2))))
+        + patient(10, episode(1010, "H1", '<RefEnhet enhetID="1" typeEnhet="1"/><RefEnhet enhetID="3" typeEnhet="7"/>'),
+                  episode(1010, "H2", '<RefEnhet enhetID="1" typeEnhet="1"/><RefEnhet enhetID="2" typeEnhet="2"/>',
+                          innDatoTid="2023-06-01T08:00:00", utDatoTid="2023-06-02T08:00:00"),
+                  episode(1010, "H3", '<RefEnhet enhetID="9" typeEnhet="6"/><RefEnhet enhetID="2" typeEnhet="2"/>',
+                          innDatoTid="2023-07-01T08:00:00", utDatoTid="2023-07-02T08:00:00"))
+        + patient(11, episode(1011, "I1", tilstand(kode("J189")) + session("2023-05-02T10:00:00", None, kode("ABC16", "K"))),
+                  episode(1011, "I2", tilstand(kode("N390"))))
+        + patient(12, episode(1012, "J1", tilstand(kode("C509"))))
+        + patient(13, episode(1013, "K1", tilstand(kode("I10"))), episode(1013, "K2", tilstand(kode("I48"))))
+        + patient(14, episode(1014, "L1", utTilstand="2"))
+        + patient(15, episode(1015, "L2", utTilstand="3"))
+        + patient(16, episode(1016, "L3", inntilstand="2", utTilstand="2"))
+        + patient(17, episode(1017, "M1"))
+        + patient(20, episode(1020, "N1", session("2023-05-02T10:00:00", None, kode("ABC16", "Q"), kode("WBGM37", "Q", 2),
+                                                  kode("PJI30A", "Q", 3))))
+    )  # fmt: skip
+    later = (
+        patient(11, episode(1011, "I1", tilstand(kode("J440"))))
+        + patient(12, episode(1012, "J9", innDatoTid="2023-08-01T08:00:00", utDatoTid="2023-08-02T08:00:00"))
+    )  # fmt: skip
+    treatment = (
+        '<MedisinskStraling medisinskStralingID="1"><Behandlingsserie serieID="1" intensjon="2" nyPasient="1" '
+        'datoForste="2023-05-02"><ApparatFremmote episodeID="J1"><Dosebidrag referansevolumID="1" planDose="2.5" '
+        'gittDose="2.25"/></ApparatFremmote></Behandlingsserie><Referansevolum referansevolumID="1" '
+        'regionkode="23" planlagtTotalDose="50"/></MedisinskStraling>'
+    )
+    cost = '<EpisodeKPP episodeID="{}" drg="00A" total="{}"><TjenesteKPP kostnadKode="01H1" kostnad="10.5"/></EpisodeKPP>'
+    return {
+        "1-ide.xml": melding(
+            f'<PasientIdent pid="3" fid="{NUMBER}"/><PasientIdent pid="4" fid="99999999999"/>', module="ide"
+        ),
+        "2-ord.xml": melding(UNITS + first, version="56_0_1", extract="2024-01-15", number="9"),
+        "3-ord.xml": melding(UNITS + later, version="57_0_1", extract="2024-01-15", number="10"),
+        "4-ord.xml": melding('<Slett episodeID="K1"/>', extract="2024-02-01"),
+        "5-str.xml": melding(
+            patient(12, episode(1012, "J1", tilstand(kode("C500"))), treatment), module="str", extract="2024-03-01"
+        ),
+        "6-kpp.xml": melding(
+            f'<Objektholder pasientNr="-1">{cost.format("M1", "100.5")}{cost.format("ZZ", "7")}</Objektholder>',
+            module="kpp", version="58_0_1", extract="2024-04-01",
+        ),
+        "7-ord.xml": melding(patient(17, episode(1017, "M2", innDatoTid="2021-03-01T08:00:00", utDatoTid="2021-03-02T08:00:00")),
+                             extract="2022-01-15").replace("2023-01-01", "2021-01-01").replace("2023-12-31", "2021-12-31"),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """The dataset: its events with the municipality of their subject, contacts, codings, windows, rejects."""
+
+    events: pl.DataFrame
+    contacts: pl.DataFrame
+    codings: pl.DataFrame
+    observation: pl.DataFrame
+    rejected: pl.DataFrame
+
+    def times(self, place: int, code: str, column: str = "time") -> list[str]:
+        """When the patient of a municipality has events whose code begins so, in UTC."""
+        subjects = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"].unique()
+        found = self.events.filter(
+            pl.col("subject_id").is_in(subjects.implode()), pl.col("code").str.starts_with(code)
+        )
+        return [str(time) for time in found.sort("time")[column].to_list()]
+
+    def codes(self, place: int, *systems: str) -> list[str]:
+        """The codes of a patient in these systems, sorted."""
+        subjects = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"].unique()
+        found = self.events.filter(pl.col("subject_id").is_in(subjects.implode()))["code"]
+        return sorted(code for code in found if code.split("//")[0] in systems)
+
+    def of(self, place: int, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a patient by time of contact."""
+        subject = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"][0]
+        return frame.filter(pl.col("subject_id") == subject).sort("start_time")
+
+
+def _hospital(mapping: str, source: Path, out: Path, **given: str) -> Hospital:
+    ingest(load_mapping(mapping), source, out, max_reject_share=1.0)
+    frames = {path.stem: pl.read_parquet(path) for path in out.glob("*.parquet")}
+    events = pl.concat([pl.read_parquet(path) for path in sorted((out / "data").glob("*.parquet"))])
+    return Hospital(events, *(frames[name] for name in ("contacts", "codings", "observation", "rejected")))
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    folder = tmp_path_factory.mktemp("npr")
+    (folder / "in").mkdir()
+    for name, text in messages().items():
+        (folder / "in" / name).write_text(text, encoding="utf-8")
+    return _hospital("npr-melding", folder / "in", folder / "dataset")
+
+
+def test_01_all_versions_are_read_alike(read: Reading) -> None:
+    for version in range(FIRST_VERSION, LAST_VERSION + 1):
+        for minor in ("_0_1", "_1_3"):
+            found = read(
+                melding(
+                    UNITS + patient(1, episode(1001, "A1", tilstand(kode("I10")))),
+                    version=f"{version}{minor}",
+                )
+            )
+            assert found.tables["Tilstand"]["kodeVerdi"].to_list() == ["I10"]
+            assert not found.rejects
+
+
+def test_02_a_patient_number_means_one_patient_in_all_messages(hospital: Hospital) -> None:
+    assert len(hospital.times(1017, "CONTACT//inpatient")) == 2  # of 2-ord.xml and 7-ord.xml
+
+
+def test_03_a_birth_is_the_numbers_date_or_the_first_of_january(hospital: Hospital) -> None:
+    assert hospital.times(1003, "MEDS_BIRTH") == ["1950-03-15 00:00:00"]
+    assert hospital.times(1004, "MEDS_BIRTH") == ["2023-01-01 00:00:00"]
+    assert hospital.times(1005, "MEDS_BIRTH") == ["1950-01-01 00:00:00"]
+    assert hospital.times(1004, "NPR//live_birth") == ["2023-05-01 06:00:00"]
+
+
+def test_04_times_are_by_the_norwegian_clock(hospital: Hospital) -> None:
+    assert hospital.times(1003, "CONTACT//inpatient") == ["2023-05-01 06:00:00"]  # 8 o'clock in summer
+    assert hospital.times(1017, "CONTACT//inpatient")[0] == "2021-03-01 07:00:00"  # 8 o'clock in winter
+
+
+def test_05_contacts_of_a_day_end_with_it_and_others_stay_open(hospital: Hospital) -> None:
+    ends = hospital.of(1005, hospital.contacts).select("care_level", "end_time").rows()
+    assert sorted(ends) == [("inpatient", None), ("outpatient", datetime(2023, 5, 1, 21, 59, 59))]
+
+
+def test_06_conditions_are_known_at_the_end_or_at_the_extract(hospital: Hospital) -> None:
+    assert hospital.times(1006, "ICD10-NO//J18.9") == ["2023-05-03 10:00:00"]
+    assert hospital.times(1006, "ICD10-NO//I10") == ["2024-01-15 22:59:59"]
+
+
+def test_07_procedures_have_their_own_time(hospital: Hospital) -> None:
+    assert hospital.times(1007, "NCSP//ABC16") == ["2023-05-02 09:00:00"]
+    assert hospital.times(1007, "NCMP//WBGM37") == ["2023-05-01 07:00:00"]
+    assert hospital.times(1007, "NCRP//TNX0YT") == ["2023-05-03 10:00:00"]
+
+
+def test_08_procedures_are_numbered_within_the_episode(hospital: Hospital) -> None:
+    contact = hospital.of(1007, hospital.contacts)["contact_id"][0]
+    groups = hospital.codings.filter(pl.col("contact_id") == contact).select(
+        "code", "group_no", "condition_group_no"
+    )
+    assert sorted(groups.rows()) == [("ABC16", 1, 1), ("TNX0YT", 3, 1), ("WBGM37", 2, 1)]
+
+
+def test_09_codes_are_cleaned_and_get_their_dot(hospital: Hospital) -> None:
+    contact = hospital.of(1009, hospital.contacts)["contact_id"][0]
+    codings = hospital.codings.filter(pl.col("contact_id") == contact)
+    told = codings.sort("code_no").select("system", "code", "role", "group_no", "code_no", "version").rows()
+    assert told == [("ICD10-NO", "E70.2", "main", 1, 1, "2023"), ("ICD10-NO", "M36.8", "main", 1, 2, "2023")]
+
+
+def test_10_a_unit_is_called_by_its_name_or_number_and_the_fagenhet_counts(
+    hospital: Hospital, read: Reading
+) -> None:
+    assert hospital.of(1010, hospital.contacts)["unit_id"].to_list() == ["3", "Hjerte", "Hjerte"]
+    message = messages()["2-ord.xml"]
+    for name in ("99", "Intensiv", "9"):
+        episodes = read(message, intensive_units=[name]).tables["Episode"]
+        assert episodes.filter(pl.col("intensiv") == "1")["episodeID"].to_list() == ["H3"]
+    posts = read(message, unit_types=["6", "2"]).tables["Episode"]
+    assert posts.filter(pl.col("episodeID") == "H3")["enhet"].to_list() == ["Intensiv"]
+
+
+def test_11_of_two_messages_of_one_day_the_higher_number_stands_whole(hospital: Hospital) -> None:
+    # 10 is higher than 9 as a number, not as a text; I2 and J1 are not in the newer message and stay
+    assert hospital.codes(1011, "ICD10-NO", "NCSP") == ["ICD10-NO//J44.0", "ICD10-NO//N39.0"]
+    assert len(hospital.times(1012, "CONTACT//inpatient")) == 2
+
+
+def test_12_an_episode_of_two_modules_is_taken_from_ord(hospital: Hospital) -> None:
+    assert hospital.codes(1012, "ICD10-NO") == ["ICD10-NO//C50.9"]
+
+
+def test_13_an_episode_is_taken_back_by_its_id(hospital: Hospital) -> None:
+    assert hospital.codes(1013, "ICD10-NO") == ["ICD10-NO//I48"]
+
+
+def test_14_a_death_is_at_the_end_or_on_arrival(hospital: Hospital) -> None:
+    assert hospital.times(1014, "MEDS_DEATH") == ["2023-05-03 10:00:00"]
+    assert (
+        hospital.times(1015, "MEDS_DEATH") == hospital.times(1015, "NPR//suicide") == ["2023-05-03 10:00:00"]
+    )
+    assert hospital.times(1016, "MEDS_DEATH") == ["2023-05-01 06:00:00"]
+    assert hospital.of(1014, hospital.contacts)["discharged_to"].to_list() == ["death"]
+
+
+def test_15_costs_are_of_the_patient_of_the_episode_and_known_at_the_extract(hospital: Hospital) -> None:
+    assert hospital.times(1017, "KPP//total") == ["2023-05-03 10:00:00"]
+    assert hospital.times(1017, "KPP//01H1", "known_time") == ["2024-04-01 21:59:59"]
+    assert hospital.times(1017, "DRG//00A", "known_time") == ["2024-04-01 21:59:59"]
+    total = hospital.events.filter(pl.col("code") == "KPP//total").select("numeric_value", "unit").rows()
+    assert total == [(100.5, "NOK")]
+    unknown = hospital.rejected.filter(pl.col("reason") == "no such row in Episode")
+    assert unknown["file"].to_list() == ["6-kpp.xml"] * 2  # the episode ZZ and its one cost
+
+
+def test_16_doses_are_in_gray_at_the_beginning_of_the_episode(hospital: Hospital) -> None:
+    assert hospital.times(1012, "RADIOTHERAPY//given_dose") == ["2023-05-01 06:00:00"]
+    given = hospital.events.filter(pl.col("code").str.starts_with("RADIOTHERAPY//")).sort("code")
+    assert given.select("code", "numeric_value", "unit").rows() == [
+        ("RADIOTHERAPY//given_dose", 2.25, "Gy"),
+        ("RADIOTHERAPY//planned_total_dose", 50.0, "Gy"),
+        ("RADIOTHERAPY//series_intent_2", None, None),
+    ]
+    assert hospital.times(1012, "RADIOTHERAPY//planned") == ["2023-05-01 22:00:00"]  # 2 May, 00:00
+
+
+def test_17_a_patient_is_observed_over_the_periods_of_the_messages(hospital: Hospital) -> None:
+    window = hospital.of(1017, hospital.observation).select("start_time", "end_time").row(0)
+    assert window == (datetime(2020, 12, 31, 23, 0), datetime(2023, 12, 31, 22, 59, 59))
+
+
+def test_18_merged_procedure_codes_are_told_apart_by_form(hospital: Hospital) -> None:
+    systems = hospital.codes(1020, "NCSP", "NCMP", "NCRP")
+    assert systems == ["NCMP//WBGM37", "NCRP//PJI30A", "NCSP//ABC16"]
+
+
+RESEARCH = """NPRID;OMSORGSNIVA;HOVEDTILSTAND1;hovedtilstand2;inndato;utdato;inntid;uttid;fodselsar;fodt_mnd;tilstand_2_1;ncsp_1;ncmp_1;uttilstand;doddato;komnr
+1;1;A419;r651;19478;19480;08:15;14:30;1950;5;N17.9;ABC16;;2;;1001
+2;3;Z 09.8;;01.05.2023;;;;1950;;;;WBGM37;1;;1002
+3;1;J189;;2023-05-01;20230503;10:00:30;;1940;.;;;;2;2023-05-04;1003
+"""
+
+
+@pytest.fixture(scope="module")
+def delivery(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    folder = tmp_path_factory.mktemp("research")
+    (folder / "in").mkdir()
+    (folder / "in" / "npr.csv").write_text(RESEARCH, encoding="utf-8")
+    return _hospital("npr-research", folder / "in", folder / "dataset")
+
+
+def test_19_days_are_counted_from_1970_or_written_out(delivery: Hospital) -> None:
+    assert delivery.times(1001, "CONTACT//") == ["2023-05-01 08:15:00"]  # 19,478 days: (53 * 365 + 13) + 120
+    assert delivery.times(1002, "CONTACT//") == ["2023-05-01 00:00:00"]
+    assert delivery.times(1003, "CONTACT//") == ["2023-05-01 10:00:30"]
+
+
+def test_20_contacts_without_a_clock_last_to_the_end_of_the_day(delivery: Hospital) -> None:
+    assert delivery.times(1001, "CONTACT_END//") == ["2023-05-03 14:30:00"]
+    assert delivery.times(1002, "CONTACT_END//") == ["2023-05-01 23:59:59"]
+    assert delivery.times(1003, "CONTACT_END//") == ["2023-05-03 23:59:59"]
+
+
+def test_21_procedures_and_conditions_stand_at_the_end(delivery: Hospital) -> None:
+    assert (
+        delivery.times(1001, "NCSP//ABC16")
+        == delivery.times(1001, "ICD10-NO//A41.9")
+        == ["2023-05-03 14:30:00"]
+    )
+    codings = delivery.codings.filter(pl.col("system") == "ICD10-NO").sort("code")
+    assert codings.select("code", "role", "group_no", "code_no").rows() == [
+        ("A41.9", "main", 1, 1),
+        ("J18.9", "main", 1, 1),
+        ("N17.9", "other", 2, 1),
+        ("R65.1", "main", 1, 2),
+        ("Z09.8", "main", 1, 1),
+    ]
+
+
+def test_22_births_are_the_first_of_the_year_or_month(delivery: Hospital) -> None:
+    assert delivery.times(1001, "MEDS_BIRTH") == ["1950-05-01 00:00:00"]
+    assert delivery.times(1003, "MEDS_BIRTH") == ["1940-01-01 00:00:00"]
+
+
+def test_23_a_date_of_death_goes_before_the_discharge(delivery: Hospital) -> None:
+    assert delivery.times(1001, "MEDS_DEATH") == ["2023-05-03 14:30:00"]
+    assert delivery.times(1003, "MEDS_DEATH") == ["2023-05-04 23:59:59"]
+
+
+def test_24_stays_are_made_by_the_eight_hour_rule(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    rows = "1;2023-05-01;2023-05-02;08:00;12:00\n1;2023-05-02;2023-05-03;19:00;12:00\n1;2023-05-04;2023-05-04;08:00;09:00\n"
+    header = "lopenr;inndato;utdato;inntid;uttid;liggetid;aggrshoppid;omsorgsniva\n"
+    text = header + "".join(f"{row};9;5;1\n" for row in rows.splitlines())
+    (tmp_path / "in" / "npr.csv").write_text(text, encoding="utf-8")
+    contacts = _hospital("npr-research", tmp_path / "in", tmp_path / "dataset").contacts.sort("start_time")
+    assert contacts["stay_id"].n_unique() == 2  # 7 hours apart, then 20
+    assert contacts["stay_id"][0] == contacts["stay_id"][1]
