@@ -200,6 +200,10 @@ def _what(error: ErrorDetails) -> str:
 
 
 def _path(places: tuple[int | str, ...]) -> str:
-    """The names on the way to an element, joined by dots; a name that is no FHIR name is not repeated."""
+    """The names on the way to an element, joined by dots; a name that is no FHIR name is not repeated.
+
+    What is no object has the library's own name "root" behind it.
+    """
     names = [place for place in places if isinstance(place, str)]
+    names = names[:-1] if names[-1:] == ["root"] else names
     return ".".join(name if _NAME.fullmatch(name) else "(unreadable name)" for name in names)
