@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from experiments.config import EngineConfig
 from ontology.errors import MissingExtraError, Problem
+
+if TYPE_CHECKING:
+    from experiments.config import EngineConfig
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

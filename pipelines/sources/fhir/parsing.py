@@ -62,7 +62,11 @@ def parsed(raw: bytes, *, is_last: bool = False) -> Any:
         UnreadableJsonError: with the reason: broken, cut off, not UTF-8, too deep, an element twice.
     """
     value = _loaded(raw, is_last=is_last)
-    if orjson.dumps(value).count(KEY_END) != raw.count(KEY_END):
+    try:
+        n_keys = orjson.dumps(value).count(KEY_END)
+    except TypeError:  # orjson writes 254 levels, and reads 1,024
+        raise UnreadableJsonError(TOO_DEEP) from None
+    if n_keys != raw.count(KEY_END):
         _refuse_twice(raw)
     return value
 

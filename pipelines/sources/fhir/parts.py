@@ -12,6 +12,7 @@ import polars as pl
 
 from pipelines.sources.fhir.batch import ALONE, WRONG_TYPES, Batch, Resource, Sent, Standing
 from pipelines.sources.fhir.gathering import Gathering
+from pipelines.sources.fhir.ndjson import Lines
 from pipelines.sources.fhir.options import FhirOptions
 from pipelines.sources.fhir.parsing import parsed
 from pipelines.sources.fhir.plain_observations import TABLE as OBSERVATION
@@ -52,21 +53,22 @@ class PartMaker:
         self._gathering = Gathering(RESOURCE_TYPES, self._file_number)
         self._fates: list[tuple[int, str, str, str, str]] = []
         self._sent: dict[int, Sent] = {}
-        self._bulk: list[tuple[Sequence[int], Sequence[bytes], Sequence[int]]] = []
+        self._block: Lines | None = None
         self._deleted: list[tuple[int, str, str | None]] = []
         self._plain: list[Plain] = []
         self.notes: Counter[tuple[str, str]] = Counter()
 
-    def add_all(self, resources: list[Any], rows: list[int], raws: list[bytes], offsets: list[int]) -> None:
-        """Take resources that stand alone, in row order; none of them is a Bundle.
+    def begin(self, block: Lines) -> None:
+        """Take the lines in which the records of the next part stand."""
+        self._block = block
+
+    def add_all(self, resources: list[Any], rows: list[int]) -> None:
+        """Take resources that stand each on a line of the block, in row order; none of them is a Bundle.
 
         Args:
             resources: as parsed.
             rows: the number of each.
-            raws: each as sent.
-            offsets: the byte at which each begins.
         """
-        self._bulk.append((rows, raws, offsets))
         try:
             types = [resource["resourceType"] for resource in resources]
             distinct = set(types)
@@ -84,19 +86,16 @@ class PartMaker:
                 if resource_type not in RESOURCE_TYPES:
                     self._leave_out(resource_type, row)
 
-    def add_plain(self, plain: Plain, lines: Sequence[bytes], offsets: Sequence[int]) -> None:
+    def add_plain(self, plain: Plain, lines: Sequence[bytes]) -> None:
         """Take Observations that are projected already.
 
         Args:
             plain: what they became.
-            lines: in which they stand, as sent.
-            offsets: the byte at which each line begins.
+            lines: of the block.
         """
         self._plain.append(plain)
-        sent = [lines[position] for position in plain.positions]
-        begins = [offsets[position] for position in plain.positions]
-        self._bulk.append((plain.table["_row"].to_list(), sent, begins))
-        self._sampler.look_at(OBSERVATION, len(sent), lambda place: parsed(sent[place]))
+        positions = plain.positions
+        self._sampler.look_at(OBSERVATION, positions.size, lambda place: parsed(lines[positions[place]]))
 
     def add(self, resource: object, sent: Sent, standing: Standing = ALONE) -> None:
         """Take one resource, perhaps out of a Bundle."""
@@ -259,11 +258,14 @@ class PartMaker:
     def _places(self, rows: list[int]) -> dict[int, Sent]:
         """What was sent as these records, those of them of which it is known."""
         found = {row: self._sent[row] for row in rows if row in self._sent}
-        wanted = set(rows) - found.keys()
-        for numbers, raws, offsets in self._bulk:
-            if not wanted.isdisjoint(numbers):
-                told = zip(numbers, raws, offsets, strict=True)
-                found |= {row: Sent(row, raw, offset) for row, raw, offset in told if row in wanted}
+        block = self._block
+        if block is None or len(found) == len(rows):
+            return found
+        offsets = block.offsets()
+        for row in rows:
+            place = row - block.first_row
+            if row not in found and 0 <= place < len(offsets):
+                found[row] = Sent(row, block.lines[place], offsets[place])
         return found
 
     def _raw(self, fates: pl.DataFrame) -> dict[int, bytes]:

@@ -29,16 +29,17 @@ from pipelines.sources.fhir.references import Resolver
 from pipelines.sources.records import no_fates
 
 TABLE = "Observation"
-_ALIKE = ("status", "category", "code", "interpretation", "referenceRange")
+_ALIKE = ("resourceType", "status", "category", "code", "interpretation", "referenceRange")
 _OWN = frozenset({"id", "meta", "subject", "encounter", "effectiveDateTime", "issued", "valueQuantity"})
 _NEEDED = frozenset({"resourceType", "id", "status", "code", "subject", "valueQuantity"})
-_KNOWN = _OWN | LENIENT | {"resourceType", *_ALIKE}
+_KNOWN = _OWN | LENIENT | set(_ALIKE)
 _TYPE = b'"Observation"'
 _ADDRESS = r'^\{"reference":\s?"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9.\-]{1,64})"\}$'
 _PLAIN_TEXT = r'^"([^"\\]+)"$'
 _decoded = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _count_keys = methodcaller("count", KEY_END)
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class _Quantity(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -76,7 +77,7 @@ class Plain:
     fates: pl.DataFrame
     names: pl.Series
     ranks: pl.Series
-    positions: list[int]
+    positions: Places
 
 
 def read_plain(
@@ -90,17 +91,19 @@ def read_plain(
         resolver: of the file's references.
         options: of the mapping.
     """
-    places = [place for place, line in enumerate(lines) if _TYPE in line]
-    found = _taken_apart([lines[place] for place in places])
-    forms: dict[tuple[str, ...], list[int]] = {}
-    for number, form in enumerate(map(tuple, found)):
-        forms.setdefault(form, []).append(number)
+    if _TYPE not in lines[0] and not any(_TYPE in line for line in lines):
+        return []
+    found = _taken_apart(lines)
+    numbers: dict[tuple[str, ...], int] = {}
+    form_of_line = np.array([numbers.setdefault(form, len(numbers)) for form in map(tuple, found)])
     made = []
-    for form, numbers in forms.items():
+    for form, number in numbers.items():
         if _KNOWN.issuperset(form) and _NEEDED.issubset(form):
-            positions = [places[number] for number in numbers]
-            reading = _Form([lines[place] for place in positions], [found[number] for number in numbers])
-            plain = reading.read(positions, first_row, resolver, options)
+            positions = np.flatnonzero(form_of_line == number)
+            at = positions.tolist()
+            is_all = len(at) == len(lines)
+            own = (lines, found) if is_all else ([lines[i] for i in at], [found[i] for i in at])
+            plain = _Form(*own).read(positions, first_row, resolver, options)
             made += [plain] if plain is not None else []
     return made
 
@@ -136,8 +139,6 @@ class _Form:
         columns = zip(*map(dict.values, found), strict=True)
         self._raws = dict(zip(self._names, columns, strict=True))
         self._is_plain = self._is_once(lines)
-        is_typed = np.array([bytes(raw) == _TYPE for raw in self._raws["resourceType"]])
-        self._is_plain &= is_typed
 
     def _is_once(self, lines: Sequence[bytes]) -> Mask:
         """Which lines are as long as their elements together, so that none stands twice."""
@@ -151,7 +152,7 @@ class _Form:
         return is_whole
 
     def read(
-        self, positions: Sequence[int], first_row: int, resolver: Resolver, options: FhirOptions
+        self, positions: Places, first_row: int, resolver: Resolver, options: FhirOptions
     ) -> Plain | None:
         """The rows of the plain lines; None where none is."""
         values, kinds = self._values_and_kinds()
@@ -170,7 +171,7 @@ class _Form:
         kept = np.flatnonzero(self._is_plain)
         if not kept.size:
             return None
-        rows = pl.Series("_row", np.array(positions, dtype=np.int64)[kept] + first_row)
+        rows = pl.Series("_row", positions[kept] + first_row)
         shared = alike[kind_of_line[kept]]
         columns = [own[name].gather(kept).alias(name) if name in own else shared[name] for name in FACTS]
         table, unconverted = with_wanted_units(pl.DataFrame([rows, *columns]), options)
@@ -180,7 +181,7 @@ class _Form:
             no_fates() if fates is None else fates,
             (f"{TABLE}/" + names).gather(kept),
             ranks.gather(kept),
-            [positions[place] for place in kept.tolist()],
+            positions[kept],
         )
 
     def _leave(self, is_other: pl.Series) -> None:
@@ -280,6 +281,8 @@ def _of_kind(key: tuple[Any, ...], alike: Sequence[str]) -> dict[str, Any]:
     try:
         told = {name: parsed(raw) for name, raw in zip(alike, raws, strict=True)}
     except UnreadableJsonError:
+        return {}
+    if told["resourceType"] != TABLE:
         return {}
     return {"id": "1", "subject": {"reference": "Patient/1"}, "valueQuantity": quantity, **told}
 

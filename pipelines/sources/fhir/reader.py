@@ -122,34 +122,36 @@ def _lines(file: InputFile, unpacker: Unpacker, options: FhirOptions) -> Iterato
 
 def _take_block(block: ndjson.Lines, unpacker: Unpacker, options: FhirOptions) -> None:
     """The lines of a block: plain Observations first, then all others."""
-    maker = unpacker.maker
+    maker, lines = unpacker.maker, block.lines
     if block.too_large:
         maker.reject(TOO_LARGE, Sent(block.first_row, b"", block.first_offset))
         return
-    offsets = block.offsets()
-    is_left = np.ones(len(block.lines), dtype=bool)
-    for plain in read_plain(block.lines, block.first_row, unpacker.resolver, options):
-        maker.add_plain(plain, block.lines, offsets)
+    maker.begin(block)
+    is_left = np.ones(len(lines), dtype=bool)
+    for plain in read_plain(lines, block.first_row, unpacker.resolver, options):
+        maker.add_plain(plain, lines)
         is_left[plain.positions] = False
     left = np.flatnonzero(is_left).tolist()
     if not left:
         return
-    sent = [Sent(block.first_row + place, block.lines[place], offsets[place]) for place in left]
-    raws = [one.raw for one in sent]
-    content = b"\n".join(raws)
+    raws = lines if len(left) == len(lines) else [lines[place] for place in left]
+    rows = [block.first_row + place for place in left]
+    content = block.content if raws is lines else b"\n".join(raws)
     values = all_parsed(raws, content) if len(content) <= options.most_bytes else None
     if values is None or _BUNDLE in content:
-        last = block.first_row + len(block.lines) - 1 if block.is_cut else 0
-        values, sent = _read_singly(sent, last, unpacker, options)
-    maker.add_all(values, [one.row for one in sent], [one.raw for one in sent], [one.offset for one in sent])
+        offsets = block.offsets()
+        sent = [Sent(row, raw, offsets[row - block.first_row]) for row, raw in zip(rows, raws, strict=True)]
+        last = block.first_row + len(lines) - 1 if block.is_cut else 0
+        values, rows = _read_singly(sent, last, unpacker, options)
+    maker.add_all(values, rows)
 
 
 def _read_singly(
     lines: list[Sent], cut_row: int, unpacker: Unpacker, options: FhirOptions
-) -> tuple[list[Any], list[Sent]]:
-    """The values of good lines that are no Bundles; the others are taken, or rejected, here."""
+) -> tuple[list[Any], list[int]]:
+    """The values and numbers of good lines that are no Bundles; the others are taken, or rejected, here."""
     values: list[Any] = []
-    good: list[Sent] = []
+    rows: list[int] = []
     for sent in lines:
         if not sent.raw.strip():
             unpacker.maker.ignore(sent.row, BLANK)
@@ -165,5 +167,5 @@ def _read_singly(
                 unpacker.add_line(value, sent)
             else:
                 values.append(value)
-                good.append(sent)
-    return values, good
+                rows.append(sent.row)
+    return values, rows
