@@ -163,10 +163,16 @@ def _homes(position: int, resource: Element) -> Iterator[_Fact]:
             ("BYDEL", _extensions(address, _DISTRICT)[:1]),
         ):
             for extension in extensions:
-                coding = held(extension.get("valueCoding"))
-                code = text(coding.get("code"))
-                if code:
-                    yield _Fact(position, FACT, f"{system}//{code}", text(coding.get("display")), since)
+                yield from _area(position, system, extension, since)
+    for extension in _extensions(resource, _DISTRICT)[:1]:
+        yield from _area(position, "BYDEL", extension, None)
+
+
+def _area(position: int, system: str, extension: Element, since: str | None) -> Iterator[_Fact]:
+    coding = held(extension.get("valueCoding"))
+    code = text(coding.get("code"))
+    if code:
+        yield _Fact(position, FACT, f"{system}//{code}", text(coding.get("display")), since)
 
 
 def _citizenships(position: int, resource: Element) -> Iterator[_Fact]:

@@ -83,8 +83,10 @@ def test_a_patient_tells_birth_death_sex_home_and_citizenship(ingested: Any) -> 
         "url": "http://hl7.org/fhir/StructureDefinition/patient-citizenship",
         "extension": [{"url": "code", "valueCodeableConcept": {"coding": [{"code": "NO"}]}}],
     }
-    given = patient(deceasedDateTime="2021-03-01", address=[home, now], extension=[country])
+    district = {"url": f"{no_basis}no-basis-urban-district", "valueCoding": {"code": "030102"}}
+    given = patient(deceasedDateTime="2021-03-01", address=[home, now], extension=[country, district])
     assert ingested(given).facts("time", "code") == [
+        (None, "BYDEL//030102"),
         (None, "CITIZENSHIP//NO"),
         (None, "SEX//female"),
         (datetime(1950, 5, 31, 23), "MEDS_BIRTH"),
