@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import polars as pl
+
 from pipelines.sources.suggesting.names import WORDS, compact, roles_of
 from pipelines.sources.suggesting.sampling import SampledTable
 from pipelines.sources.suggesting.shapes import Shape, looks_like_icd9, shape_of
@@ -64,7 +66,8 @@ class Roles:
         subject_by_contact: another table that tells whose a contact is, where this one does not.
         time, known, start, end: times.
         codes: one column, or several of one kind that are melted.
-        value, unit, text, sequence: of an event.
+        value, unit, text, sequence, description: of an event.
+        further_codes, further_values: other things that a row with a code tells, values with their units.
         birth, death, sex: of people.
     """
 
@@ -84,6 +87,9 @@ class Roles:
     birth: Choice | None = None
     death: tuple[Choice, ...] = ()
     sex: Choice | None = None
+    description: Choice | None = None
+    further_codes: tuple[Choice, ...] = ()
+    further_values: tuple[tuple[Choice, Choice | None], ...] = ()
     taken: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -140,14 +146,55 @@ def _roles(table: SampledTable, columns: tuple[Column, ...], spread: Counter[str
         _named([column for column in left.of(times) if column.is_time], "known", _anything) if time else None
     )
     codes = tuple(taken for choice in _codes(left.of(filled)) if (taken := left.take(choice)))
-    value = left.take(_value(left.of(filled)))
+    value = left.take(_value(left.of(filled))) if len(codes) < 2 else None
     unit = left.take(_unit(left.of(filled), value)) if value else None
+    further_values = _further_values(left, filled) if codes and value else ()
     text = left.take(_named(left.of(filled), "text", lambda column: column.shape.kind in {"words", "text"}))
     sequence = left.take(_named(left.of(filled), "sequence", lambda column: column.shape.kind == "whole"))
+    description, further_codes = _beside(table, left, filled, codes[0]) if len(codes) == 1 else (None, ())
     return Roles(
         table, columns, subject, contact, time, known, start, end, codes, value, unit, text, sequence,
-        birth, death, sex, frozenset(left.taken),
+        birth, death, sex, description, further_codes, further_values, frozenset(left.taken),
     )  # fmt: skip
+
+
+def _further_values(left: _Left, columns: list[Column]) -> tuple[tuple[Choice, Choice | None], ...]:
+    """Other numbers that names speak of, each with a unit of its own where there is one."""
+    found: list[tuple[Choice, Choice | None]] = []
+    while (value := _value([column for column in left.of(columns) if column.shape.is_number])) is not None:
+        left.take(value)
+        unit = _unit(left.of(columns), value)
+        is_own = unit is not None and _common(compact(unit.column.name), compact(value.column.name)) > 2
+        found.append((value, left.take(unit) if is_own else None))
+    return tuple(found)
+
+
+def _beside(
+    table: SampledTable, left: _Left, columns: list[Column], code: Choice
+) -> tuple[Choice | None, tuple[Choice, ...]]:
+    """Other columns that say what: one that the code decides describes it, others are facts of their own."""
+    description: Choice | None = None
+    further: list[Choice] = []
+    for column in left.of(columns):
+        if _code_score(column) < 3:
+            continue
+        decided = _decides(table, code.column.name, column.name)
+        if decided and description is None and column.shape.kind in {"words", "text"}:
+            description = Choice(column, 2, "the code decides it")
+        elif not decided and column.role("code") > 1:
+            further.append(Choice(column, 1, "its name says what, and the first code does not decide it"))
+    for choice in (*further, *([description] if description else [])):
+        left.take(choice)
+    return description, tuple(further)
+
+
+def _decides(table: SampledTable, code: str, other: str) -> bool:
+    """Whether each code has one text beside it, but for a twentieth of the codes."""
+    pairs = table.rows.select(code, other).drop_nulls()
+    if not pairs.height:
+        return False
+    n_texts = pairs.group_by(code).agg(pl.col(other).n_unique().alias("n"))["n"]
+    return int((n_texts == 1).sum()) >= 0.95 * n_texts.len()
 
 
 def _anything(_: Column) -> bool:
@@ -215,7 +262,11 @@ def _main_time(times: list[Column], start: Choice | None) -> Choice | None:
     """When it happened: by name; a start where nothing else tells; else the first time there is."""
     best = max(
         times,
-        key=lambda column: (max(column.role("time"), column.role("start")), column.shape.kind == "time"),
+        key=lambda column: (
+            max(column.role("time"), column.role("start")),
+            column.shape.kind == "time",
+            bool(column.role("start")),
+        ),
         default=None,
     )
     if best is None:

@@ -8,6 +8,7 @@ import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +18,9 @@ from ontology.errors import InputError, Problem
 SUFFIXES = (".csv", ".tsv", ".psv", ".txt", ".parquet")
 SAMPLE_BYTES = 2_000_000
 SAMPLE_ROWS = 20_000
+HEADER_BYTES = 20_000
 _DELIMITERS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".psv": "|"}
+_UNREAD = (pl.Binary, pl.Duration, pl.Object)
 _LONG_NUMBER = re.compile(r"\d{5,}")
 _NUMBERS = re.compile(r"\d+")
 
@@ -59,7 +62,7 @@ def sample_tables(input_path: Path) -> list[SampledTable]:
     for file in files:
         if file.is_file() and _suffix(file) in SUFFIXES and not file.name.startswith("."):
             header = _header(file)
-            if header:
+            if 1 < len(header) == len(set(header)):
                 groups[_pattern(file, root, _NUMBERS), header].append(file)
     if not groups:
         raise InputError(
@@ -113,10 +116,10 @@ def _sampled(paths: list[Path], root: Path, names: set[str]) -> SampledTable:
 
 
 def _header(file: Path) -> tuple[str, ...]:
-    """The column names of a file, or () where it is empty."""
+    """The column names of a file, or () where it is empty or no table; a table has two columns or more."""
     if _suffix(file) == ".parquet":
         return tuple(pl.read_parquet_schema(file))
-    text, _ = _beginning(file, 20_000)
+    text, _ = _beginning(file, HEADER_BYTES)
     first = text.partition("\n")[0].strip("\r\ufeff")
     return tuple(next(csv.reader([first], delimiter=_delimiter(text, _suffix(file))), ()))
 
@@ -143,25 +146,20 @@ def _delimiter(text: str, suffix: str) -> str:
 
 
 def _parsed(text: str, delimiter: str) -> tuple[pl.DataFrame, bool]:
-    """The rows, and whether the first line was a header."""
-    first = next(csv.reader([text.partition("\n")[0].strip("\r")], delimiter=delimiter), [])
+    """The rows, and whether the first line was a header; lines that are too short or long are left out."""
+    lines = list(islice(csv.reader(io.StringIO(text), delimiter=delimiter), SAMPLE_ROWS + 1))
+    first = lines[0]
     has_header = not any(re.fullmatch(r"[\d.,:T \-]*\d[\d.,:T \-]*", cell) for cell in first)
-    rows = pl.read_csv(
-        io.BytesIO(text.encode()),
-        separator=delimiter,
-        has_header=has_header,
-        infer_schema=False,
-        n_rows=SAMPLE_ROWS,
-        truncate_ragged_lines=True,
-        ignore_errors=True,
-        quote_char='"',
-    )
-    return _as_texts(rows), has_header
+    names = first if has_header else [f"column_{number}" for number in range(1, len(first) + 1)]
+    whole = [line for line in lines[has_header:] if len(line) == len(first)]
+    cells = zip(*whole, strict=True) if whole else ([] for _ in names)
+    columns = [pl.Series(name, column, dtype=pl.String) for name, column in zip(names, cells, strict=True)]
+    return _as_texts(pl.DataFrame(columns)), has_header
 
 
 def _as_texts(rows: pl.DataFrame) -> pl.DataFrame:
     """All columns as texts without spaces around them, empty cells null; nested columns are left out."""
     plain = rows.select(
-        name for name, dtype in rows.schema.items() if not dtype.is_nested() and dtype != pl.Binary
+        name for name, dtype in rows.schema.items() if not (dtype.is_nested() or dtype in _UNREAD)
     )
     return plain.select(pl.all().cast(pl.String).str.strip_chars().replace("", None))

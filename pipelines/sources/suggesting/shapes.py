@@ -57,6 +57,7 @@ class Shape:
         has_decimal_comma: whether numbers have one.
         n_rows, n_filled, n_distinct: of the sample.
         low, high: of numbers; null elsewhere.
+        has_numbers: whether at least a third of what are words are numbers.
     """
 
     kind: str
@@ -68,6 +69,7 @@ class Shape:
     n_distinct: int = 0
     low: float | None = None
     high: float | None = None
+    has_numbers: bool = False
 
     @property
     def is_unique(self) -> bool:
@@ -150,7 +152,9 @@ def _words(distinct: list[str]) -> Shape:
     if _share(distinct, procedures) >= ENOUGH:
         return Shape("code", system="NCSP+NCMP")
     mean_length = sum(map(len, distinct)) / len(distinct)
-    return Shape("words" if mean_length <= 40 else "text")
+    has_numbers = _share(distinct, _NUMBER) >= 1 / 3
+    is_short = mean_length <= 40
+    return Shape("words" if is_short else "text", has_numbers=is_short and has_numbers)
 
 
 def _fits_form(name: str, distinct: list[str]) -> bool:

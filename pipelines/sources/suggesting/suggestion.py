@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ontology.errors import InputError, Problem
 from pipelines.sources.suggesting.names import compact
-from pipelines.sources.suggesting.outputs import Suggested, suggest_table
+from pipelines.sources.suggesting.outputs import suggest_table
 from pipelines.sources.suggesting.relations import Relations, relate
 from pipelines.sources.suggesting.roles import Roles, assign
 from pipelines.sources.suggesting.sampling import sample_tables
+from pipelines.sources.suggesting.suggested import Suggested
 from pipelines.sources.suggesting.writing import written
 
 _NORWEGIAN = re.compile(

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from pipelines.sources.suggesting.outputs import NOMINAL_ANCHOR, Suggested
 from pipelines.sources.suggesting.sampling import SampledTable
+from pipelines.sources.suggesting.suggested import Suggested
 
 _HEAD = """\
 # A first mapping, suggested from names, types and the forms of codes by `pesta ingest --suggest`.
@@ -19,6 +19,7 @@ _HEAD = """\
 #   likely   one of them does
 #   a guess  something had to stand here
 # Check first: who the subject is; that nothing is dated before it could be known; the zone of times."""
+NOMINAL_ANCHOR = "2000-01-01 00:00:00"
 _LISTS = ("events", "contacts", "codings")
 
 
