@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture(scope="module")
 def mutations() -> ModuleType:
     """The mutator and its judge, which `make verify` runs on 100,000 messages."""
-    path = Path(__file__).parents[5] / "benchmarks" / "npr_mutations.py"
+    path = Path(__file__).parents[4] / "benchmarks" / "npr_mutations.py"
     spec = importlib.util.spec_from_file_location("npr_mutations", path)
     assert spec
     assert spec.loader
