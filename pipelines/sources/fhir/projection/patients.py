@@ -157,9 +157,14 @@ def _homes(position: int, resource: Element) -> Iterator[_Fact]:
         since = None if period is None else text(period.get("start"))
         if text(address.get("use")) == "old" and since is None:
             continue
+        direct = [
+            extension
+            for element in (address, held(address.get("_district")))
+            for extension in _extensions(element, _MUNICIPALITY)
+        ]
         parts = [part for one in _extensions(address, _PROPERTY) for part in _extensions(one, "municipality")]
         for system, extensions in (
-            ("KOMMUNE", [*_extensions(held(address.get("_district")), _MUNICIPALITY), *parts][:1]),
+            ("KOMMUNE", [*direct, *parts][:1]),
             ("BYDEL", _extensions(address, _DISTRICT)[:1]),
         ):
             for extension in extensions:

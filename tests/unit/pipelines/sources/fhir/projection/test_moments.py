@@ -101,7 +101,7 @@ def test_a_period_has_the_first_of_its_start_and_the_last_of_its_end() -> None:
 
 
 def test_the_four_ways_of_saying_when() -> None:
-    elements = [
+    elements: list[dict[str, Any]] = [
         {"effectiveDateTime": "2021-01-01T10:00:00Z"},
         {"effectiveInstant": "2021-01-01T11:00:00Z"},
         {"effectivePeriod": {"start": "2021-01-01T12:00:00Z", "end": "2021-01-01T13:00:00Z"}},
