@@ -33,7 +33,8 @@ class Column:
     @property
     def is_relative(self) -> bool:
         """Whether it counts minutes or hours from an instant that the source does not tell."""
-        return self.shape.is_number and bool(_RELATIVE.fullmatch(compact(self.name)))
+        is_named = self.shape.is_number and bool(_RELATIVE.fullmatch(compact(self.name)))
+        return is_named or self.shape.kind == "elapsed"
 
     @property
     def is_time(self) -> bool:

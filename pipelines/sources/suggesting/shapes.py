@@ -30,6 +30,7 @@ _FORMATS = (
     "%d%b%Y",
 )
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
+_ELAPSED = re.compile(r"\d{1,4}:[0-5]\d(:[0-5]\d)?")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _WHOLE = re.compile(r"[-+]?\d+(\.0+)?")
 _COMMA = re.compile(r"[-+]?\d+,\d+")
@@ -51,7 +52,8 @@ class Shape:
     """What a column's cells look like.
 
     Attributes:
-        kind: empty, whole, number, time, date, clock, code, words (few, short) or text.
+        kind: empty, whole, number, time, date, clock, elapsed (hours above 23 and minutes), code, words
+            (short) or text.
         formats: of times; none where ISO forms fit.
         system: the code system that its cells are codes of by their form.
         has_decimal_comma: whether numbers have one.
@@ -110,6 +112,8 @@ def _time(distinct: list[str]) -> Shape | None:
     """Dates and instants: by ISO forms together, else by the one format that fits."""
     if _share(distinct, _CLOCK) >= ENOUGH:
         return Shape("clock")
+    if _share(distinct, _ELAPSED) >= ENOUGH:
+        return Shape("elapsed")
     if _share(distinct, _NUMBER) >= ENOUGH and not all(len(cell) in {8, 14} for cell in distinct):
         return None
     texts = pl.Series(distinct)

@@ -48,6 +48,7 @@ def time_of(column: Column, *, at_end: bool = False) -> Any:
     if column.is_relative:
         plain = compact(column.name)
         unit = "hours" if "hour" in plain else "days" if "day" in plain else "minutes"
+        unit = "HH:MM" if column.shape.kind == "elapsed" else unit
         return {"anchor": "nominal", "offset": column.name, "unit": unit}
     told: dict[str, Any] = {"column": column.name}
     if column.shape.is_number:
