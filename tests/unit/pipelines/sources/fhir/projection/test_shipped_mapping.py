@@ -22,7 +22,7 @@ TYPES = {
 
 
 def test_every_type_is_read_and_told_on_the_page() -> None:
-    assert RESOURCE_TYPES == TYPES | {"Medication"}
+    assert TYPES | {"Medication"} == RESOURCE_TYPES
     text = PAGE.read_text("utf-8")
     assert [name for name in RESOURCE_TYPES if name not in text] == []
 
