@@ -315,16 +315,20 @@ class Parts:
             part = {"url": "municipality", "valueCoding": coding}
             one["extension"] = [{"url": f"{base}-propertyinformation", "extension": [part]}]
         if rng.random() < 0.3:
-            district = {
-                "url": f"{base}-urban-district",
-                "valueCoding": {"system": f"{_VOLVEN}.3403", "code": "030101"},
-            }
-            one["extension"] = [*one.get("extension", []), district]
+            one["extension"] = [*one.get("extension", []), self.urban_district()]
         if rng.random() < 0.4:
             one["period"] = {"start": rng.choice(["2015", "2018-06-01"])}
         if rng.random() < 0.2:
             one["use"] = "old"
         return one
+
+    def urban_district(self) -> Resource:
+        """An urban district extension, of a Patient or an Address."""
+        coding = {"system": f"{_VOLVEN}.3403", "code": self.rng.choice(["030101", "110302"])}
+        return {
+            "url": "http://hl7.no/fhir/StructureDefinition/no-basis-urban-district",
+            "valueCoding": coding,
+        }
 
     def citizenship(self) -> Resource:
         """A citizenship extension."""

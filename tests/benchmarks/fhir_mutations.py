@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ from harness import arguments, finish, open_key, pesta
 
 N_LINES, N_ROUNDS, LINES_A_FILE = 1_000_000, 10, 12_500
 HANG_SECONDS = 1.0
-MAPPING = """\
+MOST_BYTES = 200_000
+MAPPING = f"""\
 extends: fhir-r4
 name: fhir-mutated
 title: Mutated resources
 max_reject_share: 1.0
-options: {validate_share: 0.0, validate_at_least: 20, most_bytes: 200000}
+options: {{validate_share: 0.0, validate_at_least: 20, most_bytes: {MOST_BYTES}}}
 """
 _ODD: tuple[Any, ...] = (
     *(
@@ -238,27 +239,30 @@ def mutated_lines(n: int, seed: int) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a file holds, by Python's json: lines that are not blank, and which of them are no resource."""
+    """What a file holds, by Python's json: how many lines, and which of them are no resource."""
 
     n_records: int
-    bad: frozenset[int]
+    bad: Mapping[int, bytes]
 
 
 def judged(content: bytes) -> Judged:
-    """The lines of a file, numbered from 1; a resource is one record, for none of them contains another."""
-    n_records, bad = 0, set()
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    """The lines of a file that ends with a line feed, numbered from 1.
+
+    A line is one record, for no resource here contains another; a blank line is one that is ignored.
+    """
+    bad = {}
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:-1]
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        n_records += 1
         try:
             resource = json.loads(line.decode("utf-8"))
         except (ValueError, RecursionError):
-            bad.add(number)
+            bad[number] = line
             continue
         if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-            bad.add(number)
-    return Judged(n_records, frozenset(bad))
+            bad[number] = line
+    return Judged(len(lines), bad)
 
 
 def faults_of_round(lines: Iterator[bytes], out: Path, lines_a_file: int) -> tuple[Counter[str], list[str]]:
@@ -300,17 +304,25 @@ def _account(dataset: Path, truth: dict[str, Judged]) -> tuple[Counter[str], lis
         if by_file[name] != truth[name].n_records
     ]
     for (name,), rows in rejected.partition_by("file", as_dict=True).items():
-        missing = truth[str(name)].bad - set(rows.filter(pl.col("reason").str.len_chars() > 0)["row"])
+        missing = truth[str(name)].bad.keys() - set(rows.filter(pl.col("reason").str.len_chars() > 0)["row"])
         if missing:
             broken.append(f"{name}: {len(missing)} bad lines not rejected, first {min(missing)}")
-    return counts, broken
+    kept = pl.read_parquet(dataset.with_name("quarantine") / "records-*.parquet")
+    sent = {(file, row): raw for file, row, raw in kept.select("file", "row", "raw").iter_rows()}
+    lost = [
+        f"{name}, line {number}: not in the quarantine as it was sent"
+        for name, told_of in truth.items()
+        for number, line in told_of.bad.items()
+        if len(line) <= MOST_BYTES and sent.get((name, number), b"").strip() != line.strip()
+    ]
+    return counts, broken + lost
 
 
 def slowest_record(n: int, seed: int) -> float:
     """Seconds that the slowest of n mutated lines takes alone, from bytes to rows."""
     from pipelines.sources.records import InputFile, record_reader
 
-    reader = record_reader("fhir", {"validate_at_least": 10, "most_bytes": 200_000}, where="mutations")
+    reader = record_reader("fhir", {"validate_at_least": 10, "most_bytes": MOST_BYTES}, where="mutations")
     folder = Path(sys.argv[-1]) / "alone" if len(sys.argv) > 1 else Path("alone")
     folder.mkdir(parents=True, exist_ok=True)
     worst = 0.0

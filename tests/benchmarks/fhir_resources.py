@@ -94,6 +94,8 @@ class Generator:
             one["address"] = [parts.address() for _ in range(rng.randint(1, 2))]
         if rng.random() < 0.3:
             one["extension"] = [parts.citizenship()]
+        if rng.random() < 0.1:
+            one["extension"] = [*one.get("extension", []), parts.urban_district()]
         if number > 5 and number % 17 == 0:
             one["link"] = [{"other": {"reference": f"Patient/p{number - 1}"}, "type": "replaced-by"}]
         one["name"] = [{"family": "Sørgård", "given": ["Ærlend"]}]

@@ -95,6 +95,8 @@ class Slow(Records):
             for system, code in self._areas(address):
                 self._add(person, f"{system}//{code}", start[0], start[1], static=True)
         for extension in one.extension or []:
+            if extension.url == f"{_NO_BASIS}no-basis-urban-district":
+                self._add(person, f"BYDEL//{extension.valueCoding.code}", None, None, static=True)
             if extension.url in {f"{_NO_BASIS}no-basis-person-citizenship", f"{_CORE}patient-citizenship"}:
                 parts = {part.url: part for part in extension.extension or []}
                 code = self._status_code(parts["code"].valueCodeableConcept) if "code" in parts else None
