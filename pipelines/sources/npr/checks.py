@@ -54,14 +54,13 @@ def _check_store(
     store = element.key
     frame = columns.frames[store]
     is_right = _tests(element, more_values)
-    wrong = frame.select(~test for test in is_right.values())
+    wrong = frame.select((~test).fill_null(value=False) for test in is_right.values())
+    n_wrong = wrong.sum().row(0) if is_right else ()
     found = {}
-    for name in is_right:
-        positions = wrong[name].fill_null(value=False).arg_true()
-        if positions.len():
-            reason = FORMS[name][1] if name in FORMS else NOT_IN_LIST
-            findings.faults.append((store, name, reason, positions.to_numpy().astype(np.int64)))
-            found[name] = pl.when(is_right[name]).then(pl.col(name)).alias(name)
+    for name in (name for name, n in zip(is_right, n_wrong, strict=True) if n):
+        reason = FORMS[name][1] if name in FORMS else NOT_IN_LIST
+        findings.faults.append((store, name, reason, np.flatnonzero(wrong[name].to_numpy())))
+        found[name] = pl.when(is_right[name]).then(pl.col(name)).alias(name)
     if found:
         frame = columns.frames[store] = frame.with_columns(found.values())
     is_bad = np.zeros(columns.height(store), dtype=bool)

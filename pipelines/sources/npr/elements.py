@@ -138,7 +138,7 @@ MELDING = Element(
     "Melding",
     (
         *("meldingstype", "fraDatoPeriode", "tilDatoPeriode", "uttakDato", "uttakTidspunkt", "lopenr"),
-        *("_modul", "_versjon"),
+        *("modul", "versjon"),
     ),
     (
         Element("Kontaktperson", ignored=STAFF),

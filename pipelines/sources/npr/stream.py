@@ -161,7 +161,7 @@ class Collector:
             self.astray.append(Astray(offset, MELDING.name, "ignored", OTHER_MODULE))
             return self._skipped
         self.notes["versions", f"{version}{told[2].replace('_', '.')} {module}"] += 1
-        attributes["_modul"], attributes["_versjon"] = module, str(version)
+        attributes["modul"], attributes["versjon"] = module, str(version)
         if uri not in self._trees:
             self._trees[uri] = self._tree(MELDING, uri)
         self.met[MELDING.key].attributes.append(attributes)

@@ -14,26 +14,15 @@ from pipelines.sources.npr.options import NprOptions
 from pipelines.sources.npr.units import UNIT_COLUMNS, unit_columns
 
 MESSAGE = {
-    "modul": ("Melding", "_modul"),
-    "versjon": ("Melding", "_versjon"),
-    "fraDatoPeriode": ("Melding", "fraDatoPeriode"),
-    "tilDatoPeriode": ("Melding", "tilDatoPeriode"),
-    "uttakDato": ("Melding", "uttakDato"),
-    "institusjonID": ("Institusjon", "institusjonID"),
+    "Melding": ("modul", "versjon", "fraDatoPeriode", "tilDatoPeriode", "uttakDato"),
+    "Institusjon": ("institusjonID",),
 }
-PATIENT = {
-    **MESSAGE,
-    "pasient": ("Objektholder", "pasient"),
-    "pasientNr": ("Objektholder", "pasientNr"),
-    "pasientGUID": ("Objektholder", "pasientGUID"),
-}
+PATIENT = {**MESSAGE, "Objektholder": ("pasient", "pasientNr", "pasientGUID")}
 EPISODE = {
     **PATIENT,
-    **{
-        name: ("Episode", name)
-        for name in ("episode", "episodeID", "innDatoTid", "utDatoTid", "omsorgsniva", "enhet", "intensiv")
-    },
+    "Episode": ("episode", "episodeID", "innDatoTid", "utDatoTid", "omsorgsniva", "enhet", "intensiv"),
 }
+KODE = ("kodeNr", "Kodeverk", "kodeVersjon", "kodeVerdi")
 
 
 @dataclass(frozen=True)
@@ -42,100 +31,91 @@ class TableOf:
 
     Attributes:
         rows: the store whose elements are its rows.
-        columns: by column: the store on the way up, and the attribute.
         record: the store whose elements the account counts.
+        columns: by store on the way up: the attributes that are columns, under their own names.
     """
 
     rows: str
-    columns: Mapping[str, tuple[str, str]]
     record: str
-
-
-def _own(store: str, *names: str) -> dict[str, tuple[str, str]]:
-    return {name: (store, name) for name in names}
-
-
-def _kode(store: str) -> dict[str, tuple[str, str]]:
-    return _own(store, "kodeNr", "Kodeverk", "kodeVersjon", "kodeVerdi")
+    columns: Mapping[str, tuple[str, ...]]
 
 
 TABLES: Mapping[str, TableOf] = {
     "PasientIdent": TableOf(
         "PasientIdent",
-        {**MESSAGE, **_own("PasientIdent", "pasient", "pid", "fid", "fodselsdato")},
         "PasientIdent",
+        {**MESSAGE, "PasientIdent": ("pasient", "pid", "fid", "fodselsdato")},
     ),
-    "Objektholder": TableOf("Objektholder", PATIENT, "Objektholder"),
-    "Pasient": TableOf(
-        "Pasient", {**PATIENT, **_own("Pasient", "kjonn", "fodselsar", "fodselsvekt")}, "Pasient"
-    ),
+    "Objektholder": TableOf("Objektholder", "Objektholder", PATIENT),
+    "Pasient": TableOf("Pasient", "Pasient", {**PATIENT, "Pasient": ("kjonn", "fodselsar", "fodselsvekt")}),
     "Episode": TableOf(
         "Episode",
-        {
-            **EPISODE,
-            **_own("Episode", "episodeGUID", "henvisningsperiodeID", "innmateHast", "inntilstand"),
-            **_own("Episode", "utTilstand", "fraSted", "tilSted", "debitor", "komNrHjem"),
-            **_own("Episode", *UNIT_COLUMNS),
-        },
         "Episode",
+        {
+            **PATIENT,
+            "Episode": (
+                *("episode", "episodeID", "episodeGUID", "henvisningsperiodeID", "innDatoTid", "utDatoTid"),
+                *("omsorgsniva", "innmateHast", "inntilstand", "utTilstand", "fraSted", "tilSted"),
+                *("debitor", "komNrHjem", *UNIT_COLUMNS),
+            ),
+        },
     ),
-    "Kontakt": TableOf("Kontakt", {**EPISODE, **_own("Kontakt", "kontaktType", "stedAktivitet")}, "Kontakt"),
+    "Kontakt": TableOf("Kontakt", "Kontakt", {**EPISODE, "Kontakt": ("kontaktType", "stedAktivitet")}),
     "Tilstand": TableOf(
-        "TilstandKode", {**EPISODE, **_own("Tilstand", "tilstNr"), **_kode("TilstandKode")}, "Tilstand"
+        "TilstandKode", "Tilstand", {**EPISODE, "Tilstand": ("tilstNr",), "TilstandKode": KODE}
     ),
     "Prosedyre": TableOf(
         "ProsedyreKode",
+        "Prosedyre",
         {
             **EPISODE,
-            **_own("Tiltak", "typeTiltak"),
-            **_own("Prosedyre", "startDatoTid", "prosNr", "tilstNr", "nummer"),
-            **_kode("ProsedyreKode"),
+            "Tiltak": ("typeTiltak",),
+            "Prosedyre": ("startDatoTid", "prosNr", "tilstNr", "nummer"),
+            "ProsedyreKode": KODE,
         },
-        "Prosedyre",
     ),
     "Behandlingsserie": TableOf(
         "Behandlingsserie",
+        "Behandlingsserie",
         {
             **PATIENT,
-            **_own("MedisinskStraling", "medisinskStralingID"),
-            **_own("Behandlingsserie", "serieID", "intensjon", "nyPasient", "datoForste"),
+            "MedisinskStraling": ("medisinskStralingID",),
+            "Behandlingsserie": ("serieID", "intensjon", "nyPasient", "datoForste"),
         },
-        "Behandlingsserie",
     ),
     "Dosebidrag": TableOf(
         "Dosebidrag",
+        "Dosebidrag",
         {
             **PATIENT,
-            **_own("Behandlingsserie", "serieID"),
-            **_own("ApparatFremmote", "episodeID", "episode"),
-            **_own("Dosebidrag", "referansevolumID", "regionkode", "planDose", "gittDose"),
+            "Behandlingsserie": ("serieID",),
+            "ApparatFremmote": ("episodeID", "episode"),
+            "Dosebidrag": ("referansevolumID", "regionkode", "planDose", "gittDose"),
         },
-        "Dosebidrag",
     ),
     "Referansevolum": TableOf(
         "Referansevolum",
+        "Referansevolum",
         {
             **PATIENT,
-            **_own("Referansevolum", "referansevolumID", "regionkode", "planlagtTotalDose", "datoForste"),
+            "Referansevolum": ("referansevolumID", "regionkode", "planlagtTotalDose", "datoForste"),
         },
-        "Referansevolum",
     ),
     "EpisodeKPP": TableOf(
-        "EpisodeKPP", {**PATIENT, **_own("EpisodeKPP", "episode", "episodeID", "drg", "total")}, "EpisodeKPP"
+        "EpisodeKPP", "EpisodeKPP", {**PATIENT, "EpisodeKPP": ("episode", "episodeID", "drg", "total")}
     ),
     "TjenesteKPP": TableOf(
         "TjenesteKPP",
-        {
-            **PATIENT,
-            **_own("EpisodeKPP", "episode", "episodeID"),
-            **_own("TjenesteKPP", "kostnadKode", "kostnad"),
-        },
         "TjenesteKPP",
+        {**PATIENT, "EpisodeKPP": ("episode", "episodeID"), "TjenesteKPP": ("kostnadKode", "kostnad")},
     ),
 }
 """By name, as a mapping names them."""
 
-SCHEMAS = {name: pl.Schema(dict.fromkeys(table.columns, pl.String())) for name, table in TABLES.items()}
+SCHEMAS = {
+    name: pl.Schema({column: pl.String() for names in table.columns.values() for column in names})
+    for name, table in TABLES.items()
+}
 
 
 def rows_of(
@@ -148,14 +128,12 @@ def rows_of(
         columns: the batch, checked, with derived columns.
         is_row: which elements of the table's store become one.
     """
-    at = pl.Series(np.flatnonzero(is_row), dtype=pl.UInt32)
-    made = {}
-    positions = {table.rows: at}
-    for column, (store, name) in table.columns.items():
-        if store not in positions:
-            positions[store] = pl.Series(columns.up(table.rows, store)).gather(at)
-        made[column] = columns.frames[store][name].gather(positions[store])
-    return pl.DataFrame(made)
+    at = np.flatnonzero(is_row)
+    parts = [
+        columns.frames[store].select(names)[pl.Series(columns.up(table.rows, store)[at], dtype=pl.UInt32)]
+        for store, names in table.columns.items()
+    ]
+    return pl.concat(parts, how="horizontal")
 
 
 def derive(columns: Columns, findings: Findings, options: NprOptions) -> None:

@@ -78,7 +78,7 @@ def _patient(columns: Columns, unit: str) -> pl.Series | None:
 
 
 def _module(columns: Columns, unit: str) -> pl.Series:
-    return columns.column("Melding", "_modul", at=unit)
+    return columns.column("Melding", "modul", at=unit)
 
 
 def _ranks(columns: Columns) -> pl.Series:
@@ -87,7 +87,7 @@ def _ranks(columns: Columns) -> pl.Series:
         columns.frames["Melding"]
         .select(
             pl.concat_str(
-                pl.col("_modul").replace_strict(AUTHORITY, default="0"),
+                pl.col("modul").replace_strict(AUTHORITY, default="0"),
                 pl.col("uttakDato").fill_null(""),
                 pl.col("uttakTidspunkt").fill_null(""),
                 pl.col("lopenr").fill_null("").str.zfill(24),

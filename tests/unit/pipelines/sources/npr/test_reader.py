@@ -170,6 +170,11 @@ def test_what_stands_in_a_rejected_element_is_rejected_with_it(read: Reading) ->
     assert found.tables["Pasient"].height == 1
 
 
+def test_a_record_is_rejected_for_what_makes_it_impossible(read: Reading) -> None:
+    wrong = PATIENT.replace('episodeID="E1" ', "").replace('omsorgsniva="1"', 'omsorgsniva="7"')
+    assert ("Episode", 1, "episodeID", "attribute is missing") in read(melding(UNITS + wrong)).rejects
+
+
 def test_wrong_values_are_rejected_fields_and_the_record_stands(read: Reading) -> None:
     message = melding(
         UNITS
