@@ -73,7 +73,7 @@ def circumstances(
 def _no_patient(subjects: pl.Series) -> pl.Series:
     """The type of each subject that is a resource of another type than Patient; null elsewhere."""
     if subjects.str.starts_with("Patient/").all():
-        return pl.repeat(None, subjects.len(), dtype=pl.String, eager=True)
+        return subjects.clear(subjects.len())
     named = subjects.rename("subject").to_frame()
     kind = pl.col("subject").str.extract(r"^([A-Z][A-Za-z]+)/[^#]*$")
     return named.select(pl.when(kind != "Patient").then(kind)).to_series()
@@ -120,7 +120,7 @@ def frame(schema: Mapping[str, Any], rows: Sequence[int], columns: Mapping[str, 
     for name, dtype in schema.items():
         given = columns.get(name)
         if given is None:
-            made.append(pl.repeat(None, count, dtype=dtype, eager=True).alias(name))
+            made.append(pl.Series(name, dtype=dtype).clear(count))
         elif isinstance(given, pl.Series):
             made.append(given.alias(name))
         else:

@@ -11,7 +11,7 @@ from phenotype.trajectory import INSTANT
 from pipelines.sources.fhir.options import FhirOptions
 from pipelines.sources.times import UNPARSABLE
 
-__all__ = ["UNPARSABLE", "Moments", "either", "moments", "moments_between", "nothing", "when"]
+__all__ = ["UNPARSABLE", "Moments", "either", "moments", "moments_between", "when"]
 
 _ZONED = "%Y-%m-%dT%H:%M:%S%.f%#z"
 _UNZONED = "%Y-%m-%dT%H:%M:%S%.f"
@@ -162,11 +162,6 @@ def either(*told: Moments) -> Moments:
         first, last = first.fill_null(other.first), last.fill_null(other.last)
         is_wrong = _any_wrong(is_wrong, other.is_wrong)
     return Moments(first, last, is_wrong)
-
-
-def nothing(count: int) -> pl.Series:
-    """No instant, so many times."""
-    return pl.repeat(None, count, dtype=INSTANT, eager=True)
 
 
 def _any_wrong(one: pl.Series | None, other: pl.Series | None) -> pl.Series | None:
