@@ -25,9 +25,9 @@ def export_meds(dataset: Path, out: Path) -> dict[str, int]:
     """Write a dataset as a MEDS 0.4 folder that MEDS tools and `pesta ingest meds` read.
 
     `data/<shard>.parquet` has the columns of MEDS, then known_time, unit and contact_id where any event has
-    them, then the columns of the dataset's own source. `metadata/` has codes, splits and
-    dataset.json; contacts, codings and observation windows lie beside `data/` where there are any. What stays
-    behind is where each event came from (lineage_id).
+    them, then the columns of the dataset's own source. `metadata/` has codes, splits and dataset.json;
+    contacts, codings and observation windows lie beside `data/` where the dataset has them. What stays behind
+    is where each event came from (lineage_id).
 
     Args:
         dataset: a dataset's folder.
@@ -107,10 +107,10 @@ def _write_events(file: Path, events: pl.DataFrame) -> None:
 
 
 def _write_tables(dataset: Dataset, folder: Path) -> None:
-    """The tables beside the events, where they have rows."""
+    """The tables beside the events that the dataset has, if without a row."""
     for name in _TABLES:
         table: pl.DataFrame = getattr(dataset, name)()
-        if table.height:
+        if (dataset.path / f"{name}.parquet").exists():
             kept = _without_lineage(table)
             kept.write_parquet(folder / f"{name}.parquet", compression="zstd")
 
@@ -126,13 +126,18 @@ def _write_metadata(dataset: Dataset, folder: Path) -> None:
     """codes.parquet, subject_splits.parquet and dataset.json."""
     from importlib.metadata import version
 
-    from meds.schema import DatasetMetadataSchema
+    import pyarrow.parquet as pq
+    from meds.schema import CodeMetadataSchema, DatasetMetadataSchema, SubjectSplitSchema
 
     source, target = dataset.path / "metadata", folder / "metadata"
     target.mkdir()
-    for name in ("codes.parquet", "subject_splits.parquet"):
+    schemas: dict[str, Any] = {
+        "codes.parquet": CodeMetadataSchema,
+        "subject_splits.parquet": SubjectSplitSchema,
+    }
+    for name, schema in schemas.items():
         if (source / name).exists():
-            shutil.copyfile(source / name, target / name)
+            pq.write_table(schema.align(pl.read_parquet(source / name).to_arrow()), target / name)
     sent = source / SOURCE_METADATA
     content: dict[str, Any] = dict(json.loads(sent.read_text("utf-8"))) if sent.exists() else {}
     ours = {name: value for name, value in dataset.metadata.items() if value not in (None, "")}

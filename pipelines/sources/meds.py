@@ -44,7 +44,8 @@ def take_along(input_path: Path, folder: Path, context: Context, *, keep_ids: bo
         keep_ids: whether the source's ids are kept as they are.
 
     Returns:
-        How many events have columns of the source's own, and which columns were left out, for ingest.json.
+        How many events have columns of the source's own, which columns were left out, how many windows there
+        are: for ingest.json.
     """
     metadata = _metadata(input_path)
     counts = _columns_taken(input_path, folder, context, _left_out(metadata, context, keep_ids=keep_ids))
@@ -56,7 +57,8 @@ def take_along(input_path: Path, folder: Path, context: Context, *, keep_ids: bo
     if metadata:
         _take_metadata(context.guard.gate.content(metadata), folder / "metadata")
     if (input_path / "observation.parquet").is_file():
-        _keep_given_windows(input_path / "observation.parquet", folder / "observation.parquet", context)
+        windows = _keep_given_windows(input_path / "observation.parquet", folder, context)
+        counts["observation_windows"] = windows
     return counts
 
 
@@ -187,10 +189,10 @@ def _take_splits(source: Path, target: Path, context: Context) -> None:
     mapped.sort("subject_id").write_parquet(target / "subject_splits.parquet")
 
 
-def _keep_given_windows(source: Path, target: Path, context: Context) -> None:
-    """Drop windows that were derived for subjects of whom the source has none."""
+def _keep_given_windows(source: Path, folder: Path, context: Context) -> int:
+    """Drop windows that were derived for subjects of whom the source has none; how many there are then."""
     given = context.pseudonyms.of("subject", pl.read_parquet(source)["subject_id"].cast(pl.String))
-    windows = pl.read_parquet(target)
-    windows.filter(pl.col("subject_id").is_in(given.implode())).write_parquet(
-        target, compression="zstd", compression_level=1
-    )
+    target = folder / "observation.parquet"
+    windows = pl.read_parquet(target).filter(pl.col("subject_id").is_in(given.implode()))
+    windows.write_parquet(target, compression="zstd", compression_level=1)
+    return windows.height
