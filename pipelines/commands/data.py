@@ -199,7 +199,8 @@ def check(
         raise InputError(problems)
     progress = Progress(quiet)
     progress.say(f"{dataset}: nothing wrong found in its form")
-    from pipelines.quality import check_quality, quality_lines
+    from pipelines.quality.checking import check_quality
+    from pipelines.quality.lines import quality_lines
 
     with progress.step(f"quality checks of {dataset}"):
         result = check_quality(dataset, quality, out)

@@ -10,11 +10,13 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import polars as pl
@@ -102,14 +104,23 @@ def _executor(n_workers: int) -> Iterator[Executor]:
     os.environ["POLARS_MAX_THREADS"] = "1"
     try:
         # A forked child would inherit the threads of polars in a state that can deadlock.
-        pool = ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn"))
-        with pool:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(n_workers, mp_context=spawn, initializer=end_with_parent) as pool:
             yield pool
     finally:
         if before is None:
             os.environ.pop("POLARS_MAX_THREADS", None)
         else:
             os.environ["POLARS_MAX_THREADS"] = before
+
+
+def end_with_parent() -> None:
+    """End this worker process when the one that started it has died: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+        watch = threading.Thread(target=lambda: (wait([sentinel]), os._exit(1)), daemon=True)
+        watch.start()
 
 
 def _jobs(files: Sequence[InputFile]) -> list[list[InputFile]]:
