@@ -299,6 +299,10 @@ def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         naive = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else column
         return naive.cast(pl.Datetime("us"))
+    if dtype.is_nested():
+        return pl.struct(name).struct.json_encode().alias(name)
+    if dtype == pl.Binary:
+        return column.bin.encode("base64")
     return column.cast(pl.Datetime("us")) if dtype == pl.Date else column.cast(pl.String)
 
 
