@@ -48,6 +48,10 @@ _NO_BASIS = "http://hl7.no/fhir/StructureDefinition/"
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 
+_HELPERS = ("Medication", "Location", "Organization")
+"""Types that are read without facts of their own."""
+
+
 class Slow(Records):
     """What a set of resources should become; `run` reads them."""
 
@@ -58,7 +62,8 @@ class Slow(Records):
             whole = get_fhir_model_class(one["resourceType"]).model_validate(one)
             name = f"{one['resourceType']}/{one['id']}"
             named.append((name, whole))
-            named += [(f"{name}#{part.id}", part) for part in whole.contained or []]
+            if hasattr(self, f"read_{one['resourceType'].lower()}") or one["resourceType"] in _HELPERS:
+                named += [(f"{name}#{part.id}", part) for part in whole.contained or []]
         self.directory = Directory(named, self.subject_systems, self.contact_systems)
         for name, one in named:
             if one.get_resource_type() == "Encounter" and self._counts(one):
@@ -131,7 +136,7 @@ class Slow(Records):
         end = span(one.period.end)[1] if one.period.end else None
         contact = self.directory.contact_name(name, one)
         stay = one.hospitalization
-        places = [self.directory.target(each.location, name) for each in one.location or []]
+        places = [self.directory.spot(each.location, name) for each in one.location or []]
         unit = self._status_code(one.serviceType) or next(iter(places), None)
         admitted, discharged = (
             self._status_code(stay.admitSource) if stay else None,
@@ -166,7 +171,7 @@ class Slow(Records):
 
     def _location(self, name: str, one: Any, contact: str, person: str, *, number: int) -> None:
         location = one.location[number - 1]
-        place = self.directory.target(location.location, name)
+        place = self.directory.spot(location.location, name)
         if place is None:
             return
         moved = (

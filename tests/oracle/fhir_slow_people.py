@@ -105,11 +105,17 @@ class Directory:
         return name
 
     def place(self, reference: Any, holder: str) -> str | None:
-        """What a Location or Organization is called."""
-        target = self.target(reference, holder)
-        held = getattr(self.by_name.get(target or ""), "identifier", None) or []
+        """What a Location or Organization is called: by an identifier, else by its reference."""
+        held = getattr(self.resource(reference, holder), "identifier", None) or []
+        if reference is not None and not reference.reference and reference.identifier:
+            held = [reference.identifier]
         for system, short_name in _PLACES.items():
             for one in held:
                 if same_system(one.system or "") == system and one.value:
                     return f"{short_name}:{one.value}"
-        return target
+        return self.spot(reference, holder)
+
+    def spot(self, reference: Any, holder: str) -> str | None:
+        """A place by its reference alone; a contained one as #id."""
+        target = self.target(reference, holder)
+        return f"#{target.partition('#')[2]}" if target and "#" in target else target

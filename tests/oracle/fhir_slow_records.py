@@ -82,7 +82,8 @@ class Records(Reading):
         """The value of an Observation or a component; without one the first interpretation."""
         found = self._value_itself(part, code)
         if found == NOTHING and part.interpretation:
-            return self._as_text(self._coded(part.interpretation[0], "Observation"), is_bare=True)
+            code = self._coded(part.interpretation[0], "Observation")
+            return NOTHING if code.free_text else self._as_text(code, is_bare=True)
         return found
 
     def _value_itself(self, part: Any, code: str | None) -> Measured:
@@ -148,6 +149,10 @@ class Records(Reading):
             return self._coded(one.medicationCodeableConcept, kind)
         medication = self.directory.resource(one.medicationReference, name)
         found = self._coded(medication.code, "Medication") if medication is not None else Coded(None)
+        parts = [part.itemCodeableConcept for part in getattr(medication, "ingredient", None) or []]
+        coded_parts = [self._coded(part, "Medication") for part in parts]
+        if found.code is None:
+            found = next((part for part in coded_parts if part.code and not part.free_text), found)
         display = one.medicationReference.display
         return found if found.code or not display else Coded(f"FHIR_TEXT//{kind}", (), display)
 
