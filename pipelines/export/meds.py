@@ -13,7 +13,7 @@ import polars as pl
 
 from ontology.errors import ConfigurationError, Problem
 from phenotype.trajectory import Dataset, open_dataset
-from pipelines.sources.meds import SOURCE_COLUMNS, SOURCE_METADATA
+from pipelines.sources.meds import SENT_MARK, SOURCE_COLUMNS, SOURCE_METADATA
 
 _MEDS = ("subject_id", "time", "code", "numeric_value", "text_value")
 _OURS = ("known_time", "unit", "contact_id")
@@ -86,15 +86,16 @@ def _events(dataset: Dataset, shard: Path, own: list[str]) -> pl.DataFrame:
     events = dataset.events(shard).select(*_MEDS, *own, "lineage_id").collect()
     parts = sorted((dataset.path / SOURCE_COLUMNS).glob(f"{shard.stem}-*.parquet"))
     if parts:
-        # A column of its source counts before ours: it holds cells as they were sent.
+        # A cell as it was sent counts before ours.
         sent = pl.concat([pl.read_parquet(part) for part in parts], how="diagonal_relaxed")
-        sent = sent.with_columns(_is_sent=pl.lit(value=True))
-        events = events.join(sent, on="lineage_id", how="left", suffix=":sent", maintain_order="left")
-        both = [name for name in events.columns if f"{name}:sent" in events.columns]
+        sent_names = [name for name in events.columns if SENT_MARK + name in sent.columns]
+        events = events.join(sent, on="lineage_id", how="left", suffix=":theirs", maintain_order="left")
         events = events.with_columns(
-            pl.when("_is_sent").then(f"{name}:sent").otherwise(name).alias(name) for name in both
+            pl.when(SENT_MARK + name).then(f"{name}:theirs").otherwise(name).alias(name)
+            for name in sent_names
         )
-        events = events.drop("_is_sent", *(f"{name}:sent" for name in both))
+        marks = [name for name in events.columns if name.startswith(SENT_MARK)]
+        events = events.drop(*marks, *(f"{name}:theirs" for name in sent_names))
     return events.drop("lineage_id").sort(_ORDER, nulls_last=False, maintain_order=True)
 
 

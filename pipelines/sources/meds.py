@@ -17,6 +17,8 @@ from pipelines.sources.tables import find_files
 
 SOURCE_COLUMNS = "source_columns"
 """Folder of a dataset with its source's own columns: <shard>-<part>.parquet, one row a lineage_id."""
+SENT_MARK = "sent:"
+"""Before the name of a column of EVENTS: whether the row's cell as sent is here."""
 SOURCE_METADATA = "source_dataset.json"
 ROWS_A_PART = 2_000_000
 _SUBJECTS = ("subject_id", "patient_id")
@@ -111,7 +113,8 @@ def _columns_taken(input_path: Path, folder: Path, context: Context, is_left_out
                 continue
             with_ids = rows.join(lineage, left_on="_row", right_on="row", how="inner", maintain_order="left")
             subjects = context.pseudonyms.of("subject", with_ids[subject].cast(pl.String))
-            taken = context.guard.gate.frame(with_ids.select("lineage_id", *kept))
+            marks = (pl.lit(value=True).alias(SENT_MARK + name) for name in kept if name in EVENTS)
+            taken = context.guard.gate.frame(with_ids.select("lineage_id", *kept, *marks))
             counts["events_with_columns_of_their_source"] = (
                 counts.get("events_with_columns_of_their_source", 0) + taken.height
             )
