@@ -23,6 +23,7 @@ from pipelines.sources.fhir.projection.frames import (
     held,
     listed,
     place_words,
+    targets,
     texts,
     wrong_fields,
 )
@@ -88,7 +89,7 @@ def encounters(batch: Batch) -> dict[str, pl.DataFrame]:
     of_encounter = _of_encounter(batch, period)
     spans = _periods([row.period for row in found], batch)
     shared = gathered(of_encounter, positions)
-    places = batch.targets([row.place for row in found], positions)
+    places = targets(batch, [row.place for row in found], positions)
     columns: dict[str, Column] = {
         **shared,
         **concept_columns([row.concept for row in found]),
@@ -97,7 +98,7 @@ def encounters(batch: Batch) -> dict[str, pl.DataFrame]:
         "place_words": [place_words(name) for name in places],
         "place_name": [_display(row.place) for row in found],
         "place_no": [row.place_no for row in found],
-        "condition": batch.targets([row.condition for row in found], positions),
+        "condition": targets(batch, [row.condition for row in found], positions),
         "rank": [row.rank for row in found],
         "time": spans.first.fill_null(shared["start"]),
         "place_end": spans.last,
@@ -177,7 +178,7 @@ def _of_encounter(batch: Batch, period: Moments) -> dict[str, pl.Series]:
     discharged = [bare_codes(_as_list(stay.get("dischargeDisposition"))) for stay in stays]
     contacts = [_contact(resource, batch) for resource in resources]
     places = [held(first(resource.get("location"))).get("location") for resource in resources]
-    hospitals, firsts = batch.targets(providers), batch.targets(places)
+    hospitals, firsts = targets(batch, providers), targets(batch, places)
     columns: dict[str, Sequence[object]] = {
         "contact": [key or name for (key, _), name in zip(contacts, batch.names, strict=True)],
         "number": [number for _, number in contacts],
@@ -194,7 +195,7 @@ def _of_encounter(batch: Batch, period: Moments) -> dict[str, pl.Series]:
         "admitted_from_other": [codes[1] if len(codes) > 1 else None for codes in admitted],
         "discharged_to": [codes[0] if codes else None for codes in discharged],
         "discharged_to_other": [codes[1] if len(codes) > 1 else None for codes in discharged],
-        "episode": batch.targets(episodes),
+        "episode": targets(batch, episodes),
     }
     told = {name: texts(column) for name, column in columns.items()}
     return {

@@ -61,13 +61,27 @@ def circumstances(
 ) -> dict[str, pl.Series]:
     """Of each resource: whom it is about, in which contact, and its status."""
     resources = batch.resources
-    subjects = texts(batch.targets([resource.get(subject) for resource in resources]))
+    subjects = texts(targets(batch, [resource.get(subject) for resource in resources]))
     return {
         "subject": subjects,
         "about": _no_patient(subjects),
-        "encounter": texts(batch.targets([resource.get(encounter) for resource in resources])),
+        "encounter": texts(targets(batch, [resource.get(encounter) for resource in resources])),
         "status": texts([resource.get("status") for resource in resources]),
     }
+
+
+def targets(
+    batch: Batch, references: Sequence[object], positions: Sequence[int] | None = None
+) -> list[str | None]:
+    """The names of what Reference elements point to, as `Batch.targets`.
+
+    Raises:
+        TypeError: something is no JSON object.
+    """
+    if not {type(reference) for reference in references} <= {dict, type(None)}:
+        message = "a reference is of another JSON type"
+        raise TypeError(message)
+    return batch.targets(references, positions)
 
 
 def _no_patient(subjects: pl.Series) -> pl.Series:

@@ -21,6 +21,7 @@ from pipelines.sources.fhir.projection.frames import (
     held,
     listed,
     no_fact,
+    targets,
     texts,
 )
 from pipelines.sources.fhir.projection.quantities import amounts, text
@@ -155,7 +156,7 @@ def _orders(
         **amount_columns(amounts(doses)),
         "time": told.first,
         "known_time": known,
-        "medication": batch.targets(references),
+        "medication": targets(batch, references),
         "medication_words": [text(held(reference).get("display")) for reference in references],
         "intent": [text(resource.get("intent")) for resource in resources],
         "not_to_be_done": not_to_be_done(resources),

@@ -76,7 +76,7 @@ def _carriers(resources: Sequence[Element]) -> tuple[list[Element], list[int], l
 
 def _of_one(resource: Element, components: Any) -> list[tuple[Element, str]]:
     found = [
-        (part, VALUE if _says(part) or part.get("dataAbsentReason") is None else ABSENT)
+        (part, ABSENT if _is_concept(part.get("dataAbsentReason")) and not _says(part) else VALUE)
         for part in components
     ]
     members = listed(resource.get("hasMember"))

@@ -18,6 +18,7 @@ from pipelines.sources.fhir.projection.frames import (
     frame,
     held,
     listed,
+    targets,
     texts,
     wrong_fields,
 )
@@ -74,7 +75,7 @@ class _Fact(NamedTuple):
 
 def patients(batch: Batch) -> dict[str, pl.DataFrame]:
     """The tables Patient, PatientKey and PatientName."""
-    replaced = batch.targets([_replaced_by(resource) for resource in batch.resources])
+    replaced = targets(batch, [_replaced_by(resource) for resource in batch.resources])
     facts: list[_Fact] = []
     for position, resource in enumerate(batch.resources):
         facts += _facts(position, resource, is_replaced=replaced[position] is not None)
@@ -192,7 +193,7 @@ def _citizenships(position: int, resource: Element) -> Iterator[_Fact]:
 
 def _extensions(element: Element, url: str) -> list[Element]:
     """The extensions of an element that have this address."""
-    return [one for one in listed(element.get("extension")) if one.get("url") == url]
+    return [one for one in listed(element.get("extension")) if text(one.get("url")) == url]
 
 
 def _value(extension: Element, name: str) -> str | None:

@@ -43,6 +43,7 @@ def amounts(elements: Iterable[Any]) -> Amounts:
     comparators: list[str | None] = []
     units: list[str | None] = []
     sent_units: list[str | None] = []
+    known: dict[tuple[object, object, object], tuple[str | None, str | None]] = {}
     for element in elements:
         value = None if element is None else element.get("value")
         if value is None:
@@ -55,13 +56,22 @@ def amounts(elements: Iterable[Any]) -> Amounts:
             continue
         if type(value) not in _NUMBERS:
             raise TypeError(_NO_NUMBER)
-        unit, code = element.get("unit"), element.get("code")
-        is_ucum = code and element.get("system") in (UCUM, None)
+        key = (element.get("unit"), element.get("code"), element.get("system"))
+        told = known.get(key)
+        if told is None:
+            told = known[key] = _units(*key)
         values.append(value)
         comparators.append(element.get("comparator"))
-        units.append(code if is_ucum else unit or code)
-        sent_units.append(unit or code)
+        units.append(told[0])
+        sent_units.append(told[1])
     return Amounts(values, comparators, units, sent_units)
+
+
+def _units(unit: object, code: object, system: object) -> tuple[str | None, str | None]:
+    """The unit of a Quantity, and the words for it."""
+    words, coded = text(unit), text(code)
+    is_ucum = text(system) in (UCUM, None) and coded
+    return coded if is_ucum else words or coded, words or coded
 
 
 _NO_NUMBER = "a number is of another JSON type"

@@ -19,6 +19,7 @@ from pipelines.sources.fhir.projection.frames import (
     held,
     listed,
     marks_at,
+    targets,
     texts,
 )
 from pipelines.sources.fhir.projection.quantities import number, text
@@ -118,7 +119,7 @@ def document_references(batch: Batch) -> dict[str, pl.DataFrame]:
     columns: dict[str, Column] = {
         **circumstances(batch),
         **concept_columns(_first_told(reader, flat, ("type", "category"))),
-        "encounter": batch.targets([first(one.get("encounter")) for one in contexts]),
+        "encounter": targets(batch, [first(one.get("encounter")) for one in contexts]),
         "time": told.first,
         "known_time": told.last,
         "document_status": texts([resource.get("docStatus") for resource in resources]),

@@ -141,10 +141,10 @@ def _span(element: dict[str, Any], stem: str, options: FhirOptions) -> tuple[obj
 
 def _of_timing(timing: dict[str, Any], options: FhirOptions) -> tuple[object, object]:
     events = timing.get("event")
+    if events is not None and not isinstance(events, list):
+        message = "the events of a Timing are no list"
+        raise TypeError(message)
     if events:
-        if not isinstance(events, list):
-            message = "the events of a Timing are no list"
-            raise TypeError(message)
         told = moments(events, options)
         if told.is_wrong is not None:
             wrong = events[int(told.is_wrong.arg_true()[0])]
