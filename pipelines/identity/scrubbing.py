@@ -7,10 +7,11 @@ inside a longer run of digits.
 By chance 1.1 % of all runs of eleven digits pass: 29.2 % begin with a day and a month (birth and D-numbers,
 plain or with 40, 65 or 80 added to the month), of which 4 in 121 pass the controls (one in 121 of today's,
 three of 2032's), and of the 20 % that begin with 8 or 9 one in 121 does. Such a run is masked: a number may
-have been written into any field, so none is trusted but two where none can stand: the digits behind the point
-of a text that is a decimal number, and the eleven digits of an NDC code. SNOMED CT's ids need no exception:
-those of eleven digits belong to extensions (one digit, seven of the namespace, two, a check digit), whose
-namespaces begin with 1000, which no day and month does.
+have been written into any field, so none is trusted but two where none can stand: the digits of a text that
+is a decimal number (but for a point between birth date and the rest), and the eleven digits of an NDC code.
+SNOMED CT's ids need no exception: core ids have ten digits at most today, and those of eleven belong to
+extensions (one digit, seven of the namespace, two, a check digit), whose namespaces begin with 1000, which
+no day and month does.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _FIVE_DIGITS = "[0-9]{5}"
 _PLACES = re.compile(f"(?<![0-9])(?:(?=({_TWELVE})(?![0-9]))|(?=({_ELEVEN})(?![0-9])))")
 _NOT_DIGITS = re.compile("[^0-9]")
 _DECIMAL = re.compile(r"[+-]?[0-9]*\.([0-9]+)(?:[eE][+-]?[0-9]+)?")
+_AFTER_DATE = re.compile(r"[0-9]{6}\.[0-9]{5}")
 _ELEVEN_DIGIT_CODES = ("NDC//", "http://hl7.org/fhir/sid/ndc|")
 """Systems whose codes have eleven digits.
 
@@ -68,9 +70,14 @@ def _candidates(text: str) -> list[tuple[int, int]]:
     for match in _PLACES.finditer(text):
         start, end = match.span(1) if match[1] is not None else match.span(2)
         is_code = text.startswith(_ELEVEN_DIGIT_CODES, 0, start) and text[:start] in _ELEVEN_DIGIT_CODES
-        if not is_code and not (decimal and start >= decimal.start(1)):
+        if not is_code and not (decimal and _is_of_a_decimal(text[start:end], start, decimal.start(1))):
             places.append((start, end))
     return places
+
+
+def _is_of_a_decimal(digits: str, start: int, point: int) -> bool:
+    """Whether digits of a decimal number are but that: behind its point, or around it but after a date."""
+    return start >= point or ("." in digits and not _AFTER_DATE.fullmatch(digits))
 
 
 def _are_numbers(bare: list[str]) -> list[bool]:

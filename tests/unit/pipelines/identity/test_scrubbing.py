@@ -46,6 +46,8 @@ def test_a_number_is_masked_however_it_is_spaced(text: str) -> None:
         "17912099998",  # wrong control digit
         "3.17912099997",  # the decimals of a number
         "-0.17912099997e-3",
+        "18.731394063",  # amounts of infusions in MIMIC-III that would pass the controls
+        "1970.0000985",
         "NDC//17912099997",  # codes of eleven digits
         "ICD10-NO//A41.9",
         "NLK//NPU19748",
