@@ -6,14 +6,18 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import cached_property
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
+
+import numpy as np
 
 from ontology.errors import InputError, Problem
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
+_NEW_LINE = 10
+Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -23,23 +27,39 @@ class Lines:
     Attributes:
         first_row: the number of the first, from 1.
         first_offset: the byte at which the first begins, in the unpacked file.
-        lines: without their line feeds.
-        content: all of them, parted by line feeds.
-        too_large: the one line is larger than allowed; its bytes are left out and `lines` has one empty text.
+        content: the lines, parted by line feeds.
+        too_large: the one line is larger than allowed, and left out: the content is empty.
         is_cut: whether the last line has no line feed.
     """
 
     first_row: int
     first_offset: int
-    lines: list[bytes]
     content: bytes
     too_large: bool = False
     is_cut: bool = False
 
+    @cached_property
+    def starts(self) -> Places:
+        """Where each line begins in the content, and, last, where the next would."""
+        new_lines = np.flatnonzero(np.frombuffer(self.content, dtype=np.uint8) == _NEW_LINE)
+        return np.concatenate([[0], new_lines + 1, [len(self.content) + 1]])
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines without their line feeds."""
+        return self.content.split(b"\n")
+
+    def __len__(self) -> int:
+        return self.starts.size - 1
+
+    def line(self, place: int) -> bytes:
+        """One line, counted from 0, without its line feed."""
+        return self.content[self.starts[place] : self.starts[place + 1] - 1]
+
     def offsets(self) -> list[int]:
         """The byte at which each line begins."""
-        sizes = accumulate((len(line) + 1 for line in self.lines), initial=self.first_offset)
-        return list(sizes)[:-1]
+        offsets: list[int] = (self.starts[:-1] + self.first_offset).tolist()
+        return offsets
 
 
 def opened(path: Path) -> IO[bytes]:
@@ -93,20 +113,19 @@ def blocks(path: Path, label: str, *, block_bytes: int, most_bytes: int) -> Iter
             if end < 0:
                 n_skipped += len(piece)
                 continue
-            yield Lines(row, offset, [b""], b"", too_large=True)
+            yield Lines(row, offset, b"", too_large=True)
             row, offset, n_skipped = row + 1, offset + n_skipped + end + 1, 0
             piece = piece[end + 1 :]
         whole = rest + piece
         end = whole.rfind(b"\n")
         if end >= 0:
-            content = whole[:end]
-            found = Lines(row, offset, content.split(b"\n"), content)
+            found = Lines(row, offset, whole[:end])
             yield found
-            row, offset = row + len(found.lines), offset + end + 1
+            row, offset = row + len(found), offset + end + 1
         rest = whole[end + 1 :]
         if len(rest) > most_bytes:
             rest, n_skipped = b"", len(rest)
     if n_skipped:
-        yield Lines(row, offset, [b""], b"", too_large=True, is_cut=True)
+        yield Lines(row, offset, b"", too_large=True, is_cut=True)
     elif rest:
-        yield Lines(row, offset, [rest], rest, is_cut=True)
+        yield Lines(row, offset, rest, is_cut=True)

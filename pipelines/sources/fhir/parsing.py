@@ -18,21 +18,6 @@ TOO_DEEP = "nested too deeply"
 TOO_LARGE = "record larger than allowed"
 TWO_VALUES = "an element stands twice"
 KEY_END = b'":'
-LENIENT = frozenset(
-    {
-        "identifier",
-        "basedOn",
-        "partOf",
-        "performer",
-        "specimen",
-        "device",
-        "implicitRules",
-        "language",
-        "text",
-    }
-    | {"note", "bodySite", "method", "derivedFrom", "meta"}
-)
-"""Elements of an Observation that become no column: what stands twice within them is not looked for."""
 
 
 class UnreadableJsonError(ValueError):
@@ -108,10 +93,8 @@ def _refuse_twice(raw: bytes) -> None:
 def _checked(pairs: list[tuple[str, Any]]) -> object:
     """An object; the mark of one that names an element twice, or has such a one in it."""
     named = dict(pairs)
-    within = {name for name, value in pairs if _is_twice(value)}
-    if named.get("resourceType") == "Observation":
-        within -= LENIENT
-    return _TWICE if within or len(named) < len(pairs) else named
+    is_twice = len(named) < len(pairs) or any(map(_is_twice, named.values()))
+    return _TWICE if is_twice else named
 
 
 _TWICE = object()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
@@ -86,16 +85,16 @@ class PartMaker:
                 if resource_type not in RESOURCE_TYPES:
                     self._leave_out(resource_type, row)
 
-    def add_plain(self, plain: Plain, lines: Sequence[bytes]) -> None:
+    def add_plain(self, plain: Plain, block: Lines) -> None:
         """Take Observations that are projected already.
 
         Args:
             plain: what they became.
-            lines: of the block.
+            block: in which they stand.
         """
         self._plain.append(plain)
         positions = plain.positions
-        self._sampler.look_at(OBSERVATION, positions.size, lambda place: parsed(lines[positions[place]]))
+        self._sampler.look_at(OBSERVATION, positions.size, lambda place: parsed(block.line(positions[place])))
 
     def add(self, resource: object, sent: Sent, standing: Standing = ALONE) -> None:
         """Take one resource, perhaps out of a Bundle."""

@@ -27,7 +27,7 @@ from pipelines.sources.fhir.parsing import (
     paused_collection,
 )
 from pipelines.sources.fhir.parts import PartMaker
-from pipelines.sources.fhir.plain_observations import read_plain
+from pipelines.sources.fhir.plain_observations import PlainReader
 from pipelines.sources.fhir.projection import LOOKUPS, SCHEMAS
 from pipelines.sources.fhir.references import Resolver
 from pipelines.sources.fhir.sampling import Sampler
@@ -49,6 +49,7 @@ class FhirReader:
     def __init__(self, options: FhirOptions) -> None:
         self._options = options
         self._n_files: Counter[str] = Counter()
+        self._plain_reader = PlainReader(Resolver(options), options)
 
     def find(self, input_path: Path) -> list[InputFile]:
         """The files of a folder that hold FHIR, by path; logs, manifests and all else are left.
@@ -80,7 +81,7 @@ class FhirReader:
         sampler = Sampler(options, file.number, self._n_files)
         maker = PartMaker(options, resolver, sampler, file.number)
         if form_of(file.path) == Form.LINES:
-            yield from _lines(file, Unpacker(maker, resolver), options)
+            yield from _lines(file, self._plain_reader, Unpacker(maker, resolver), options)
         else:
             yield from documents.parts(file, maker, resolver, options)
 
@@ -108,32 +109,37 @@ def _nothing_found(input_path: Path, there: list[Path]) -> Problem:
     )
 
 
-def _lines(file: InputFile, unpacker: Unpacker, options: FhirOptions) -> Iterator[Part]:
+def _lines(
+    file: InputFile, plain_reader: PlainReader, unpacker: Unpacker, options: FhirOptions
+) -> Iterator[Part]:
     """Parts of a file of one resource a line."""
     found = ndjson.blocks(
         file.path, file.label, block_bytes=options.block_bytes, most_bytes=options.most_bytes
     )
     for block in found:
         with paused_collection():
-            _take_block(block, unpacker, options)
+            _take_block(block, plain_reader, unpacker, options)
             part = unpacker.maker.part()
         yield part
 
 
-def _take_block(block: ndjson.Lines, unpacker: Unpacker, options: FhirOptions) -> None:
+def _take_block(
+    block: ndjson.Lines, plain_reader: PlainReader, unpacker: Unpacker, options: FhirOptions
+) -> None:
     """The lines of a block: plain Observations first, then all others."""
-    maker, lines = unpacker.maker, block.lines
+    maker = unpacker.maker
     if block.too_large:
         maker.reject(TOO_LARGE, Sent(block.first_row, b"", block.first_offset))
         return
     maker.begin(block)
-    is_left = np.ones(len(lines), dtype=bool)
-    for plain in read_plain(lines, block.first_row, unpacker.resolver, options):
-        maker.add_plain(plain, lines)
+    is_left = np.ones(len(block), dtype=bool)
+    for plain in plain_reader.read(block):
+        maker.add_plain(plain, block)
         is_left[plain.positions] = False
     left = np.flatnonzero(is_left).tolist()
     if not left:
         return
+    lines = block.lines
     raws = lines if len(left) == len(lines) else [lines[place] for place in left]
     rows = [block.first_row + place for place in left]
     content = block.content if raws is lines else b"\n".join(raws)
