@@ -13,6 +13,7 @@ from pipelines.quality.unit_rules import spelled
 
 SYSTEM = "^(.*?)//"
 _GROUP_MONTHS = pl.Schema({"group": pl.String(), "month": pl.Date(), "n_present": pl.Int64()})
+NOT_LARGE = "no group is large enough in any month"
 LEAST_STEPS = 30
 """Last digits are judged where values range over at least this many steps of the last digit."""
 LEAST_DECIMAL_SHARE = 0.05
@@ -104,14 +105,18 @@ def count_patients(rule: Silence, events: pl.LazyFrame, _: Surroundings) -> pl.D
 def conclude_silence(rule: Silence, tally: pl.DataFrame, around: Surroundings) -> Outcome:
     """By group: months that can be judged, and those with far fewer than in the months around.
 
-    The first and the last month of the whole dataset are not judged: they may be cut.
+    Months are judged from a group's first one with `n_expected` or more to the last one in which any group has
+    as many, without the first and the last month of all: they may be cut. A stray date begins nothing.
     """
     months = tally if rule.by == "system" else _contacts_begun(rule.by, around.tables["contacts"])
     months = months.filter(pl.col("group").is_not_null() & pl.col("month").is_not_null())
     if not months.height:
         return Outcome(counted(pl.DataFrame({"n_rows": [0], "n_violated": [0]})), reason="no such groups")
-    first, last = months["month"].min(), months["month"].max()
-    whole = _every_month(months).filter((pl.col("month") != first) & (pl.col("month") != last))
+    full = months.filter(pl.col("n_present") >= rule.n_expected)
+    if not full.height:
+        return Outcome(counted(months.with_columns(n_rows=0, n_violated=0)), reason=NOT_LARGE)
+    first, last = full["month"].min(), full["month"].max()
+    whole = _every_month(months, full).filter((pl.col("month") != first) & (pl.col("month") != last))
     expected = _median_around(rule.months_around)
     judged = whole.sort("group", "month").with_columns(expected=expected)
     judged = judged.filter(pl.col("expected") >= rule.n_expected).with_columns(
@@ -122,7 +127,7 @@ def conclude_silence(rule: Silence, tally: pl.DataFrame, around: Surroundings) -
         n_rows=pl.len(), n_violated=pl.col("is_silent").sum()
     )
     counts = counted(found)
-    return Outcome(counts, judged, "" if counts.height else "no group is large enough in any month")
+    return Outcome(counts, judged, "" if counts.height else NOT_LARGE)
 
 
 def _contacts_begun(by: str, contacts: pl.DataFrame) -> pl.DataFrame:
@@ -131,13 +136,13 @@ def _contacts_begun(by: str, contacts: pl.DataFrame) -> pl.DataFrame:
     return contacts.group_by(group=pl.col(by), month=month).agg(n_present=pl.len().cast(pl.Int64))
 
 
-def _every_month(months: pl.DataFrame) -> pl.DataFrame:
-    """Months of each group from its first to the last month of all, those without events as zero.
+def _every_month(months: pl.DataFrame, full: pl.DataFrame) -> pl.DataFrame:
+    """Months of each group from its first full one to the last of all, those without anybody as zero.
 
     A group that has sent its last event is silent until the end of the data, or was closed: it is shown.
     """
-    last = months["month"].max()
-    spans = months.group_by("group").agg(first=pl.col("month").min()).with_columns(last=pl.lit(last))
+    last = full["month"].max()
+    spans = full.group_by("group").agg(first=pl.col("month").min()).with_columns(last=pl.lit(last, pl.Date))
     grid = spans.select("group", month=pl.date_ranges("first", "last", "1mo")).explode("month")
     return grid.join(months, on=["group", "month"], how="left").with_columns(pl.col("n_present").fill_null(0))
 

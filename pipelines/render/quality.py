@@ -14,6 +14,7 @@ from pipelines.quality.model import CATEGORIES, SEVERITIES, Check
 from pipelines.quality.results import QualityResult
 from pipelines.quality.wording import share_words, shown_count, shown_share
 from pipelines.render.pages import TEMPLATES, content_policy, render_page
+from pipelines.render.quality_details import Behind, behind
 from pipelines.render.quality_trends import draw_figures, group_label
 
 GROUPS_SHOWN = 10
@@ -52,7 +53,7 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class CheckCard:
-    """One check with its state, its worst groups, and how many groups there are."""
+    """One check with its state, its worst groups, how many groups there are, and what lies behind them."""
 
     check: Check
     state: str
@@ -62,6 +63,7 @@ class CheckCard:
     n_groups: int
     threshold: str
     place: str
+    behind: Behind | None
 
 
 def write_quality_page(result: QualityResult, file: Path) -> None:
@@ -130,6 +132,7 @@ def _card(result: QualityResult, check: Check) -> CheckCard:
         n_groups=judged.height,
         threshold="–" if check.threshold is None else share_words(check.threshold),
         place=f"{check.table}.{check.field}" if check.field else check.table,
+        behind=behind(check.rule.type, result.details.get(check.id)) if failed.height else None,
     )
 
 

@@ -63,6 +63,12 @@ def test_a_system_that_stops_is_silent_until_the_others_end(write, ask):
     assert found == {("B", None, None): (4, 2), ("V", None, None): (10, 0)}
 
 
+def test_a_stray_date_of_long_ago_or_of_the_future_begins_no_silence(write, ask):
+    rows = [row for month in MONTHS for row in patients(month, 10)]
+    rows += patients(dt.date(1950, 3, 1), 3) + patients(dt.date(2031, 3, 1), 3)
+    assert ask(write(rows), type="silence", by="system", n_expected=10) == {("V", None, None): (10, 0)}
+
+
 def contact(number: int, month: int, unit: str = "A"):
     return {
         "contact_id": number,
