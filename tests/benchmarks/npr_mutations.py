@@ -74,19 +74,23 @@ def episode(number: int, draw: random.Random) -> str:
         "</Tiltak></Tjeneste>"
     )
     return (
-        f'<Episode episodeID="{number}" henvisningsperiodeID="{number}" innDatoTid="2023-05-{day:02}T08:00:00" '
+        f'<Episode episodeID="{number}" henvisningsperiodeID="{number}" '
+        f'innDatoTid="2023-05-{day:02}T08:00:00" '
         f'utDatoTid="2023-05-{day:02}T15:00:00" debitor="1" komNrHjem="5001" inntilstand="1" innmateHast="4" '
         f'omsorgsniva="{draw.choice("123")}" utTilstand="1" fraSted="1" tilSted="1">'
         '<Kontakt kontaktType="2" stedAktivitet="1"><Helseperson polUtforende="1"/></Kontakt>'
-        f'<RefEnhet enhetID="1" typeEnhet="2"/>{conditions}{procedure if draw.random() < 0.5 else ""}</Episode>'
+        '<RefEnhet enhetID="1" typeEnhet="2"/>'
+        f"{conditions}{procedure if draw.random() < 0.5 else ''}</Episode>"
     )
 
 
 RADIOTHERAPY = (
     '<MedisinskStraling medisinskStralingID="1"><Behandlingsserie serieID="1" intensjon="1" nyPasient="1" '
     'datoForste="2023-05-02"><ApparatFremmote episodeID="1" refUtstyr="1"><Dosebidrag referansevolumID="1" '
-    'planDose="2.0" gittDose="2.0"/></ApparatFremmote></Behandlingsserie><Referansevolum referansevolumID="1" '
-    'referansevolumNavn="PTV" regionkode="23" planlagtTotalDose="50.0" dosekorreksjon="1"/></MedisinskStraling>'
+    'planDose="2.0" gittDose="2.0"/></ApparatFremmote></Behandlingsserie><Referansevolum '
+    'referansevolumID="1" '
+    'referansevolumNavn="PTV" regionkode="23" planlagtTotalDose="50.0" dosekorreksjon="1"/>'
+    "</MedisinskStraling>"
 )
 COST = (
     '<EpisodeKPP episodeID="1" drg="00A" total="12.5"><TjenesteKPP kostnadKode="01H1" kostnad="10"/>'
@@ -104,12 +108,14 @@ def message(module: str, version: int, draw: random.Random) -> str:
             content += f'<PasientIdent pid="{patient}" fid="0181{patient:02}99999" typeID="1"/>'
             continue
         held = {
-            "ord": f'<Pasient kjonn="1" fodselsar="1950"/>{episode(patient, draw)}{episode(patient + 50, draw)}',
+            "ord": '<Pasient kjonn="1" fodselsar="1950"/>'
+            f"{episode(patient, draw)}{episode(patient + 50, draw)}",
             "str": f'<Pasient kjonn="2" fodselsar="1960"/>{episode(patient, draw)}{RADIOTHERAPY}',
             "kpp": COST,
         }[module]
         content += f'<Objektholder pasientNr="{patient}">{held}</Objektholder>'
-    return f'{header(version, module, patient)}<Institusjon institusjonID="974706490">{content}</Institusjon></Melding>'
+    institution = f'<Institusjon institusjonID="974706490">{content}</Institusjon>'
+    return f"{header(version, module, patient)}{institution}</Melding>"
 
 
 def whole(draw: random.Random) -> bytes:
@@ -162,8 +168,9 @@ def repeat(raw: bytes, draw: random.Random) -> bytes:
 def insert(raw: bytes, draw: random.Random) -> bytes:
     """Something dangerous or foreign is put in."""
     words = [
-        b"&x;", b"&#0;", b"<!DOCTYPE a [<!ENTITY x 'y'>]>", b"\x00", b"\xff\xfe", b"<", b">", b'"', b"]]>", b"<!--",
-        b"<![CDATA[", b"<?xml version='1.0'?>", b"<Annet a='1'/>", b"<Episode/>", b"<Kode/>", b"<Tilstand tilstNr='x'>",
+        b"&x;", b"&#0;", b"<!DOCTYPE a [<!ENTITY x 'y'>]>", b"\x00", b"\xff\xfe", b"<", b">", b'"', b"]]>",
+        b"<!--", b"<![CDATA[", b"<?xml version='1.0'?>", b"<Annet a='1'/>", b"<Episode/>", b"<Kode/>",
+        b"<Tilstand tilstNr='x'>",
         b"<a>" * 100, b" x='" + b"1" * 5_000 + b"'", b"&lt;&amp;", b"<npr:Kode/>", b"\xc3\x28", b"</Episode>",
     ]  # fmt: skip
     there = _place(raw, draw)
@@ -199,8 +206,9 @@ def replaced(raw: bytes, draw: random.Random) -> bytes:
 def renamed(raw: bytes, draw: random.Random) -> bytes:
     """One name becomes another everywhere: of a tag, an attribute or a namespace."""
     old = draw.choice([
-        b"Episode", b"Kode", b"Tilstand", b"Pasient", b"Institusjon", b"Melding", b"Objektholder", b"institusjonID",
-        b"pasientNr", b"episodeID", b"kodeVerdi", b"_0_1_", b"xmlstds", b"ISO-8859-1", b"UTF-8", b"RefEnhet",
+        b"Episode", b"Kode", b"Tilstand", b"Pasient", b"Institusjon", b"Melding", b"Objektholder",
+        b"institusjonID", b"pasientNr", b"episodeID", b"kodeVerdi", b"_0_1_", b"xmlstds",
+        b"ISO-8859-1", b"UTF-8", b"RefEnhet",
     ])  # fmt: skip
     new = draw.choice([b"Episode", b"Kode", b"X", b"UTF-16", b"_9_", b"Tilstand", b"ukjent", b"UTF-8", b""])
     return raw.replace(old, new)

@@ -1,4 +1,4 @@
-"""NPR-meldinger to a dataset: what lxml and a few plain loops find in the messages is what the dataset holds."""
+"""NPR-meldinger to a dataset: it holds what lxml and a few plain loops find in the messages."""
 
 from __future__ import annotations
 
@@ -188,9 +188,11 @@ def test_the_costs_of_the_public_sample_are_those_of_its_tables(tmp_path: Path) 
     for row in episodes:
         institutions.setdefault(row["institusjonsID"], []).append(row["episodeID"])
     content = "".join(
-        f'<Institusjon institusjonID="{institution}"><Objektholder pasientNr="1"><Pasient kjonn="1" fodselsar="1950"/>'
+        f'<Institusjon institusjonID="{institution}"><Objektholder pasientNr="1"><Pasient kjonn="1" '
+        'fodselsar="1950"/>'
         + "".join(
-            f'<Episode episodeID="{key}" innDatoTid="2019-05-01T08:00:00" utDatoTid="2019-05-02T08:00:00" omsorgsniva="1"/>'
+            f'<Episode episodeID="{key}" innDatoTid="2019-05-01T08:00:00" '
+            'utDatoTid="2019-05-02T08:00:00" omsorgsniva="1"/>'
             for key in keys
         )
         + "</Objektholder></Institusjon>"
@@ -198,7 +200,8 @@ def test_the_costs_of_the_public_sample_are_those_of_its_tables(tmp_path: Path) 
     )
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "ord.xml").write_text(
-        f'<Melding xmlns="http://www.npr.no/xmlstds/55_0_1_ord" uttakDato="2019-12-31" lopenr="1">{content}</Melding>',
+        '<Melding xmlns="http://www.npr.no/xmlstds/55_0_1_ord" uttakDato="2019-12-31" lopenr="1">'
+        f"{content}</Melding>",
         encoding="utf-8",
     )
     (tmp_path / "in" / "kpp.xml").write_bytes((folder / "TestMelding.xml").read_bytes())

@@ -149,7 +149,7 @@ MELDING = Element(
                 _ENHET,
                 Element("Slett", ("episodeID",), required=("episodeID",), ignored=TAKES_BACK),
                 _OBJEKTHOLDER,
-                Element("PasientIdent", ("pid", "fid"), required=("pid", "fid")),
+                Element("PasientIdent", ("pid", "fid", "typeID"), required=("pid", "fid")),
             ),
             required=("institusjonID",),
             is_container=True,

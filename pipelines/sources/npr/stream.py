@@ -101,23 +101,24 @@ class Collector:
 
     def _set_handlers(self) -> Callable[[], Children]:
         """Have the parser tell of elements; what is called to know which one is open."""
-        parser, stack, astray = self._parser, self._stack, self._gone_astray
+        parser, astray = self._parser, self._gone_astray
+        push, pop = self._stack.append, self._stack.pop
         children = self._outside
 
         def start(tag: str, attributes: Attributes) -> None:
             nonlocal children
-            stack.append(children)
+            push(children)
             known = children.get(tag)
             if known is None:
                 children = astray(tag, attributes, children)
             else:
-                known[0](attributes)
-                known[1](parser.CurrentByteIndex)
-                children = known[2]
+                add, place, children = known
+                add(attributes)
+                place(parser.CurrentByteIndex)
 
         def end(tag: str) -> None:
             nonlocal children
-            children = stack.pop()
+            children = pop()
 
         parser.StartElementHandler = start
         parser.EndElementHandler = end

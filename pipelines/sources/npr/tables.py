@@ -44,7 +44,7 @@ TABLES: Mapping[str, TableOf] = {
     "PasientIdent": TableOf(
         "PasientIdent",
         "PasientIdent",
-        {**MESSAGE, "PasientIdent": ("pasient", "pid", "fid", "fodselsdato")},
+        {**MESSAGE, "PasientIdent": ("pasient", "pid", "fid", "typeID", "fodselsdato")},
     ),
     "Objektholder": TableOf("Objektholder", "Objektholder", PATIENT),
     "Pasient": TableOf("Pasient", "Pasient", {**PATIENT, "Pasient": ("kjonn", "fodselsar", "fodselsvekt")}),

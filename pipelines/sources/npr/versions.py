@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
@@ -10,13 +12,16 @@ from pipelines.sources.npr.elements import ELEMENTS, PARENTS
 
 Words = np.ndarray[tuple[int], np.dtype[np.uint64]]
 SEED = 53
-VERSIONED = {
-    "Episode": ("episode", ("Episode", "episodeID")),
-    "Slett": ("episode", ("Slett", "episodeID")),
-    "Pasient": ("patient", ("Objektholder", "pasientNr")),
-    "PasientIdent": ("identity", ("PasientIdent", "pid")),
-    "MedisinskStraling": ("radiotherapy", ("MedisinskStraling", "medisinskStralingID")),
-    "EpisodeKPP": ("cost", ("EpisodeKPP", "episodeID")),
+VERSIONED: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "Episode": ("episode", (("Episode", "episodeID"),)),
+    "Slett": ("episode", (("Slett", "episodeID"),)),
+    "Pasient": ("patient", (("Objektholder", "pasientNr"), ("Melding", "modul"))),
+    "PasientIdent": ("identity", (("PasientIdent", "pid"), ("PasientIdent", "typeID"))),
+    "MedisinskStraling": (
+        "radiotherapy",
+        (("Objektholder", "pasientNr"), ("MedisinskStraling", "medisinskStralingID")),
+    ),
+    "EpisodeKPP": ("cost", (("EpisodeKPP", "episodeID"),)),
 }
 """By the store whose element is the unit: what the record is, and what names it within its institution."""
 AUTHORITY = {"ord": "2", "str": "1"}
@@ -56,29 +61,13 @@ class Versions:
         }
 
     def _keys(self, unit: str) -> pl.Series:
-        columns, (kind, (store, name)) = self._columns, VERSIONED[unit]
-        frame = pl.DataFrame(
-            {
-                "institution": columns.column("Institusjon", "institusjonID", at=unit).fill_null(""),
-                "name": columns.column(store, name, at=unit).fill_null(""),
-                "patient": _patient(columns, unit),
-                "module": _module(columns, unit),
-            }
-        )
-        parts = ["institution", "name", *(["patient"] if unit == "MedisinskStraling" else [])]
-        parts += ["module"] if unit == "Pasient" else []
-        text = pl.concat_str(pl.lit(kind), *parts, separator="|")
-        return frame.select(text.hash(SEED)).to_series()
-
-
-def _patient(columns: Columns, unit: str) -> pl.Series | None:
-    if unit != "MedisinskStraling":
-        return None
-    return columns.column("Objektholder", "pasientNr", at=unit).fill_null("")
-
-
-def _module(columns: Columns, unit: str) -> pl.Series:
-    return columns.column("Melding", "modul", at=unit)
+        kind, names = VERSIONED[unit]
+        parts = [
+            self._columns.column(store, name, at=unit).fill_null("").alias(f"{store} {name}")
+            for store, name in (("Institusjon", "institusjonID"), *names)
+        ]
+        text = pl.concat_str(pl.lit(kind), *(part.name for part in parts), separator="|")
+        return pl.DataFrame(parts).select(text.hash(SEED)).to_series()
 
 
 def _ranks(columns: Columns) -> pl.Series:

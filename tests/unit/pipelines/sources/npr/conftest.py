@@ -16,15 +16,18 @@ from pipelines.sources.records import FATES, InputFile
 
 ENVELOPE = "http://www.kith.no/xmlstds/msghead/2006-05-24"
 EPISODE = (
-    '<Episode episodeID="E1" innDatoTid="2023-05-01T08:00:00" utDatoTid="2023-05-03T12:30:00" omsorgsniva="1" '
+    '<Episode episodeID="E1" innDatoTid="2023-05-01T08:00:00" utDatoTid="2023-05-03T12:30:00" '
+    'omsorgsniva="1" '
     'innmateHast="1" inntilstand="1" utTilstand="1" fraSted="1" tilSted="11" debitor="1" komNrHjem="5001" '
-    'henvisningsperiodeID="H1"><Kontakt kontaktType="2" stedAktivitet="1"><Helseperson polUtforende="1"/></Kontakt>'
+    'henvisningsperiodeID="H1"><Kontakt kontaktType="2" stedAktivitet="1"><Helseperson '
+    'polUtforende="1"/></Kontakt>'
     '<RefEnhet enhetID="1" typeEnhet="1"/><RefEnhet enhetID="2" typeEnhet="2"/>'
     '<Tilstand tilstNr="1"><Kode kodeNr="1" Kodeverk="D" kodeVersjon="2023" kodeVerdi="E702"/>'
     '<Kode kodeNr="2" Kodeverk="D" kodeVersjon="2023" kodeVerdi="M368"/></Tilstand>'
     '<Tilstand tilstNr="2"><Kode kodeNr="1" Kodeverk="D" kodeVersjon="2023" kodeVerdi="I10"/></Tilstand>'
     '<Tjeneste startDatoTid="2023-05-02T10:00:00"><Tiltak typeTiltak="1"><Prosedyre prosNr="1" tilstNr="2">'
-    '<Kode kodeNr="1" Kodeverk="K" kodeVersjon="2023" kodeVerdi="ABC16"/></Prosedyre></Tiltak></Tjeneste></Episode>'
+    '<Kode kodeNr="1" Kodeverk="K" kodeVersjon="2023" kodeVerdi="ABC16"/></Prosedyre></Tiltak>'
+    "</Tjeneste></Episode>"
 )
 """E70.2 with M36.8 is the model's own example of a condition of two codes."""
 UNITS = '<Enhet enhetID="1" enhetLokal="Sykehuset Ås" reshID="7"/><Enhet enhetID="2" enhetLokal="Kirurgisk"/>'

@@ -1,6 +1,6 @@
 """Each assumption of docs/npr.md holds: its number stands in the name of the test.
 
-One hospital is ingested once. Each patient lives in a municipality of their own, by which the tests find them.
+One hospital is ingested once. Every patient has a municipality of their own, by which the tests find them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,13 @@ def control_digits(nine: str) -> str:
     return f"{first}{second}"
 
 
-NUMBER = "158350004" + control_digits("158350004")
+def numbered(eight: str) -> str:
+    """The first number of a birth date with control digits: not every nine digits have any below ten."""
+    nine = next(nine for nine in (f"{eight}{last}" for last in range(10)) if len(control_digits(nine)) == 2)
+    return nine + control_digits(nine)
+
+
+NUMBER = numbered("15835000")
 """15 March 1950, with 80 on the month as in Skatteetaten's register of test persons."""
 
 
@@ -52,8 +58,13 @@ def tilstand(*codes: str, number: int = 1) -> str:
 def episode(place: int, key: str, content: str = "", **changed: str | None) -> str:
     """An inpatient episode of 1 to 3 May 2023, but for what is changed; None leaves an attribute out."""
     told: dict[str, str | None] = {
-        **{"episodeID": key, "innDatoTid": "2023-05-01T08:00:00", "utDatoTid": "2023-05-03T12:00:00"},
-        **{"omsorgsniva": "1", "inntilstand": "1", "utTilstand": "1", "komNrHjem": str(place)},
+        "episodeID": key,
+        "innDatoTid": "2023-05-01T08:00:00",
+        "utDatoTid": "2023-05-03T12:00:00",
+        "omsorgsniva": "1",
+        "inntilstand": "1",
+        "utTilstand": "1",
+        "komNrHjem": str(place),
     } | changed
     attributes = " ".join(f'{name}="{value}"' for name, value in told.items() if value is not None)
     return f"<Episode {attributes}>{content}</Episode>"
@@ -64,6 +75,10 @@ def patient(number: int, *content: str, year: int = 1950) -> str:
     return (
         f'<Objektholder pasientNr="{number}"><Pasient kjonn="1" fodselsar="{year}"/>{inside}</Objektholder>'
     )
+
+
+def unit(number: int, kind: int) -> str:
+    return f'<RefEnhet enhetID="{number}" typeEnhet="{kind}"/>'
 
 
 def session(start: str | None, measure: str | None, *codes: str, number: int = 1) -> str:
@@ -78,19 +93,25 @@ def messages() -> dict[str, str]:
     first = (
         patient(3, episode(1003, "B1"), year=1949)
         + patient(4, episode(1004, "B2", inntilstand="3"), year=2023)
-        + patient(5, episode(1005, "C1", omsorgsniva="3", utDatoTid=None), episode(1005, "C2", utDatoTid=None))
+        + patient(5, episode(1005, "C1", omsorgsniva="3", utDatoTid=None),
+                  episode(1005, "C2", utDatoTid=None))
         + patient(6, episode(1006, "D1", tilstand(kode("J189"))),
-                  episode(1006, "D2", tilstand(kode("I10")), utDatoTid=None, innDatoTid="2023-12-30T08:00:00"))
-        + patient(7, episode(1007, "F1", session("2023-05-02T10:00:00", "2023-05-02T11:00:00", kode("ABC16", "K"))
+                  episode(1006, "D2", tilstand(kode("I10")), utDatoTid=None))
+        + patient(7, episode(1007, "F1", session("2023-05-02T10:00:00", "2023-05-02T11:00:00",
+                                                 kode("ABC16", "K"))
                              + session("2023-05-01T09:00:00", None, kode("WBGM37", "M"))
                              + session(None, None, kode("TNX0YT", "R"))))
         + patient(9, episode(1009, "G1", tilstand(kode("e 70.2"), kode("m36.8", number=2))))
-        + patient(10, episode(1010, "H1", '<RefEnhet enhetID="1" typeEnhet="1"/><RefEnhet enhetID="3" typeEnhet="7"/>'),
-                  episode(1010, "H2", '<RefEnhet enhetID="1" typeEnhet="1"/><RefEnhet enhetID="2" typeEnhet="2"/>',
+        + patient(10, episode(1010, "H1", '<RefEnhet enhetID="1" typeEnhet="1"/><RefEnhet enhetID="3" '
+        'typeEnhet="7"/>'),
+                  episode(1010, "H2", '<RefEnhet enhetID="1" typeEnhet="1"/><RefEnhet enhetID="2" '
+                  'typeEnhet="2"/>',
                           innDatoTid="2023-06-01T08:00:00", utDatoTid="2023-06-02T08:00:00"),
-                  episode(1010, "H3", '<RefEnhet enhetID="9" typeEnhet="6"/><RefEnhet enhetID="2" typeEnhet="2"/>',
+                  episode(1010, "H3", '<RefEnhet enhetID="9" typeEnhet="6"/><RefEnhet enhetID="2" '
+                  'typeEnhet="2"/>',
                           innDatoTid="2023-07-01T08:00:00", utDatoTid="2023-07-02T08:00:00"))
-        + patient(11, episode(1011, "I1", tilstand(kode("J189")) + session("2023-05-02T10:00:00", None, kode("ABC16", "K"))),
+        + patient(11, episode(1011, "I1", tilstand(kode("J189"))
+                                                + session("2023-05-02T10:00:00", None, kode("ABC16", "K"))),
                   episode(1011, "I2", tilstand(kode("N390"))))
         + patient(12, episode(1012, "J1", tilstand(kode("C509"))))
         + patient(13, episode(1013, "K1", tilstand(kode("I10"))), episode(1013, "K2", tilstand(kode("I48"))))
@@ -98,36 +119,50 @@ def messages() -> dict[str, str]:
         + patient(15, episode(1015, "L2", utTilstand="3"))
         + patient(16, episode(1016, "L3", inntilstand="2", utTilstand="2"))
         + patient(17, episode(1017, "M1"))
-        + patient(20, episode(1020, "N1", session("2023-05-02T10:00:00", None, kode("ABC16", "Q"), kode("WBGM37", "Q", 2),
-                                                  kode("PJI30A", "Q", 3))))
+        + patient(20, episode(1020, "N1", session("2023-05-02T10:00:00", None, kode("ABC16", "Q"),
+                                                  kode("WBGM37", "Q", 2), kode("PJI30A", "Q", 3))))
     )  # fmt: skip
     later = (
         patient(11, episode(1011, "I1", tilstand(kode("J440"))))
         + patient(12, episode(1012, "J9", innDatoTid="2023-08-01T08:00:00", utDatoTid="2023-08-02T08:00:00"))
     )  # fmt: skip
     treatment = (
-        '<MedisinskStraling medisinskStralingID="1"><Behandlingsserie serieID="1" intensjon="2" nyPasient="1" '
-        'datoForste="2023-05-02"><ApparatFremmote episodeID="J1"><Dosebidrag referansevolumID="1" planDose="2.5" '
+        '<MedisinskStraling medisinskStralingID="1"><Behandlingsserie serieID="1" intensjon="2" '
+        'nyPasient="1" '
+        'datoForste="2023-05-02"><ApparatFremmote episodeID="J1"><Dosebidrag referansevolumID="1" '
+        'planDose="2.5" '
         'gittDose="2.25"/></ApparatFremmote></Behandlingsserie><Referansevolum referansevolumID="1" '
         'regionkode="23" planlagtTotalDose="50"/></MedisinskStraling>'
     )
-    cost = '<EpisodeKPP episodeID="{}" drg="00A" total="{}"><TjenesteKPP kostnadKode="01H1" kostnad="10.5"/></EpisodeKPP>'
+    service = '<TjenesteKPP kostnadKode="01H1" kostnad="10.5"/>'
+    cost = '<EpisodeKPP episodeID="{}" drg="00A" total="{}">' + service + "</EpisodeKPP>"
     return {
         "1-ide.xml": melding(
-            f'<PasientIdent pid="3" fid="{NUMBER}"/><PasientIdent pid="4" fid="99999999999"/>', module="ide"
+            "".join(
+                f'<PasientIdent pid="{pid}" fid="{fid}" typeID="{kind}"/>'
+                for pid, fid, kind in (
+                    *((3, NUMBER, 1), (4, "99999999999", 1)),
+                    *((6, numbered("15435000"), 9), (6, numbered("55835100"), 2), (6, numbered("15835200"), 1)),
+                )
+            ),
+            module="ide",
         ),
         "2-ord.xml": melding(UNITS + first, version="56_0_1", extract="2024-01-15", number="9"),
         "3-ord.xml": melding(UNITS + later, version="57_0_1", extract="2024-01-15", number="10"),
         "4-ord.xml": melding('<Slett episodeID="K1"/>', extract="2024-02-01"),
         "5-str.xml": melding(
-            patient(12, episode(1012, "J1", tilstand(kode("C500"))), treatment), module="str", extract="2024-03-01"
+            patient(12, episode(1012, "J1", tilstand(kode("C500"))), treatment),
+            module="str", extract="2024-03-01",
         ),
         "6-kpp.xml": melding(
-            f'<Objektholder pasientNr="-1">{cost.format("M1", "100.5")}{cost.format("ZZ", "7")}</Objektholder>',
+            '<Objektholder pasientNr="-1">'
+            f'{cost.format("M1", "100.5")}{cost.format("ZZ", "7")}</Objektholder>',
             module="kpp", version="58_0_1", extract="2024-04-01",
         ),
-        "7-ord.xml": melding(patient(17, episode(1017, "M2", innDatoTid="2021-03-01T08:00:00", utDatoTid="2021-03-02T08:00:00")),
-                             extract="2022-01-15").replace("2023-01-01", "2021-01-01").replace("2023-12-31", "2021-12-31"),
+        "7-ord.xml": melding(
+            patient(17, episode(1017, "M2", innDatoTid="2021-03-01T08:00:00", utDatoTid="2021-03-02T08:00")),
+            extract="2022-01-15",
+        ).replace("2023-01-01", "2021-01-01").replace("2023-12-31", "2021-12-31"),
     }  # fmt: skip
 
 
@@ -192,6 +227,13 @@ def test_01_all_versions_are_read_alike(read: Reading) -> None:
 
 def test_02_a_patient_number_means_one_patient_in_all_messages(hospital: Hospital) -> None:
     assert len(hospital.times(1017, "CONTACT//inpatient")) == 2  # of 2-ord.xml and 7-ord.xml
+
+
+def test_02_of_several_numbers_the_national_one_counts(hospital: Hospital) -> None:
+    # patient 6 has a help number of month + 40, a D-number (day + 40) of 1951, and a birth number of 1952
+    assert hospital.times(1006, "MEDS_BIRTH") == ["1952-03-15 00:00:00"]
+    ids = {hospital.of(place, hospital.contacts)["subject_id"][0] for place in (1003, 1006)}
+    assert len(ids) == 2
 
 
 def test_03_a_birth_is_the_numbers_date_or_the_first_of_january(hospital: Hospital) -> None:
@@ -303,7 +345,8 @@ def test_18_merged_procedure_codes_are_told_apart_by_form(hospital: Hospital) ->
     assert systems == ["NCMP//WBGM37", "NCRP//PJI30A", "NCSP//ABC16"]
 
 
-RESEARCH = """NPRID;OMSORGSNIVA;HOVEDTILSTAND1;hovedtilstand2;inndato;utdato;inntid;uttid;fodselsar;fodt_mnd;tilstand_2_1;ncsp_1;ncmp_1;uttilstand;doddato;komnr
+RESEARCH = """NPRID;OMSORGSNIVA;HOVEDTILSTAND1;hovedtilstand2;inndato;utdato;inntid;uttid;\
+fodselsar;fodt_mnd;tilstand_2_1;ncsp_1;ncmp_1;uttilstand;doddato;komnr
 1;1;A419;r651;19478;19480;08:15;14:30;1950;5;N17.9;ABC16;;2;;1001
 2;3;Z 09.8;;01.05.2023;;;;1950;;;;WBGM37;1;;1002
 3;1;J189;;2023-05-01;20230503;10:00:30;;1940;.;;;;2;2023-05-04;1003
@@ -358,9 +401,13 @@ def test_23_a_date_of_death_goes_before_the_discharge(delivery: Hospital) -> Non
 
 def test_24_stays_are_made_by_the_eight_hour_rule(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    rows = "1;2023-05-01;2023-05-02;08:00;12:00\n1;2023-05-02;2023-05-03;19:00;12:00\n1;2023-05-04;2023-05-04;08:00;09:00\n"
+    rows = [
+        "1;2023-05-01;2023-05-02;08:00;12:00",
+        "1;2023-05-02;2023-05-03;19:00;12:00",
+        "1;2023-05-04;2023-05-04;08:00;09:00",
+    ]
     header = "lopenr;inndato;utdato;inntid;uttid;liggetid;aggrshoppid;omsorgsniva\n"
-    text = header + "".join(f"{row};9;5;1\n" for row in rows.splitlines())
+    text = header + "".join(f"{row};9;5;1\n" for row in rows)
     (tmp_path / "in" / "npr.csv").write_text(text, encoding="utf-8")
     contacts = _hospital("npr-research", tmp_path / "in", tmp_path / "dataset").contacts.sort("start_time")
     assert contacts["stay_id"].n_unique() == 2  # 7 hours apart, then 20

