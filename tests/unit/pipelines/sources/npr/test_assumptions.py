@@ -142,7 +142,8 @@ def messages() -> dict[str, str]:
                 f'<PasientIdent pid="{pid}" fid="{fid}" typeID="{kind}"/>'
                 for pid, fid, kind in (
                     *((3, NUMBER, 1), (4, "99999999999", 1)),
-                    *((6, numbered("15435000"), 9), (6, numbered("55835100"), 2), (6, numbered("15835200"), 1)),
+                    *((6, numbered("15435000"), 9), (6, numbered("55835100"), 2)),
+                    (6, numbered("15835200"), 1),
                 )
             ),
             module="ide",
