@@ -46,7 +46,9 @@ def join_events(left: pl.DataFrame, right: pl.DataFrame, rule: JoinRule) -> Join
         right: the same of the other source.
         rule: when facts are one.
     """
-    rows = _prepared(left), _prepared(right)
+    may_match = [_may_match(left, right), _may_match(right, left)]
+    alone = [events.filter(~may) for events, may in zip((left, right), may_match, strict=True)]
+    rows = _prepared(left.filter(may_match[0])), _prepared(right.filter(may_match[1]))
     is_of_contact = pl.col("code").str.starts_with("CONTACT") & pl.col("contact_id").is_not_null()
     ends = [part.filter(is_of_contact) for part in rows]
     pairs = equal_rows(ends[0], ends[1], ["subject_id", "code", "contact_id"])
@@ -56,17 +58,21 @@ def join_events(left: pl.DataFrame, right: pl.DataFrame, rule: JoinRule) -> Join
     near = nearest(candidates.filter("is_same"), ["_apart", "_off", "_steps"])
     pairs = pl.concat([pairs, near])
     merged = _merged(*rows, pairs)
-    events = pl.concat(
-        [unmatched(rows[0], pairs, "left"), merged, unmatched(rows[1], pairs, "right")], how="diagonal"
-    )
+    columns = [*EVENTS.names(), "_source"]
+    parts = [*alone, unmatched(rows[0], pairs, "left"), merged, unmatched(rows[1], pairs, "right")]
+    moved = merged.select(old="_lineage_right", new="lineage_id").drop_nulls()
     return Joined(
-        events.select(*EVENTS.names(), "_source"),
-        merged.select(old="_lineage_right", new="lineage_id")
-        .drop_nulls()
-        .filter(pl.col("old") != pl.col("new")),
+        pl.concat([part.select(columns) for part in parts]),
+        moved.filter(pl.col("old") != pl.col("new")),
         _contradictions(candidates, near),
         pairs.height,
     )
+
+
+def _may_match(events: pl.DataFrame, others: pl.DataFrame) -> pl.Series:
+    """Which events have a subject and a code that the other source has too."""
+    is_known = [events[name].is_in(others[name].unique().implode()) for name in ("subject_id", "code")]
+    return is_known[0] & is_known[1]
 
 
 def _rest(rows: tuple[pl.DataFrame, pl.DataFrame], pairs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -103,8 +103,9 @@ def join_shard(
         named = events.with_columns(_source=pl.lit(source))
         lives.append(named.filter(is_life()).with_columns(_part=pl.lit(number)))
         rest = named.filter(~is_life().fill_null(value=False))
-        step = join_events(joined, rest, rule)
-        joined = in_event_order(step.events)
+        in_order = in_event_order(joined) if number > 1 else joined
+        step = join_events(in_order, rest, rule)
+        joined = step.events
         account.n_same_events += step.n_same
         moved.append(step.moved)
         conflicts.append(step.conflicts)
