@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipelines.sources.npr.collecting import Attributes, Batch, Met
 from pipelines.sources.npr.elements import ELEMENTS, OTHER_NAMES, PARENTS, RECORD_NAMES
-from pipelines.sources.npr.stream import Attributes, Batch, Met
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from xml.parsers import expat
 
-from pipelines.sources.npr.stream import RefusedError, guarded_parser, open_message
+from pipelines.sources.npr.collecting import RefusedError
+from pipelines.sources.npr.stream import guarded_parser, open_message
 
 MOST_BYTES = 64_000
 MOST_RECORDS = 200

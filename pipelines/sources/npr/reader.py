@@ -15,11 +15,12 @@ from ontology.errors import InputError, Problem
 from pipelines.identity.scrubbing import scrub_text
 from pipelines.sources.npr.batch import Columns, Truths
 from pipelines.sources.npr.checks import check
+from pipelines.sources.npr.collecting import Astray, Batch, RefusedError
 from pipelines.sources.npr.elements import FIRST_VERSION, LAST_VERSION, NAMESPACE
 from pipelines.sources.npr.fates import fates_of
 from pipelines.sources.npr.options import NprOptions
 from pipelines.sources.npr.raw import raw_records
-from pipelines.sources.npr.stream import Astray, Batch, RefusedError, guarded_parser, open_message, stream
+from pipelines.sources.npr.stream import guarded_parser, open_message, stream
 from pipelines.sources.npr.tables import SCHEMAS, TABLES, derive, rows_of
 from pipelines.sources.npr.versions import Versions
 from pipelines.sources.records import DELETED, InputFile, Part

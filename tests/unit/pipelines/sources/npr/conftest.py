@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipelines.sources.extract import ingest, load_mapping
 from pipelines.sources.npr.options import NprOptions
 from pipelines.sources.npr.reader import NprReader
 from pipelines.sources.records import FATES, InputFile
@@ -113,3 +114,41 @@ def read(tmp_path: Path) -> Reading:
         return Read(tables, fates, sum(part.n_records for part in parts), notes, raw)
 
     return reading
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """The dataset: its events with the municipality of their subject, contacts, codings, windows, rejects."""
+
+    events: pl.DataFrame
+    contacts: pl.DataFrame
+    codings: pl.DataFrame
+    observation: pl.DataFrame
+    rejected: pl.DataFrame
+
+    def times(self, place: int, code: str, column: str = "time") -> list[str]:
+        """When the patient of a municipality has events whose code begins so, in UTC."""
+        subjects = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"].unique()
+        found = self.events.filter(
+            pl.col("subject_id").is_in(subjects.implode()), pl.col("code").str.starts_with(code)
+        )
+        return [str(time) for time in found.sort("time")[column].to_list()]
+
+    def codes(self, place: int, *systems: str) -> list[str]:
+        """The codes of a patient in these systems, sorted."""
+        subjects = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"].unique()
+        found = self.events.filter(pl.col("subject_id").is_in(subjects.implode()))["code"]
+        return sorted(code for code in found if code.split("//")[0] in systems)
+
+    def of(self, place: int, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a patient by time of contact."""
+        subject = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"][0]
+        return frame.filter(pl.col("subject_id") == subject).sort("start_time")
+
+
+def ingested(mapping: str, source: Path, out: Path) -> Hospital:
+    """The dataset of a source by a shipped mapping."""
+    ingest(load_mapping(mapping), source, out, max_reject_share=1.0)
+    frames = {path.stem: pl.read_parquet(path) for path in out.glob("*.parquet")}
+    events = pl.concat([pl.read_parquet(path) for path in sorted((out / "data").glob("*.parquet"))])
+    return Hospital(events, *(frames[name] for name in ("contacts", "codings", "observation", "rejected")))

@@ -5,17 +5,14 @@ One hospital is ingested once. Every patient has a municipality of their own, by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from pipelines.sources.extract import ingest, load_mapping
 from pipelines.sources.npr.elements import FIRST_VERSION, LAST_VERSION
 
-from .conftest import Reading, melding
+from .conftest import Hospital, Reading, ingested, melding
 
 UNITS = (
     '<Enhet enhetID="1" enhetLokal="Sykehuset"/><Enhet enhetID="2" enhetLokal="Hjerte"/><Enhet enhetID="3"/>'
@@ -167,50 +164,13 @@ def messages() -> dict[str, str]:
     }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Hospital:
-    """The dataset: its events with the municipality of their subject, contacts, codings, windows, rejects."""
-
-    events: pl.DataFrame
-    contacts: pl.DataFrame
-    codings: pl.DataFrame
-    observation: pl.DataFrame
-    rejected: pl.DataFrame
-
-    def times(self, place: int, code: str, column: str = "time") -> list[str]:
-        """When the patient of a municipality has events whose code begins so, in UTC."""
-        subjects = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"].unique()
-        found = self.events.filter(
-            pl.col("subject_id").is_in(subjects.implode()), pl.col("code").str.starts_with(code)
-        )
-        return [str(time) for time in found.sort("time")[column].to_list()]
-
-    def codes(self, place: int, *systems: str) -> list[str]:
-        """The codes of a patient in these systems, sorted."""
-        subjects = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"].unique()
-        found = self.events.filter(pl.col("subject_id").is_in(subjects.implode()))["code"]
-        return sorted(code for code in found if code.split("//")[0] in systems)
-
-    def of(self, place: int, frame: pl.DataFrame) -> pl.DataFrame:
-        """The rows of a patient by time of contact."""
-        subject = self.events.filter(pl.col("code") == f"KOMMUNE//{place}")["subject_id"][0]
-        return frame.filter(pl.col("subject_id") == subject).sort("start_time")
-
-
-def _hospital(mapping: str, source: Path, out: Path, **given: str) -> Hospital:
-    ingest(load_mapping(mapping), source, out, max_reject_share=1.0)
-    frames = {path.stem: pl.read_parquet(path) for path in out.glob("*.parquet")}
-    events = pl.concat([pl.read_parquet(path) for path in sorted((out / "data").glob("*.parquet"))])
-    return Hospital(events, *(frames[name] for name in ("contacts", "codings", "observation", "rejected")))
-
-
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
     folder = tmp_path_factory.mktemp("npr")
     (folder / "in").mkdir()
     for name, text in messages().items():
         (folder / "in" / name).write_text(text, encoding="utf-8")
-    return _hospital("npr-melding", folder / "in", folder / "dataset")
+    return ingested("npr-melding", folder / "in", folder / "dataset")
 
 
 def test_01_all_versions_are_read_alike(read: Reading) -> None:
@@ -344,72 +304,3 @@ def test_17_a_patient_is_observed_over_the_periods_of_the_messages(hospital: Hos
 def test_18_merged_procedure_codes_are_told_apart_by_form(hospital: Hospital) -> None:
     systems = hospital.codes(1020, "NCSP", "NCMP", "NCRP")
     assert systems == ["NCMP//WBGM37", "NCRP//PJI30A", "NCSP//ABC16"]
-
-
-RESEARCH = """NPRID;OMSORGSNIVA;HOVEDTILSTAND1;hovedtilstand2;inndato;utdato;inntid;uttid;\
-fodselsar;fodt_mnd;tilstand_2_1;ncsp_1;ncmp_1;uttilstand;doddato;komnr
-1;1;A419;r651;19478;19480;08:15;14:30;1950;5;N17.9;ABC16;;2;;1001
-2;3;Z 09.8;;01.05.2023;;;;1950;;;;WBGM37;1;;1002
-3;1;J189;;2023-05-01;20230503;10:00:30;;1940;.;;;;2;2023-05-04;1003
-"""
-
-
-@pytest.fixture(scope="module")
-def delivery(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
-    folder = tmp_path_factory.mktemp("research")
-    (folder / "in").mkdir()
-    (folder / "in" / "npr.csv").write_text(RESEARCH, encoding="utf-8")
-    return _hospital("npr-research", folder / "in", folder / "dataset")
-
-
-def test_19_days_are_counted_from_1970_or_written_out(delivery: Hospital) -> None:
-    assert delivery.times(1001, "CONTACT//") == ["2023-05-01 08:15:00"]  # 19,478 days: (53 * 365 + 13) + 120
-    assert delivery.times(1002, "CONTACT//") == ["2023-05-01 00:00:00"]
-    assert delivery.times(1003, "CONTACT//") == ["2023-05-01 10:00:30"]
-
-
-def test_20_contacts_without_a_clock_last_to_the_end_of_the_day(delivery: Hospital) -> None:
-    assert delivery.times(1001, "CONTACT_END//") == ["2023-05-03 14:30:00"]
-    assert delivery.times(1002, "CONTACT_END//") == ["2023-05-01 23:59:59"]
-    assert delivery.times(1003, "CONTACT_END//") == ["2023-05-03 23:59:59"]
-
-
-def test_21_procedures_and_conditions_stand_at_the_end(delivery: Hospital) -> None:
-    assert (
-        delivery.times(1001, "NCSP//ABC16")
-        == delivery.times(1001, "ICD10-NO//A41.9")
-        == ["2023-05-03 14:30:00"]
-    )
-    codings = delivery.codings.filter(pl.col("system") == "ICD10-NO").sort("code")
-    assert codings.select("code", "role", "group_no", "code_no").rows() == [
-        ("A41.9", "main", 1, 1),
-        ("J18.9", "main", 1, 1),
-        ("N17.9", "other", 2, 1),
-        ("R65.1", "main", 1, 2),
-        ("Z09.8", "main", 1, 1),
-    ]
-
-
-def test_22_births_are_the_first_of_the_year_or_month(delivery: Hospital) -> None:
-    assert delivery.times(1001, "MEDS_BIRTH") == ["1950-05-01 00:00:00"]
-    assert delivery.times(1003, "MEDS_BIRTH") == ["1940-01-01 00:00:00"]
-
-
-def test_23_a_date_of_death_goes_before_the_discharge(delivery: Hospital) -> None:
-    assert delivery.times(1001, "MEDS_DEATH") == ["2023-05-03 14:30:00"]
-    assert delivery.times(1003, "MEDS_DEATH") == ["2023-05-04 23:59:59"]
-
-
-def test_24_stays_are_made_by_the_eight_hour_rule(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    rows = [
-        "1;2023-05-01;2023-05-02;08:00;12:00",
-        "1;2023-05-02;2023-05-03;19:00;12:00",
-        "1;2023-05-04;2023-05-04;08:00;09:00",
-    ]
-    header = "lopenr;inndato;utdato;inntid;uttid;liggetid;aggrshoppid;omsorgsniva\n"
-    text = header + "".join(f"{row};9;5;1\n" for row in rows)
-    (tmp_path / "in" / "npr.csv").write_text(text, encoding="utf-8")
-    contacts = _hospital("npr-research", tmp_path / "in", tmp_path / "dataset").contacts.sort("start_time")
-    assert contacts["stay_id"].n_unique() == 2  # 7 hours apart, then 20
-    assert contacts["stay_id"][0] == contacts["stay_id"][1]
