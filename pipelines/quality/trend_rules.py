@@ -105,8 +105,8 @@ def count_patients(rule: Silence, events: pl.LazyFrame, _: Surroundings) -> pl.D
 def conclude_silence(rule: Silence, tally: pl.DataFrame, around: Surroundings) -> Outcome:
     """By group: months that can be judged, and those with far fewer than in the months around.
 
-    Months are judged from a group's first one with `n_expected` or more to the last one in which any group has
-    as many, without the first and the last month of all: they may be cut. A stray date begins nothing.
+    Months are judged from a group's first one with `n_expected` or more to the last one in which any group
+    has as many, without the first and the last month of all: they may be cut. A stray date begins nothing.
     """
     months = tally if rule.by == "system" else _contacts_begun(rule.by, around.tables["contacts"])
     months = months.filter(pl.col("group").is_not_null() & pl.col("month").is_not_null())

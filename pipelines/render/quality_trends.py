@@ -138,9 +138,9 @@ def _late(rule: object, details: pl.DataFrame) -> tuple[list[Trend], str]:
             _trend(group, points, None, lambda top: f"largest share in a month: {share_words(top)}")
         )
     note = (
-        f"Share of facts that became known more than {number_words(rule.hours / 24)} days after they happened, "
-        f"by month of happening. Months with fewer than {LEAST_IN_MONTH} facts are left out; 1 to 4 late ones "
-        "are drawn as none."
+        f"Share of facts that became known more than {number_words(rule.hours / 24)} days after they "
+        f"happened, by month of happening. Months with fewer than {LEAST_IN_MONTH} facts are left out; 1 to "
+        "4 late ones are drawn as none."
     )
     return trends, note
 

@@ -75,7 +75,8 @@ def test_own_checks_are_asked_beside_the_shipped_ones_and_their_faults_told(hosp
         "name: own\ntitle: Our own\nversion: '1'\nchecks:\n"
         "  - {id: no-crp, title: results of CRP, why: To see that it is asked., category: plausibility,\n"
         "     level: concept, severity: convention, table: events, source: us, advice: none,\n"
-        "     rule: {type: condition, table: events, among: \"system = 'NLK'\", wrong: \"code = 'NLK//NPU19748'\"}}\n",
+        "     rule: {type: condition, table: events, among: \"system = 'NLK'\",\n"
+        "       wrong: \"code = 'NLK//NPU19748'\"}}\n",
         "utf-8",
     )
     result = check_quality(hospital, [str(own), "born-once"])

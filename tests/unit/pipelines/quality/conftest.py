@@ -43,7 +43,7 @@ def frame(rows: Sequence[Row], schema: pl.Schema) -> pl.DataFrame:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Dataset]:
-    """A writer of datasets: events in the order given, in one or several files, tables where they are given."""
+    """A writer of datasets: events in the order given, in one or several files, and tables."""
     numbers = itertools.count()
 
     def written(

@@ -20,7 +20,8 @@ def coded(code: str, time: str | None = "2020-05-01T10:00", subject: int = 1):
 
 
 def test_a_code_that_looks_like_none_of_its_system_is_wrong(write, ask, state):
-    # A41.9, A419 and a41.9 are ICD-10 in three spellings; JEA01 is a procedure; X is nothing; NLK has a form of its own.
+    # A41.9, A419 and a41.9 are ICD-10 in three spellings; JEA01 is a procedure; X is nothing; NLK has a form
+    # of its own.
     codes = ["ICD10-NO//A41.9", "ICD10-NO//A419", "ICD10-NO//a41.9", "ICD10-NO//JEA01", "ICD10-NO//X"]
     rows = [coded(code) for code in [*codes, "NLK//NPU19748", "NLK//CRP", "LOCAL//1"]]
     assert ask(write(rows), type="code_form") == {ICD: (5, 2), ("NLK", None, None): (2, 1)}
@@ -29,7 +30,7 @@ def test_a_code_that_looks_like_none_of_its_system_is_wrong(write, ask, state):
 
 
 def test_codes_that_are_in_no_list_are_told_from_those_known_by_a_parent(write, ask, state):
-    # A41.9 is listed; A41.99 is not but A41.9 is above it; XYZ is nothing; the laboratory's list is not loaded.
+    # A41.9 is listed; A41.99 is not but A41.9 is above it; XYZ is nothing; no laboratory list is loaded.
     rows = [coded(f"ICD10-NO//{code}") for code in ("A41.9", "A41.99", "A41.99", "XYZ")] + [
         coded("NLK//NPU19748")
     ]

@@ -62,7 +62,7 @@ def coding(contact_id: int, code: str, group: int | None = 1, number: int = 1, *
 
 
 def test_an_asterisk_code_needs_another_code_in_its_group(write, ask, state):
-    # Contact 1: a pair in one group. 2: the two in different groups. 3: alone. 4: a pair without group numbers.
+    # Contact 1: a pair in one group. 2: the two in different groups. 3: alone. 4: a pair without groups.
     codings = [
         coding(1, "E10.3"),
         coding(1, "H36.0", number=2),

@@ -39,7 +39,7 @@ def test_a_text_that_looks_like_a_persons_number_is_hidden():
 
 
 def test_lines_tell_the_table_and_what_failed_with_its_worst_groups(write):
-    # 40 of 40 results of each of two systems lie at midnight, at most a tenth may, at least 100 are asked for.
+    # All 120 results of each of two systems lie at midnight; at most a tenth may, of at least 100.
     rows = [
         {"subject_id": 1, "time": f"2020-{month:02}-{day:02}T00:00", "code": code}
         for month in range(1, 6)

@@ -1,4 +1,4 @@
-"""Conditions: rows asked and wrong are those of a hand count; nulls are not wrong; groups are judged apart."""
+"""Conditions: rows asked and wrong are those of a hand count; nulls are not wrong; groups stand apart."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_nothing_to_ask_is_not_applicable_with_the_condition_as_its_reason(write
 
 
 def test_a_threshold_is_passed_at_its_very_share_and_failed_above_it(write, state):
-    # Three of ten have no unit: 0.3 is the share, which floating point makes 0.30000000000000004 of ten thirds.
+    # Three of ten have no unit: the share is 0.3, of which floating point knows only neighbours.
     rows = [
         {
             "subject_id": 1,
@@ -69,7 +69,7 @@ def test_a_threshold_is_passed_at_its_very_share_and_failed_above_it(write, stat
 
 
 def test_events_know_their_subject_contact_and_window(write, ask):
-    # Born 2000: at 20.0 years; the contact lies at unit A from 10 to 12; the window ends before the third event.
+    # Born in 2000: 20.0 years old; the contact at unit A is from 10 to 12; the windows end before the third.
     events = write(
         [
             {"subject_id": 1, "time": "2000-01-01T00:00", "code": "MEDS_BIRTH"},

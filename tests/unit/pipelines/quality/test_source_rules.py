@@ -44,7 +44,7 @@ A, B = ("a: a.csv", None, None), ("b: b.csv", None, None)
         ("rows_unaccounted", (10, 0), (4, 1)),  # b: four were read, three are told
     ],
 )
-def test_rows_are_told_by_file_and_fate(write, ask, state, what, of_a, of_b):
+def test_rows_are_told_by_file_and_fate(write, ask, state, *, what, of_a, of_b):
     rule = {"type": "rejects", "what": what}
     assert ask(write(EVENTS, account=ACCOUNT), **rule) == {A: of_a, B: of_b}
     assert state(write(EVENTS), **rule) == ("not applicable", "no ingest.json")

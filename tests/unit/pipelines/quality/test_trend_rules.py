@@ -83,7 +83,7 @@ def contact(number: int, month: int, unit: str = "A"):
 
 
 def test_silence_of_a_unit_is_told_from_the_contacts_that_begin(write, ask, state):
-    per_month = {month: 10 for month in range(1, 13)} | {5: 1}
+    per_month = dict.fromkeys(range(1, 13), 10) | {5: 1}
     months = [month for month, n in per_month.items() for _ in range(n)]
     contacts = [contact(number, month) for number, month in enumerate(months)]
     rule = {"type": "silence", "by": "unit_id", "n_expected": 10}
