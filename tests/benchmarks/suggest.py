@@ -6,9 +6,10 @@ For every event of a shipped mapping whose table has files, the most alike event
 files is taken, and it is asked of each: is the table read, is it the same time column, the same code column
 (of a constant code the column that its value comes from, else the same code), the same value column, the same
 subject and contact? Columns are compared where they come from: through derived texts and joins. A value or a
-contact counts where the shipped event has one. Every suggestion must load and ingest the source as it is.
+contact counts where the shipped event has one. Every suggestion must load, and the source ingest by it as it is
+(not tried of those never seen, which are shown without a bar).
 
-Bars, over all sources: tables 0.95, times 0.75, codes 0.65, values 0.75, subjects 0.60, contacts 0.95.
+Bars, over all other sources: tables 0.95, times 0.75, codes 0.65, values 0.75, subjects 0.60, contacts 0.95.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ SOURCES = {
     "eicu": "eicu-demo",
     "diabetes-130": "diabetes130",
 }
+NEVER_SEEN = {
+    "physionet-2012": "challenge-2012",
+    "physionet-2019": "challenge-2019",
+    "norway-sepsis": "sepsis-survival-norway",
+}
+"""Sources whose names of columns were not at hand when the lists of names were written."""
 PSEUDO = {"_cell", "_name", "_row", "_no", "_file"}
 BARS = {"table": 0.95, "time": 0.75, "code": 0.65, "value": 0.75, "subject": 0.60, "contact": 0.95}
 
@@ -125,21 +132,22 @@ def main() -> None:
     hospital = out / "hospital"
     pesta("simulate", "--patients", "200", "--seed", "1", "--out", hospital, "--quiet")
     sources = {"simulated-hospital": hospital / "extract"}
-    sources |= {name: open_data(folder) for name, folder in SOURCES.items()}
+    sources |= {name: open_data(folder) for name, folder in (SOURCES | NEVER_SEEN).items()}
     n_right, n_asked, lines, is_shown = Counter[str](), Counter[str](), [], True
     for name, folder in sources.items():
         file = out / f"{name}.yaml"
         file.write_text(suggest_mapping(folder), "utf-8")
-        if not (out / name / "ingest.json").exists():
+        if name not in NEVER_SEEN and not (out / name / "ingest.json").exists():
             pesta("ingest", file, folder, "--out", out / name, "--key", open_key(out / name), "--quiet")
         right, asked = Counter[str](), Counter[str]()
         for one in judged(load_mapping(name), load_mapping(file), folder):
             asked.update({**dict.fromkeys(one, 1), "everything": 1})
             right.update({**one, "everything": all(one.values())})
-        n_right += right
-        n_asked += asked
+        if name not in NEVER_SEEN:
+            n_right += right
+            n_asked += asked
         lines.append(f"{name}: {line(right, asked)}")
-    lines.append(f"all: {line(n_right, n_asked)}")
+    lines.append(f"all but {', '.join(NEVER_SEEN)}: {line(n_right, n_asked)}")
     is_shown = all(n_right[key] >= bar * n_asked[key] for key, bar in BARS.items())
     finish(is_shown=is_shown, figures="\n".join(lines))
 

@@ -122,7 +122,7 @@ def wide(made: Suggested, moment: Moment) -> None:
     mixed = [
         column.name for column in candidates if column.shape.kind == "words" and column.shape.has_numbers
     ]
-    if moment.time == "static" and not told.contact:
+    if moment.time == "static" and not told.contact and told.subject and told.subject.column.shape.is_unique:
         return
     made.used.update(numbers + mixed)
     is_late = moment.end is not None

@@ -19,8 +19,27 @@ SUFFIXES = (".csv", ".tsv", ".psv", ".txt", ".parquet")
 SAMPLE_BYTES = 2_000_000
 SAMPLE_ROWS = 20_000
 HEADER_BYTES = 20_000
+SAMPLE_FILES = 40
+NULL_WORDS = (
+    "NaN",
+    "nan",
+    "NA",
+    "N/A",
+    "NULL",
+    "null",
+    "None",
+    "?",
+    "-",
+    ".",
+    "ukjent",
+    "Ukjent",
+    "unknown",
+    "Unknown",
+)
+"""Words that mean "not known" wherever they stand in an extract."""
 _DELIMITERS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".psv": "|"}
 _UNREAD = (pl.Binary, pl.Duration, pl.Object)
+_DATUM = re.compile(r"[\d.,:T \-]*\d[\d.,:T \-]*")
 _LONG_NUMBER = re.compile(r"\d{5,}")
 _NUMBERS = re.compile(r"\d+")
 
@@ -38,6 +57,7 @@ class SampledTable:
         encoding: "utf-8" or "cp1252".
         column_names: for files without a header.
         has_own_subject: whether every file is one patient's, named in the file's name.
+        null_values: words of NULL_WORDS that stand in it; they are null in `rows`.
     """
 
     name: str
@@ -48,6 +68,7 @@ class SampledTable:
     encoding: str = "utf-8"
     column_names: tuple[str, ...] | None = None
     has_own_subject: bool = False
+    null_values: tuple[str, ...] = ()
 
 
 def sample_tables(input_path: Path) -> list[SampledTable]:
@@ -96,23 +117,57 @@ def _sampled(paths: list[Path], root: Path, names: set[str]) -> SampledTable:
         if candidate not in names
     )
     names.add(name)
-    has_own_subject = len(paths) > 20 and "*" in pattern
-    if _suffix(first) == ".parquet":
-        rows = pl.read_parquet(first, n_rows=SAMPLE_ROWS)
-        return SampledTable(name, pattern, len(paths), _as_texts(rows), has_own_subject=has_own_subject)
-    text, encoding = _beginning(first)
-    delimiter = _delimiter(text, _suffix(first))
-    rows, has_header = _parsed(text, delimiter)
+    layout = _Layout.of(first)
+    frames = [_rows(path, layout) for path in paths[:SAMPLE_FILES]]
+    rows = pl.concat(frames).head(SAMPLE_ROWS)
+    found = {word for column in rows.iter_columns() for word in column.unique() if word in NULL_WORDS}
     return SampledTable(
         name,
         pattern,
         len(paths),
-        rows,
-        delimiter if delimiter != _DELIMITERS[_suffix(first)] else None,
-        encoding,
-        None if has_header else tuple(rows.columns),
-        has_own_subject,
+        rows.with_columns(pl.all().replace(dict.fromkeys(found, None))) if found else rows,
+        layout.delimiter if layout.delimiter != _DELIMITERS.get(_suffix(first)) else None,
+        layout.encoding,
+        None if layout.has_header else tuple(rows.columns),
+        has_own_subject=len(paths) > 20 and "*" in pattern,
+        null_values=tuple(word for word in NULL_WORDS if word in found),
     )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the files of a table are written; of Parquet nothing but that it has a header."""
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    has_header: bool = True
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, file: Path) -> _Layout:
+        """The layout of a file."""
+        if _suffix(file) == ".parquet":
+            return cls()
+        text, encoding = _beginning(file)
+        delimiter = _delimiter(text, _suffix(file))
+        first = tuple(next(csv.reader([text.partition("\n")[0].strip("\r")], delimiter=delimiter), ()))
+        has_header = not any(_DATUM.fullmatch(cell) for cell in first)
+        names = first if has_header else tuple(f"column_{number}" for number in range(1, len(first) + 1))
+        return cls(delimiter, encoding, has_header, names)
+
+
+def _rows(file: Path, layout: _Layout) -> pl.DataFrame:
+    """The first rows of a file as texts; lines that are too short or too long are left out."""
+    if layout.delimiter is None:
+        return _as_texts(pl.read_parquet(file, n_rows=SAMPLE_ROWS))
+    text, _ = _beginning(file)
+    lines = list(islice(csv.reader(io.StringIO(text), delimiter=layout.delimiter), SAMPLE_ROWS + 1))
+    whole = [line for line in lines[layout.has_header :] if len(line) == len(layout.names)]
+    cells = zip(*whole, strict=True) if whole else ([] for _ in layout.names)
+    columns = [
+        pl.Series(name, column, dtype=pl.String) for name, column in zip(layout.names, cells, strict=True)
+    ]
+    return _as_texts(pl.DataFrame(columns))
 
 
 def _header(file: Path) -> tuple[str, ...]:
@@ -143,18 +198,6 @@ def _delimiter(text: str, suffix: str) -> str:
     usual = _DELIMITERS[suffix]
     counts = {sign: first.count(sign) for sign in (usual, ",", ";", "\t", "|")}
     return max(counts, key=lambda sign: (counts[sign], sign == usual))
-
-
-def _parsed(text: str, delimiter: str) -> tuple[pl.DataFrame, bool]:
-    """The rows, and whether the first line was a header; lines that are too short or long are left out."""
-    lines = list(islice(csv.reader(io.StringIO(text), delimiter=delimiter), SAMPLE_ROWS + 1))
-    first = lines[0]
-    has_header = not any(re.fullmatch(r"[\d.,:T \-]*\d[\d.,:T \-]*", cell) for cell in first)
-    names = first if has_header else [f"column_{number}" for number in range(1, len(first) + 1)]
-    whole = [line for line in lines[has_header:] if len(line) == len(first)]
-    cells = zip(*whole, strict=True) if whole else ([] for _ in names)
-    columns = [pl.Series(name, column, dtype=pl.String) for name, column in zip(names, cells, strict=True)]
-    return _as_texts(pl.DataFrame(columns)), has_header
 
 
 def _as_texts(rows: pl.DataFrame) -> pl.DataFrame:

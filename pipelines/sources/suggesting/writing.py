@@ -68,6 +68,8 @@ def _layout(table: SampledTable) -> dict[str, Any]:
         given["delimiter"] = table.delimiter
     if table.encoding != "utf-8":
         given["encoding"] = table.encoding
+    if table.null_values:
+        given["null_values"] = list(table.null_values)
     if table.column_names:
         given["column_names"] = list(table.column_names)
     return given
