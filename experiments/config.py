@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from experiments.evaluation_config import EvaluationConfig
 from experiments.fitting import ModelConfig
+from experiments.quality_demand import QualityDemand
 from experiments.splits import SplitConfig
 from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
@@ -125,6 +126,7 @@ class RunConfig(Settings):
         tasks: names in configs/tasks/ or paths of task files, also of files for ACES; or a mapping `aces`,
             `predicates`, `name`, `title`, for an ACES task that a dataset's predicates complete.
         ontology: the folder of a built ontology; null means the one in use, else the embedded one.
+        quality: the quality checks that the dataset must pass before the run begins.
         phenotypes: names in configs/phenotypes/ or paths of definition files, derived for the report; `all`
             for every one that comes with Pesta.
         features: the features that models use unless they name their own.
@@ -142,6 +144,7 @@ class RunConfig(Settings):
     dataset: Path
     tasks: tuple[TaskChoice, ...] = Field(min_length=1)
     ontology: Path | None = None
+    quality: QualityDemand = QualityDemand()
     phenotypes: Literal["all"] | tuple[str, ...] = ()
     features: FeatureSpec = FeatureSpec()
     models: dict[ModelName, ModelConfig] = Field(min_length=1)

@@ -21,7 +21,7 @@ from experiments.run_folder import HELD_OUT, RunFolder, read_json, write_frame, 
 from experiments.splits import make_splits
 from experiments.study import KEYS, Fold, fit_unit, make_fold, write_labels
 from experiments.tracking import track_run
-from ontology.errors import ConfigurationError, Problem, TaskError, gathered_problems
+from ontology.errors import ConfigurationError, InputError, Problem, TaskError, gathered_problems
 from ontology.in_use import ontology_in_use
 from ontology.release import active_ontology
 from phenotype.cases import ROWS, Cases
@@ -51,6 +51,7 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
 
     Raises:
         ConfigurationError: the folder holds another run.
+        InputError: the dataset lacks the quality that the run demands.
         TaskError: a task cannot be learnt or judged with these data.
     """
     config = config.with_whole_paths()
@@ -59,6 +60,8 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
     with ontology_in_use(config.ontology):
         tasks, definitions = _load_questions(config)
         _check_place(folder)
+        if not folder.manifest.exists():
+            _check_quality(config, progress)
         folder.path.mkdir(parents=True, exist_ok=True)
         with folder.held():
             folder.sweep()
@@ -69,6 +72,18 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
                 with progress.step(f"{len(definitions)} phenotypes"):
                     write_phenotypes(folder.phenotypes, dataset, definitions, active_ontology())
             return _answer(tasks, dataset, config, folder, progress)
+
+
+def _check_quality(config: RunConfig, progress: Progress) -> None:
+    """Raise where a quality check does not hold that the run demands."""
+    if config.quality.is_empty:
+        return
+    from pipelines.quality.demands import demanded_problems
+
+    with progress.step("quality checks"):
+        problems = demanded_problems(config.dataset, config.quality.demand, config.quality.allow)
+    if problems:
+        raise InputError(problems)
 
 
 def _ask(

@@ -10,8 +10,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")
-PSEUDO_COLUMNS = ("_row", "_file", "_name", "_cell", "_no")
-"""Row number in the file, file name, and in a melt or split: the column's name, its cell, and its number."""
+PSEUDO_COLUMNS = ("_row", "_name", "_cell", "_no")
+"""Row number in the file, and in a melt or split: the column's name, its cell, and its number."""
 
 CleanStep = Literal[
     "strip",

@@ -15,6 +15,7 @@ from pipelines.sources.mapping import Join, Table
 TOO_MANY_FIELDS = "too many fields"
 DUPLICATE = "duplicate row"
 AMBIGUOUS = "one id, different facts"
+PERSON_NUMBER_DIGITS = 11
 SENT = "_sent:"
 """Prefix of the columns that keep what was sent where the mapping cleans a column."""
 
@@ -112,7 +113,10 @@ def _with_nulls(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
         cell = _without_markers(pl.col(name), dtype, markers)
         if column and column.clean:
             changed.append(pl.col(name).alias(SENT + name))
-            cell = cleaned(cell if dtype == pl.String else text_of(rows, name), column.clean)
+            text = cell if dtype == pl.String else text_of(rows, name)
+            if dtype.is_integer() and "person_number" in column.clean:
+                text = text.str.zfill(PERSON_NUMBER_DIGITS)  # a number loses its leading zero
+            cell = cleaned(text, column.clean)
         changed.append(cell.alias(name))
     return rows.with_columns(changed) if changed else rows
 

@@ -57,6 +57,18 @@ def test_a_dataset_without_births_says_what_is_missing(copied: Path, tmp_path: P
         run_experiment(make_config(copied), tmp_path / "run", QUIET)
 
 
+def test_a_run_demands_the_quality_of_its_dataset(copied: Path, tmp_path: Path) -> None:
+    asked = {"demand": ["before-birth", "fatal"]}
+    run_experiment(make_config(copied, quality=asked), tmp_path / "sound", QUIET)
+    for shard in (copied / "data").glob("*.parquet"):
+        events = pl.read_parquet(shard)
+        earlier = pl.when(pl.col("code") == "MEDS_BIRTH").then(pl.col("time").dt.offset_by("100y"))
+        events.with_columns(earlier.otherwise("time").alias("time")).write_parquet(shard)
+    with pytest.raises(InputError, match="a demanded quality check fails: before-birth"):
+        run_experiment(make_config(copied, quality=asked), tmp_path / "run", QUIET)
+    assert not (tmp_path / "run").exists()
+
+
 def test_every_task_that_cannot_be_asked_is_told_at_once_and_nothing_is_fitted(
     copied: Path, tmp_path: Path
 ) -> None:
