@@ -184,7 +184,7 @@ def _renamed(line: str, names: dict[str, str]) -> str:
 
 
 def bulk_export(folder: Path, out: Path) -> tuple[int, bool]:
-    """A bulk export of gzipped lines: lines (but of its log), and whether the account of each file is closed."""
+    """A bulk export of gzipped lines, without its log: lines, and whether each file's account is closed."""
     found = accounted(ingested(folder, out / "bulk-dataset"))
     files = [file for file in folder.glob("*.gz") if not file.name.startswith("log.")]
     lines = {file.name: len(gzip.decompress(file.read_bytes()).splitlines()) for file in files}
