@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -17,6 +17,7 @@ from pipelines.sources.fhir.projection.frames import (
     circumstances,
     concept_columns,
     facts_table,
+    first,
     frame,
     held,
     listed,
@@ -24,7 +25,7 @@ from pipelines.sources.fhir.projection.frames import (
     targets,
     texts,
 )
-from pipelines.sources.fhir.projection.quantities import amounts, text
+from pipelines.sources.fhir.projection.quantities import amounts, range_words, ratio_words, text
 from pipelines.sources.fhir.projection.times import Moments, either, moments, when
 
 ORDERS = pl.Schema(
@@ -56,6 +57,13 @@ what the reference itself calls it."""
 Element = dict[str, Any]
 
 
+class Dose(NamedTuple):
+    """How much: a Quantity, or a range or a ratio in words."""
+
+    quantity: Element | None = None
+    words: str | None = None
+
+
 def medication_requests(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table MedicationRequest."""
     authored = moments([resource.get("authoredOn") for resource in batch.resources], batch.options)
@@ -68,7 +76,7 @@ def medication_requests(batch: Batch) -> dict[str, pl.DataFrame]:
 def medication_administrations(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table MedicationAdministration."""
     given = when(batch.resources, "effective", batch.options)
-    doses = [_dose(resource.get("dosage")) for resource in batch.resources]
+    doses = [_given_dose(held(resource.get("dosage"))) for resource in batch.resources]
     return _orders(batch, "context", given, given.last, doses=doses, wrong={"effective": given.is_wrong})
 
 
@@ -143,7 +151,7 @@ def _orders(
     told: Moments,
     known: pl.Series,
     *,
-    doses: Sequence[Element | None],
+    doses: Sequence[Dose],
     wrong: dict[str, pl.Series | None],
 ) -> dict[str, pl.DataFrame]:
     resources = batch.resources
@@ -153,7 +161,7 @@ def _orders(
     columns: dict[str, Column] = {
         **circumstances(batch, "subject", encounter),
         **concept_columns(concepts),
-        **amount_columns(amounts(doses)),
+        **_dose_columns(doses),
         "time": told.first,
         "known_time": known,
         "medication": targets(batch, references),
@@ -173,15 +181,32 @@ def not_to_be_done(resources: Sequence[Element]) -> pl.Series:
     return texts(["true" if mark else None for mark in marks])
 
 
-def _ordered_dose(instructions: object) -> Element | None:
-    """The dose of the first instruction."""
-    for instruction in listed(instructions):
-        for rate in listed(instruction.get("doseAndRate")):
-            dose: Element | None = rate.get("doseQuantity")
-            return dose
-        return None
-    return None
+def _dose_columns(doses: Sequence[Dose]) -> dict[str, Column]:
+    """Value, unit and what was sent of each dose; ranges and ratios in words."""
+    read = amounts([dose.quantity for dose in doses])
+    words = [dose.words for dose in doses]
+    told = [comparator or word for comparator, word in zip(read.comparators, words, strict=True)]
+    return {**amount_columns(read), "text": told}
 
 
-def _dose(dosage: Element | None) -> Element | None:
-    return None if dosage is None else dosage.get("dose")
+def _ordered_dose(instructions: object) -> Dose:
+    """The dose of the first instruction, else its rate."""
+    rate = held(first(held(first(instructions)).get("doseAndRate")))
+    return _dose(
+        rate.get("doseQuantity"), rate.get("rateQuantity"), rate.get("doseRange"), rate.get("rateRatio")
+    )
+
+
+def _given_dose(dosage: Element) -> Dose:
+    """The dose that was given, else its rate."""
+    return _dose(dosage.get("dose"), dosage.get("rateQuantity"), None, dosage.get("rateRatio"))
+
+
+def _dose(
+    dose: Element | None, rate: Element | None, dose_range: Element | None, rate_ratio: Element | None
+) -> Dose:
+    if dose is not None or rate is not None:
+        return Dose(rate if dose is None else dose)
+    if dose_range is not None:
+        return Dose(words=range_words(dose_range))
+    return Dose(words=None if rate_ratio is None else ratio_words(rate_ratio))
