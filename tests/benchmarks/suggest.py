@@ -6,8 +6,8 @@ For every event of a shipped mapping whose table has files, the most alike event
 files is taken, and it is asked of each: is the table read, is it the same time column, the same code column
 (of a constant code the column that its value comes from, else the same code), the same value column, the same
 subject and contact? Columns are compared where they come from: through derived texts and joins. A value or a
-contact counts where the shipped event has one. Every suggestion must load, and the source ingest by it as it is
-(not tried of those never seen, which are shown without a bar).
+contact counts where the shipped event has one. Every suggestion must load, and the source ingest by it as it
+is (not tried of those never seen, which are shown without a bar).
 
 Bars, over all other sources: tables 0.95, times 0.75, codes 0.65, values 0.75, subjects 0.60, contacts 0.95.
 """

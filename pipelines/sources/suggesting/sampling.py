@@ -19,7 +19,7 @@ SUFFIXES = (".csv", ".tsv", ".psv", ".txt", ".parquet")
 SAMPLE_BYTES = 2_000_000
 SAMPLE_ROWS = 20_000
 HEADER_BYTES = 20_000
-SAMPLE_FILES = 40
+SAMPLE_FILES, HEADER_ROWS = 40, 1_000
 NULL_WORDS = (
     "NaN",
     "nan",
@@ -103,7 +103,7 @@ def _pattern(file: Path, root: Path, digits: re.Pattern[str]) -> str:
     """The path under the root with runs of digits as `*`, and without .gz, which is found as well."""
     relative = file.relative_to(root).as_posix().removesuffix(".gz")
     stem, dot, ending = relative.rpartition(".")
-    return digits.sub("*", stem) + dot + ending
+    return digits.sub("*", stem.replace("[", "[[]")) + dot + ending
 
 
 def _sampled(paths: list[Path], root: Path, names: set[str]) -> SampledTable:
@@ -150,10 +150,18 @@ class _Layout:
             return cls()
         text, encoding = _beginning(file)
         delimiter = _delimiter(text, _suffix(file))
-        first = tuple(next(csv.reader([text.partition("\n")[0].strip("\r")], delimiter=delimiter), ()))
-        has_header = not any(_DATUM.fullmatch(cell) for cell in first)
-        names = first if has_header else tuple(f"column_{number}" for number in range(1, len(first) + 1))
+        first, *rest = islice(csv.reader(io.StringIO(text), delimiter=delimiter), HEADER_ROWS)
+        is_datum = any(_DATUM.fullmatch(cell) for cell in first)
+        has_header = not is_datum and not any(_stands_below(first, line) for line in rest)
+        names = (
+            tuple(first) if has_header else tuple(f"column_{number}" for number in range(1, len(first) + 1))
+        )
         return cls(delimiter, encoding, has_header, names)
+
+
+def _stands_below(first: list[str], line: list[str]) -> bool:
+    """Whether a cell of the first line stands in its own column again, as no column's name does."""
+    return any(cell and cell == other for cell, other in zip(first, line, strict=False))
 
 
 def _rows(file: Path, layout: _Layout) -> pl.DataFrame:

@@ -177,6 +177,25 @@ def test_one_file_a_patient_takes_the_patient_from_its_name(tmp_path: Path) -> N
     assert account.totals["subjects"] == 25
 
 
+def test_a_file_without_a_header_gives_no_row_of_it_away(tmp_path: Path) -> None:
+    rows = "Nordmann;M;hjem\nHansen;K;hjem\nOlsen;M;sykehjem\n"
+    source = write(tmp_path / "epj", uten="pasient_id;kjonn\n1;M\n2;K\n", navn=rows)
+    text = suggest_mapping(source)
+    assert "Nordmann" not in text
+    numbered = write(
+        tmp_path / "lab", lab="17;2020-01-01 10:00;NPU19748;5,1\n18;2020-01-02 10:00;NPU19748;7,0\n"
+    )
+    with pytest.raises(InputError):  # column_1 ... column_4 do not tell who the patient is
+        suggest_mapping(numbered)
+
+
+def test_words_for_not_known_are_null(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 3};2020-01-0{1 + n} 10:00;{'NaN' if n % 2 else 37.5 + n / 10}\n" for n in range(8))
+    content = suggested(write(tmp_path / "a", v=f"pasient_id;tid;temperatur\n{rows}"), tmp_path / "m.yaml")
+    assert content["tables"]["v"]["null_values"] == ["NaN"]
+    assert content["tables"]["v"]["events"][0]["melt"] == ["temperatur"]
+
+
 def test_parquet_and_gzipped_files_are_read_too(tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
