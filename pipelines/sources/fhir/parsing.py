@@ -63,7 +63,7 @@ def _loaded(raw: bytes, *, is_last: bool) -> Any:
         told = str(error)
     if "UTF-8" in told and not _is_utf8(raw):
         raise UnreadableJsonError(NOT_UTF8)
-    if "ecursion" in told:
+    if "depth" in told or "ecursion" in told:
         raise UnreadableJsonError(TOO_DEEP)
     raise UnreadableJsonError(CUT_OFF if is_last else BROKEN)
 

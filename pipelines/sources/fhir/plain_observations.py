@@ -39,6 +39,7 @@ _KNOWN = frozenset(
 _NEEDED = frozenset({"id", "subject", "value"})
 _ADDRESS = r"^[A-Z][A-Za-z]{1,63}/[A-Za-z0-9.\-]{1,64}$"
 _MOST_KINDS = 20_000
+_ANY_TIME = "2000-01-01T00:00:00Z"
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -176,14 +177,22 @@ class PlainReader:
 
 
 def _plain_resource(line: bytes, plan: Plan) -> dict[str, Any] | None:
-    """A plain Observation as parsed; None where the line is none, or is to be cut in another way."""
+    """A plain Observation, what varies put to something right; None where the line is none."""
     try:
         resource = parsed(line)
     except UnreadableJsonError:
         return None
     if resource.get("resourceType") != TABLE or not _KNOWN.issuperset(resource) or plan_of(line) != plan:
         return None
-    return resource if resource["valueQuantity"].get("comparator") is None else None
+    if resource["valueQuantity"].get("comparator") is not None:
+        return None
+    for name in ("effectiveDateTime", "issued"):
+        if name in plan.names:
+            resource[name] = _ANY_TIME
+    for name in ("subject", "encounter"):
+        if name in plan.names:
+            resource[name] = {**resource[name], "reference": "Patient/1"}
+    return {**resource, "valueQuantity": {**resource["valueQuantity"], "value": 1.0}}
 
 
 def _projected(batch: Batch) -> pl.DataFrame:

@@ -223,9 +223,12 @@ class _Scanner:
 
     def _given_up(self) -> Iterator[Piece]:
         """An element beyond all bounds, perhaps for want of a quotation mark: entries are sought in it."""
-        is_beyond = self._state == "element" and len(self._held) > self._most_bytes
-        if is_beyond and not self._n_left_out and _NEXT_ENTRY.search(self._held):
-            yield Piece("broken", self._held_from, bytes(self._held))
+        held = self._header if self._state == "outside" else self._held
+        is_searched = self._state in ("outside", "element") and not self._n_left_out
+        if is_searched and len(held) > self._most_bytes and _NEXT_ENTRY.search(held):
+            begins = self._first_offset if self._state == "outside" else self._held_from
+            yield Piece("broken", begins, bytes(held))
+            held.clear()
             self._begin("lost", 0)
 
     def _search(self, chunk: bytes, pending: deque[bytes]) -> Iterator[Piece]:
