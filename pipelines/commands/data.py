@@ -44,6 +44,27 @@ def simulate(
     progress.say(f"{', '.join(str(out / name) for name in forms)}; the truth is in {out / 'truth'}")
 
 
+Identity = Annotated[
+    str | None, typer.Option(help="An identity policy (configs/identity): dates, ages, free text.")
+]
+KeepIds = Annotated[
+    bool, typer.Option("--keep-ids", help="Keep ids that are pseudonyms already (whole numbers).")
+]
+QuarantineFolder = Annotated[
+    Path | None,
+    typer.Option(help="A folder for the rejected records as sent (mode 700); not kept without it."),
+]
+MaxRejectShare = Annotated[
+    float | None, typer.Option(min=0.0, max=1.0, help="Stop above this share of rejected records.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes that read records; by size and CPUs where not given.")
+]
+Shards = Annotated[
+    int | None, typer.Option("--shards", min=1, help="Event files to write; by size where not given.")
+]
+
+
 def ingest(
     mapping: Annotated[
         str, typer.Argument(help="A mapping's name (configs/sources) or its YAML file; INPUT with --suggest.")
@@ -54,27 +75,13 @@ def ingest(
     ] = None,
     *,
     out: Annotated[Path | None, typer.Option("--out", help="The folder to write.")] = None,
-    shards: Annotated[
-        int | None, typer.Option("--shards", min=1, help="Event files to write; by size where not given.")
-    ] = None,
+    shards: Shards = None,
     key: Key = None,
-    identity: Annotated[
-        str | None,
-        typer.Option(help="An identity policy (configs/identity): dates, ages, free text."),
-    ] = None,
-    keep_ids: Annotated[
-        bool, typer.Option("--keep-ids", help="Keep ids that are pseudonyms already (whole numbers).")
-    ] = False,
-    quarantine: Annotated[
-        Path | None,
-        typer.Option(help="A folder for the rejected records as sent (mode 700); not kept without it."),
-    ] = None,
-    max_reject_share: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Stop above this share of rejected records.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that read records; by size and CPUs where not given.")
-    ] = None,
+    identity: Identity = None,
+    keep_ids: KeepIds = False,
+    quarantine: QuarantineFolder = None,
+    max_reject_share: MaxRejectShare = None,
+    workers: Workers = None,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Write a mapping for the tables of INPUT, to be corrected.")
     ] = False,
@@ -127,7 +134,7 @@ def join(
     rule: Annotated[
         str | None, typer.Option(help="When two facts are one (configs/joining, or a YAML file).")
     ] = None,
-    shards: Annotated[int | None, typer.Option("--shards", min=1, help="Event files to write.")] = None,
+    shards: Shards = None,
     quiet: Quiet = False,
 ) -> None:
     """Join datasets of the same people: one fact from two sources is one event with two provenances."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,11 +124,10 @@ def with_labels(table: Table, sources: Sequence[SourceFile], pseudonyms: Pseudon
     return labelled
 
 
-def files_not_read(files: dict[str, list[SourceFile]], input_path: Path) -> dict[str, int]:
-    """Files under the input that no table reads: how many of each shape of name, digits shown as #."""
+def files_not_read(read: Collection[Path], input_path: Path) -> dict[str, int]:
+    """Files under the input that nothing reads: how many of each shape of name, digits shown as #."""
     if input_path.is_file():
         return {}
-    read = {source.path for sources in files.values() for source in sources}
     others = (path for path in input_path.rglob("*") if path.is_file() and path not in read)
     names = (scrub_text(path.relative_to(input_path).as_posix()) for path in others)
     shapes = Counter(re.sub(r"[0-9]", "#", name) for name in names)

@@ -59,7 +59,8 @@ class FileTables:
 
     def __init__(self, mapping: Mapping, input_path: Path) -> None:
         self._files = discover(mapping, input_path)
-        self.not_read = files_not_read(self._files, input_path)
+        read = {source.path for sources in self._files.values() for source in sources}
+        self.not_read = files_not_read(read, input_path)
         self.n_bytes = _unpacked_bytes(self._files)
 
     def sources(self, name: str) -> list[SourceFile]:
@@ -109,7 +110,7 @@ class RecordTables:
         )
         self.n_bytes = weight // WORDY
         self.projected = project(self.reader, files, folder, n_workers=n_workers, keep_raw=keep_raw)
-        self.not_read: dict[str, int] = {}
+        self.not_read = files_not_read({file.path for file in files}, input_path)
         self._repeats = find_repeats(self.projected.frames)
         self._sources = [SourceFile(file.path, file.label, file.label) for file in files]
 
