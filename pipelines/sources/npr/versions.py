@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -36,16 +37,19 @@ def unit_of(store: str) -> str | None:
 
 
 class Versions:
-    """The versions that a batch holds.
+    """The versions that a batch holds: their contents as sent, their names and ranks as checked.
 
     Args:
-        columns: the batch as it was sent, before wrong values were taken out.
+        columns: the batch, before wrong values are taken out.
     """
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._ranks = _ranks(columns)
         self._digests = {store: _digests(columns, store) for store in VERSIONED if columns.height(store)}
+
+    @cached_property
+    def _ranks(self) -> pl.Series:
+        return _ranks(self._columns)
 
     def of(self, store: str) -> dict[str, pl.Series]:
         """VERSION_COLUMNS of the elements of a store; empty where its records have no versions."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from ontology.errors import InputError
 from pipelines.sources.npr.options import NprOptions
@@ -175,6 +176,21 @@ def test_a_record_is_rejected_for_what_makes_it_impossible(read: Reading) -> Non
     assert ("Episode", 1, "episodeID", "attribute is missing") in read(melding(UNITS + wrong)).rejects
 
 
+def test_versions_are_named_alike_in_all_messages_and_ordered(read: Reading) -> None:
+    first = read(melding(extract="2024-01-15", number="9")).tables["Episode"].row(0, named=True)
+    later = read(melding(UNITS + PATIENT, version="58_0_1", extract="2024-01-15", number="10"))
+    changed = read(melding(UNITS + PATIENT.replace("M368", "M369"), extract="in May")).tables["Episode"]
+    second, third = later.tables["Episode"].row(0, named=True), changed.row(0, named=True)
+    assert first["_key"] == second["_key"] == third["_key"]
+    assert first["_digest"] == second["_digest"] != third["_digest"]
+    assert third["_rank"] < first["_rank"] < second["_rank"]  # a date that is none is no later one
+    for name in ("Kontakt", "Tilstand", "Prosedyre"):
+        rows = later.tables[name].select("_key", "_unit", "_rank", "_digest").unique().rows()
+        assert rows == [tuple(second[column] for column in ("_key", "_unit", "_rank", "_digest"))]
+    elsewhere = read(melding(institution="983974899")).tables["Episode"]["_key"][0]
+    assert elsewhere != first["_key"]
+
+
 def test_wrong_values_are_rejected_fields_and_the_record_stands(read: Reading) -> None:
     message = melding(
         UNITS
@@ -218,6 +234,20 @@ def test_elements_out_of_place_are_rejected_and_unknown_ones_ignored(read: Readi
     assert sorted(ignored) == [("", "ignored"), ("Tilstand", "ignored")]
     assert found.notes["elements not read", "other"] == 1
     assert found.n_records == found.n_told
+
+
+def test_kodeverk_may_be_written_with_a_small_letter(read: Reading) -> None:
+    small = read(melding().replace("Kodeverk=", "kodeverk="))
+    assert small.tables["Tilstand"].equals(read(melding()).tables["Tilstand"])
+
+
+def test_options_name_value_sets_and_types_that_exist() -> None:
+    with pytest.raises(ValidationError, match="more_values has no value set debtor"):
+        NprOptions(more_values={"debtor": ("1",)})
+    with pytest.raises(ValidationError):
+        NprOptions(unit_types=("10",))
+    with pytest.raises(ValidationError):
+        NprOptions(part_elements=0)
 
 
 def test_other_versions_are_refused_all_at_once_and_modules_ignored(tmp_path: Path, read: Reading) -> None:
