@@ -10,10 +10,10 @@ import polars as pl
 from ontology.errors import ConfigurationError, Problem
 from phenotype.trajectory import open_dataset
 from pipelines.quality.checking import judge
-from pipelines.quality.lines import group_words, worst_groups
+from pipelines.quality.lines import count_phrase, group_words, worst_groups
 from pipelines.quality.model import SEVERITIES, Check, load_checks
 from pipelines.quality.results import QualityResult
-from pipelines.quality.wording import share_words, shown_count, shown_share
+from pipelines.quality.wording import share_words
 
 
 def demanded_problems(dataset: Path, demanded: Sequence[str], allowed: Sequence[str] = ()) -> list[Problem]:
@@ -74,10 +74,7 @@ def _problems(result: QualityResult, check: Check, *, is_named: bool) -> list[Pr
         worst = groups.row(0, named=True)
         where = group_words(worst)
         more = f", and {groups.height - 1} more groups" if groups.height > 1 else ""
-        found = (
-            f"{shown_count(worst['n_violated'])} of {shown_count(worst['n_rows'])} "
-            f"({shown_share(worst['n_violated'], worst['n_rows'])}){more}"
-        )
+        found = f"{count_phrase(check, worst)}{more}"
         limit = f"at most {share_words(check.threshold or 0.0)}"
         place = f"{check.table}.{check.field}" if check.field else check.table
         return [

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
 
 from pipelines.quality.model import CATEGORIES, SEVERITIES, Check
 from pipelines.quality.results import QualityResult
-from pipelines.quality.wording import share_words, shown_count, shown_share
+from pipelines.quality.wording import is_of_things, share_words, shown_count, shown_share
 
 GROUPS_SHOWN = 3
 
@@ -50,6 +51,13 @@ def worst_groups(result: QualityResult, check: Check) -> pl.DataFrame:
     return rows.sort(order, descending=[True, True, False, False, False], nulls_last=True)
 
 
+def count_phrase(check: Check, row: dict[str, Any]) -> str:
+    """How many of how many rows of a group are wrong, as it may be shown: 12 of 3 400 (0.35%)."""
+    is_exact = is_of_things(check)
+    wrong, rows = (shown_count(row[name], is_exact=is_exact) for name in ("n_violated", "n_rows"))
+    return f"{wrong} of {rows} ({shown_share(row['n_violated'], row['n_rows'], is_exact=is_exact)})"
+
+
 def group_words(row: dict[str, object]) -> str:
     """What a group is of: the code or system, the place, the time; empty where the check has one group."""
     return ", ".join(str(row[name]) for name in ("concept", "unit_id", "period") if row[name] is not None)
@@ -61,9 +69,6 @@ def _failed_lines(result: QualityResult, check: Check) -> Iterator[str]:
     groups = worst_groups(result, check)
     for row in groups.head(GROUPS_SHOWN).iter_rows(named=True):
         words = group_words(row)
-        yield (
-            f"  {words + ': ' if words else ''}{shown_count(row['n_violated'])} of "
-            f"{shown_count(row['n_rows'])} ({shown_share(row['n_violated'], row['n_rows'])})"
-        )
+        yield f"  {words + ': ' if words else ''}{count_phrase(check, row)}"
     if groups.height > GROUPS_SHOWN:
         yield f"  and {groups.height - GROUPS_SHOWN} more"

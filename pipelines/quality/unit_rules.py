@@ -38,7 +38,9 @@ def conclude_declared(rule: DeclaredUnit, tally: pl.DataFrame, _: Surroundings) 
     found = known.group_by(concept="code").agg(
         n_rows=pl.col("n_values").sum(), n_violated=pl.col("n_values").filter(is_other).sum()
     )
-    details = known.group_by("code", "unit").agg(pl.col("n_values").sum()).sort("code", "unit")
+    details = (
+        known.filter(is_other).group_by("code", "unit").agg(pl.col("n_values").sum()).sort("code", "unit")
+    )
     counts = counted(found)
     return Outcome(counts, details, "" if counts.height else "no values with a unit of these codes")
 

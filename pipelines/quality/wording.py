@@ -7,23 +7,34 @@ import re
 import polars as pl
 
 from phenotype.explain.wording import count_words
+from pipelines.quality.model import Check
 
 SMALLEST_SHOWN = 5
 """Counts from 1 to one less than this are not shown.
 
 **Source:** the common rule for statistics on health data in Norway (Helsedirektoratet, SSB): cells below 5.
 """
+_OF_THINGS = frozenset(
+    {"unit_change", "median_shift", "silence", "monthly_rate", "columns", "files_not_read"}
+)
 HIDDEN = "(hidden: may name a person)"
 _LIKE_A_NUMBER = r"\d{6}[ .-]?\d{5}"
 
 
-def shown_count(count: int) -> str:
-    """A count as it may be shown: 1 to 4 is only told to be below 5."""
-    return f"<{SMALLEST_SHOWN}" if 0 < count < SMALLEST_SHOWN else count_words(count)
+def is_of_things(check: Check) -> bool:
+    """Whether a check counts months, files or columns, of which small counts tell nothing of anybody."""
+    return check.rule.type in _OF_THINGS
 
 
-def shown_share(n_violated: int, n_rows: int) -> str:
+def shown_count(count: int, *, is_exact: bool = False) -> str:
+    """A count as it may be shown: 1 to 4 is only told to be below 5, but of things that are no people's."""
+    return f"<{SMALLEST_SHOWN}" if 0 < count < SMALLEST_SHOWN and not is_exact else count_words(count)
+
+
+def shown_share(n_violated: int, n_rows: int, *, is_exact: bool = False) -> str:
     """A share as it may be shown: below 5 of the rows where fewer are wrong, a dash of very few rows."""
+    if is_exact:
+        return share_words(n_violated / n_rows)
     if n_rows < SMALLEST_SHOWN:
         return "–"
     if 0 < n_violated < SMALLEST_SHOWN:

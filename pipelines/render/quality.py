@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipelines.quality.lines import worst_groups
 from pipelines.quality.model import CATEGORIES, SEVERITIES, Check
 from pipelines.quality.results import QualityResult
-from pipelines.quality.wording import share_words, shown_count, shown_share
+from pipelines.quality.wording import is_of_things, share_words, shown_count, shown_share
 from pipelines.render.pages import TEMPLATES, content_policy, render_page
 from pipelines.render.quality_details import Behind, behind
 from pipelines.render.quality_trends import draw_figures, group_label
@@ -127,7 +127,7 @@ def _card(result: QualityResult, check: Check) -> CheckCard:
         check=check,
         state=result.state(check.id),
         reason="; ".join(dict.fromkeys(rows.filter(~pl.col("is_applicable"))["reason"].drop_nulls())),
-        groups=tuple(_group(row) for row in shown.head(GROUPS_SHOWN).iter_rows(named=True)),
+        groups=tuple(_group(check, row) for row in shown.head(GROUPS_SHOWN).iter_rows(named=True)),
         n_failed=failed.height,
         n_groups=judged.height,
         threshold="–" if check.threshold is None else share_words(check.threshold),
@@ -136,10 +136,14 @@ def _card(result: QualityResult, check: Check) -> CheckCard:
     )
 
 
-def _group(row: dict[str, object]) -> GroupRow:
+def _group(check: Check, row: dict[str, object]) -> GroupRow:
     n_rows, n_violated = int(str(row["n_rows"])), int(str(row["n_violated"]))
     named = [group_label(str(row["concept"]))] if row["concept"] is not None else []
     named += [str(row[name]) for name in ("unit_id", "period") if row[name] is not None]
+    is_exact = is_of_things(check)
     return GroupRow(
-        ", ".join(named), shown_count(n_violated), shown_count(n_rows), shown_share(n_violated, n_rows)
+        ", ".join(named),
+        shown_count(n_violated, is_exact=is_exact),
+        shown_count(n_rows, is_exact=is_exact),
+        shown_share(n_violated, n_rows, is_exact=is_exact),
     )

@@ -54,3 +54,14 @@ def test_lines_tell_the_table_and_what_failed_with_its_worst_groups(write):
     assert lines[4].split() == ["plausibility", "-", "1", "of", "1", "-"]
     assert lines[5].startswith("convention: midnight: measurements and drugs at midnight exactly")
     assert lines[6:] == ["  NLK: 120 of 120 (100%)", "  VITAL: 120 of 120 (100%)"]
+
+
+def test_counts_of_months_are_nobodys_and_shown(write):
+    # A system of ten patients a month with one silent month of the ten that are judged.
+    rows = [
+        {"subject_id": subject, "time": f"2020-{month:02}-10T10:00", "code": "NLK//A"}
+        for month in range(1, 13)
+        for subject in range(0 if month == 6 else 30)
+    ]
+    lines = list(quality_lines(judge(write(rows), load_checks(["silent-system"]))))
+    assert lines[-1] == "  NLK: 1 of 10 (10%)"
