@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MOST_FAULTS = 50
 """More faults of one resource are not told."""
 
+MOST_ELEMENTS = 5_000
+"""A resource of more elements is judged by its shape alone: its class would take seconds for it."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -135,7 +138,7 @@ def faults(resource: Mapping[str, Any]) -> list[str]:
     Returns:
         "Observation.component.valueQuantity.value: is no number" and so on, without values, sorted, each
         once, at most 50; empty for a valid resource and for a type of NOT_JUDGED. Where an element may stand
-        more than once its path does not say which one is meant.
+        more than once its path does not say which one is meant. Of more than 5,000 elements only shapes.
     """
     return sorted({f"{where}: {what}" for where, what in _faults(resource)})[:MOST_FAULTS]
 
@@ -155,7 +158,8 @@ def _faults(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     contained = resource.get("contained")
     parts = contained if isinstance(contained, list) else []
     own = {name: value for name, value in resource.items() if name != "contained"}
-    for where, what in _model_faults(own, model):
+    judged = () if _is_huge(own) else _model_faults(own, model)
+    for where, what in judged:
         if where not in shaped:
             yield (f"{stated}.{where}" if where else str(stated)), what
     if contained is not None and (not isinstance(contained, list) or not parts):
@@ -168,6 +172,17 @@ def _faults(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if inner != part:
             yield f"{stated}.contained", "contains a resource itself"
         yield from ((f"{stated}.contained.{where}", what) for where, what in _faults(inner))
+
+
+def _is_huge(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource has more than MOST_ELEMENTS values, lists and objects."""
+    n_elements, pending = 0, [resource]
+    while pending and n_elements <= MOST_ELEMENTS:
+        one = pending.pop()
+        within: Any = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        n_elements += len(within)
+        pending.extend(within)
+    return n_elements > MOST_ELEMENTS
 
 
 def _model_faults(resource: Mapping[str, Any], model: Model) -> Iterator[tuple[str, str]]:
