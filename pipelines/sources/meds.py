@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from ontology.errors import InputError, Problem
 from phenotype.trajectory import EVENTS
 from pipelines.identity.policy import SHIFTED
 from pipelines.identity.scrubbing import scrub_text
@@ -48,25 +49,57 @@ def take_along(input_path: Path, folder: Path, context: Context, *, keep_ids: bo
     Returns:
         How many events have columns of the source's own, which columns were left out, how many windows there
         are: for ingest.json.
+
+    Raises:
+        InputError: metadata or a table beside the events cannot be read.
     """
     metadata = _metadata(input_path)
     counts = _columns_taken(input_path, folder, context, _left_out(metadata, context, keep_ids=keep_ids))
-    source = input_path / "metadata"
-    if (source / "codes.parquet").is_file():
-        _take_codes(source / "codes.parquet", folder / "metadata" / "codes.parquet", context)
-    if (source / "subject_splits.parquet").is_file():
-        _take_splits(source / "subject_splits.parquet", folder / "metadata", context)
+    codes = _table(input_path, "metadata/codes.parquet", "code")
+    if codes is not None:
+        _take_codes(codes, folder / "metadata" / "codes.parquet", context)
+    splits = _table(input_path, "metadata/subject_splits.parquet", "subject_id")
+    if splits is not None:
+        _take_splits(splits, folder / "metadata", context)
     if metadata:
         _take_metadata(context.guard.gate.content(metadata), folder / "metadata")
-    if (input_path / "observation.parquet").is_file():
-        windows = _keep_given_windows(input_path / "observation.parquet", folder, context)
-        counts["observation_windows"] = windows
+    windows = _table(input_path, "observation.parquet", "subject_id")
+    if windows is not None:
+        counts["observation_windows"] = _keep_given_windows(windows, folder, context)
     return counts
 
 
 def _metadata(input_path: Path) -> dict[str, Any]:
     file = input_path / "metadata" / "dataset.json"
-    return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise _unreadable("metadata/dataset.json", "a JSON object")
+    return content
+
+
+def _table(input_path: Path, name: str, column: str) -> pl.DataFrame | None:
+    """A Parquet table beside the events; None where it is not there."""
+    file = input_path / name
+    if not file.is_file():
+        return None
+    try:
+        table = pl.read_parquet(file)
+    except pl.exceptions.PolarsError:
+        table = pl.DataFrame()
+    if not {column, *(_SUBJECTS if column in _SUBJECTS else ())} & set(table.columns):
+        raise _unreadable(name, f"a whole Parquet file with a column {column}")
+    return table
+
+
+def _unreadable(name: str, allowed: str) -> InputError:
+    return InputError(
+        Problem("a file of the MEDS folder cannot be read", name, allowed=allowed, next_step="fetch it again")
+    )
 
 
 def _take_metadata(told: dict[str, Any], target: Path) -> None:
@@ -145,9 +178,8 @@ def _write_parts(target: Path, taken: pl.DataFrame, shards: pl.Series, number: i
 
 
 def _contacts_known(input_path: Path) -> pl.Series:
-    file = input_path / "contacts.parquet"
-    is_there = file.is_file()
-    return pl.read_parquet(file)["contact_id"] if is_there else pl.Series("contact_id", [], pl.Int64)
+    contacts = _table(input_path, "contacts.parquet", "contact_id")
+    return pl.Series("contact_id", [], pl.Int64) if contacts is None else contacts["contact_id"]
 
 
 def _is_sent_otherwise(name: str, rows: pl.DataFrame, known: pl.Series) -> bool:
@@ -172,29 +204,28 @@ def _is_sent_otherwise(name: str, rows: pl.DataFrame, known: pl.Series) -> bool:
     return bool(rows.select((~sent.eq_missing(held)).any()).item())
 
 
-def _take_codes(source: Path, target: Path, context: Context) -> None:
+def _take_codes(source: pl.DataFrame, target: Path, context: Context) -> None:
     """Rewrite codes.parquet: all codes of the source with all that it says of them, and our others."""
     import pyarrow.parquet as pq
     from meds.schema import CodeMetadataSchema
 
     ours = pl.read_parquet(target)
-    theirs = context.guard.gate.frame(pl.read_parquet(source).with_columns(pl.col("code").cast(pl.String)))
+    theirs = context.guard.gate.frame(source.with_columns(pl.col("code").cast(pl.String)))
     both = pl.concat([theirs, ours.join(theirs, on="code", how="anti")], how="diagonal_relaxed")
     pq.write_table(CodeMetadataSchema.align(both.sort("code", maintain_order=True).to_arrow()), target)
 
 
-def _take_splits(source: Path, target: Path, context: Context) -> None:
+def _take_splits(splits: pl.DataFrame, target: Path, context: Context) -> None:
     """Write subject_splits.parquet under the dataset's subject ids."""
-    splits = pl.read_parquet(source)
     subject = next(name for name in _SUBJECTS if name in splits.columns)
     ids = context.pseudonyms.of("subject", splits[subject].cast(pl.String))
     mapped = splits.drop(subject).with_columns(subject_id=ids).select("subject_id", pl.exclude("subject_id"))
     mapped.sort("subject_id").write_parquet(target / "subject_splits.parquet")
 
 
-def _keep_given_windows(source: Path, folder: Path, context: Context) -> int:
+def _keep_given_windows(source: pl.DataFrame, folder: Path, context: Context) -> int:
     """Drop windows that were derived for subjects of whom the source has none; how many there are then."""
-    given = context.pseudonyms.of("subject", pl.read_parquet(source)["subject_id"].cast(pl.String))
+    given = context.pseudonyms.of("subject", source["subject_id"].cast(pl.String))
     target = folder / "observation.parquet"
     windows = pl.read_parquet(target).filter(pl.col("subject_id").is_in(given.implode()))
     windows.write_parquet(target, compression="zstd", compression_level=1)

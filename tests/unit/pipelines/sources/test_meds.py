@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ontology.errors import InputError
 from pipelines.export.meds import export_meds
 from pipelines.sources.extract import ingest
 from pipelines.sources.mapping import load_mapping
@@ -131,3 +132,12 @@ def test_where_dates_are_shifted_no_date_is_taken_along(theirs: Path, tmp_path: 
     assert "storage_date" not in back.columns
     assert DAY not in back["time"].to_list()
     assert DAY not in back["known_time"].to_list()
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "codes.parquet", "subject_splits.parquet"])
+def test_broken_metadata_is_named_and_nothing_is_written(theirs: Path, tmp_path: Path, name: str) -> None:
+    (theirs / "metadata" / name).write_text("{ broken")
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        _taken_in(theirs, tmp_path / "ours", keep_ids=True)
+    assert caught.value.problems[0].where == f"metadata/{name}"
+    assert not (tmp_path / "ours").exists()
