@@ -176,7 +176,8 @@ def _faults(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _is_huge(resource: Mapping[str, Any]) -> bool:
     """Whether a resource has more than MOST_ELEMENTS values, lists and objects."""
-    n_elements, pending = 0, [resource]
+    n_elements = 0
+    pending: list[Any] = [resource]
     while pending and n_elements <= MOST_ELEMENTS:
         one = pending.pop()
         within: Any = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()

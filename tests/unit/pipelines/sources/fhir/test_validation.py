@@ -194,7 +194,7 @@ def test_deep_nesting_ends_in_a_fault() -> None:
 
 
 def test_no_resource_takes_a_second() -> None:
-    """Twenty thousand empty components are told in one line; the resource's class alone would take seconds."""
+    """Twenty thousand empty components are told in one line; the class alone would take seconds."""
     begun = time.monotonic()
     assert faults({**_OBSERVATION, "component": [{}] * 20_000}) == ["Observation.component: is empty"]
     assert time.monotonic() - begun < 1.0
