@@ -100,6 +100,8 @@ def _texts(place: str, around: Surroundings) -> pl.Series:
 def _distinct(rows: pl.LazyFrame, column: str) -> pl.Series:
     """The distinct texts that hold eleven digits or more, and one that stands for all others."""
     text = pl.col(column).cast(pl.String)
+    if rows.collect_schema()[column].is_integer():
+        text = text.str.zfill(11)  # a number of a person that was read as one has lost its leading zero
     asked = rows.select(text.alias("text")).filter(pl.col("text").is_not_null())
     shaped = pl.when(pl.col("text").str.contains(_SHAPE)).then("text").otherwise(pl.lit(""))
     return asked.select(shaped.alias("text")).unique().collect()["text"]

@@ -28,6 +28,7 @@ from quality_planting import (
     events_of_one,
     first,
     more_people,
+    numbers_as_ids,
     of_contacts,
     of_first_file,
     of_subjects,
@@ -203,6 +204,7 @@ FORM: tuple[Any, ...] = (
         changed("lineage", pl.int_range(pl.len()) == 5, sent_value=valid_number()),
         "identity-numbers-in-lineage",
     ),
+    ("national numbers as pseudonyms", numbers_as_ids, "identity-numbers-as-ids"),
     (
         "letters as texts",
         changed(

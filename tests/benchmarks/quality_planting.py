@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -304,14 +305,29 @@ def events_of_one(hospital: Hospital) -> Hospital:
 
 
 def valid_number() -> str:
-    """A valid synthetic national number, its control digits worked as the rule is written."""
-    for individual in range(100, 200):
-        digits = [int(digit) for digit in f"158190{individual}"]
+    """A valid synthetic national number."""
+    return next(valid_numbers())
+
+
+def numbers_as_ids(hospital: Hospital) -> Hospital:
+    """All subjects under synthetic national numbers instead of pseudonyms."""
+    subjects = hospital.people["subject_id"].sort()
+    numbers = [int(number) for number, _ in zip(valid_numbers(), subjects, strict=False)]
+    renamed = pl.col("subject_id").replace_strict(subjects, numbers, return_dtype=pl.Int64)
+    tables = {
+        name: getattr(hospital, name).with_columns(renamed) for name in ("events", "contacts", "observation")
+    }
+    return replace(hospital, **tables)
+
+
+def valid_numbers() -> Iterator[str]:
+    """Valid synthetic national numbers, their control digits worked as the rule is written."""
+    for day, individual in itertools.product(range(1, 29), range(100, 200)):
+        digits = [int(digit) for digit in f"{day:02}8190{individual}"]
         for weights in ((3, 7, 6, 1, 8, 9, 4, 5, 2), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)):
             digits.append(-sum(w * d for w, d in zip(weights, digits, strict=True)) % 11)
         if max(digits) < 10:
-            return "".join(map(str, digits))
-    raise AssertionError("no number")
+            yield "".join(map(str, digits))
 
 
 def per_unit(unit: str, years: tuple[int, ...]) -> pl.Expr:

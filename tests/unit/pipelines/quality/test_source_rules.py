@@ -124,3 +124,13 @@ def test_identity_numbers_are_told_by_place_and_never_shown(write, ask, state):
         "not applicable",
         "no texts",
     )
+
+
+def test_numbers_that_became_ids_are_found_also_without_their_leading_zero(write, ask):
+    # Of two subjects one has a number of a day below 10 (its zero is lost), one a small id.
+    with_zero = numbers("058190")[0]
+    rule = {"type": "identity_numbers", "places": ["events.subject_id"]}
+    dataset = write([{**EVENTS[0], "subject_id": int(with_zero)}, {**EVENTS[0], "subject_id": 7}])
+    assert ask(dataset, **rule) == {("events.subject_id", None, None): (2, 1)}
+    pseudonym = write([{**EVENTS[0], "subject_id": 6_023_667_851_481_127}])
+    assert ask(pseudonym, **rule) == {("events.subject_id", None, None): (1, 0)}
