@@ -88,7 +88,7 @@ class JoinAccount:
             for name, counts in self.sources.items()
         ]
         told.append(
-            f"{self.n_events:,} events written, {self.n_same_events:,} of them told by two sources; "
+            f"{self.n_events:,} events written; {self.n_same_events:,} more were theirs, told again; "
             f"{self.n_subjects_of_several:,} of {self.n_subjects:,} subjects are in several sources; "
             f"{self.n_same_contacts:,} contacts and {self.n_same_codings:,} codings were one with another's"
         )

@@ -57,7 +57,7 @@ def join_events(left: pl.DataFrame, right: pl.DataFrame, rule: JoinRule) -> Join
     candidates = _candidates(*rest, rule)
     near = nearest(candidates.filter("is_same"), ["_apart", "_off", "_steps"])
     pairs = pl.concat([pairs, near])
-    merged = _merged(*rows, pairs)
+    merged = _merged(rows, pairs, rule)
     columns = [*EVENTS.names(), "_source"]
     parts = [*alone, unmatched(rows[0], pairs, "left"), merged, unmatched(rows[1], pairs, "right")]
     moved = merged.select(old="_lineage_right", new="lineage_id").drop_nulls()
@@ -178,10 +178,10 @@ def _step_between(sent: str, wanted: str, analyte: str | None) -> tuple[float | 
     return step.factor, step.offset
 
 
-def _merged(left: pl.DataFrame, right: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+def _merged(rows: tuple[pl.DataFrame, pl.DataFrame], pairs: pl.DataFrame, rule: JoinRule) -> pl.DataFrame:
     """One event a pair: the finer time, the left's value, text and unit where it has any, both lineages."""
-    both = pairs.join(left, left_on="left", right_on="_id", maintain_order="left").join(
-        right, left_on="right", right_on="_id", maintain_order="left"
+    both = pairs.join(rows[0], left_on="left", right_on="_id", maintain_order="left").join(
+        rows[1], left_on="right", right_on="_id", maintain_order="left"
     )
     time, other = pl.col("time"), pl.col("time_right")
     finer = pl.when(_precision(time) > _precision(other)).then(other).otherwise(time)
@@ -194,7 +194,8 @@ def _merged(left: pl.DataFrame, right: pl.DataFrame, pairs: pl.DataFrame) -> pl.
         .then(pl.min_horizontal(time, other))
     )
     has_value = pl.col("numeric_value").is_not_null()
-    known = pl.min_horizontal("known_time", "known_time_right")
+    of_several = pl.max_horizontal if rule.known_time == "latest" else pl.min_horizontal
+    known = of_several("known_time", "known_time_right")
     merged = both.with_columns(
         time=pl.coalesce(edge, finer),
         numeric_value=pl.coalesce("numeric_value", "numeric_value_right"),

@@ -60,6 +60,8 @@ class JoinRule(_Strict):
         title: what it is for.
         time, value, contacts: what is the same.
         analytes: what a code measures, where its values come in units of different dimension.
+        known_time: of those that sources state for one fact, which counts: the latest tells no model anything
+            too early; the earliest suits sources of which one only repeats the other later.
         one_per_subject: beginnings of codes of facts without time, of which a subject has one code.
     """
 
@@ -68,6 +70,7 @@ class JoinRule(_Strict):
     time: TimeRule = TimeRule()
     value: ValueRule = ValueRule()
     contacts: ContactRule = ContactRule()
+    known_time: Literal["latest", "earliest"] = "latest"
     analytes: dict[str, str] = Field(default_factory=dict)
     one_per_subject: tuple[str, ...] = ("GENDER", "SEX")
 

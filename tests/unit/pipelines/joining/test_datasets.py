@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +12,10 @@ import pytest
 
 from ontology.errors import ConfigurationError
 from phenotype.checking import check_dataset
-from phenotype.trajectory import Dataset, frame_digest
+from phenotype.trajectory import EVENTS, Dataset, frame_digest
 from pipelines.identity import load_or_make_key
-from pipelines.joining import JoinAccount, join_datasets, load_rule
+from pipelines.joining import JoinAccount, JoinRule, join_datasets, load_rule
+from pipelines.joining.shards import join_shard
 from pipelines.sources.extract import ingest
 from pipelines.sources.mapping import load_mapping
 
@@ -156,6 +158,19 @@ def test_contradictions_are_both_kept_and_reported_without_words(
     assert {value["numeric_value"], value["other_value"]} == {40, 48}
     assert {value["source"], value["other_source"]} == {"1-hospital", "2-laboratory"}
     assert "text_value" not in conflicts.columns
+
+
+def test_a_fact_is_known_when_the_last_source_knows_it_or_the_first_where_the_rule_says_so() -> None:
+    columns = {**dict.fromkeys(EVENTS.names()), "subject_id": 1, "time": datetime(2024, 3, 1, 8), "code": "A"}
+    stated = [None, datetime(2024, 3, 1, 9), datetime(2024, 3, 1, 10)]
+    given = [
+        (str(number), pl.DataFrame([{**columns, "known_time": known, "lineage_id": number}], schema=EVENTS))
+        for number, known in enumerate(stated)
+    ]
+    for word, expected in (("latest", stated[2]), ("earliest", stated[1])):
+        rule = JoinRule.model_validate({"known_time": word})
+        shard = join_shard(given, rule, JoinAccount(), ages_are_capped=False)
+        assert shard.events["known_time"].to_list() == [expected]
 
 
 def test_of_births_that_differ_one_is_kept_and_of_deaths_on_a_day_the_finer(
