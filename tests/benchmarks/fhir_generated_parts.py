@@ -298,7 +298,24 @@ class Parts:
 
     def dosages(self) -> list[Resource]:
         """How much to take."""
-        return [{"doseAndRate": [{"doseQuantity": self.quantity()}]}] if self.rng.random() < 0.6 else []
+        told = self.dose("doseQuantity")
+        if self.rng.random() < 0.1:
+            told = {"doseRange": {"low": {"value": 1}, "high": {"value": 2, "unit": "tabletter"}}}
+        return [{"doseAndRate": [told]}] if self.rng.random() < 0.6 else []
+
+    def dose(self, name: str) -> Resource:
+        """A dose, a rate or both."""
+        rate = {
+            "value": 0.05,
+            "unit": "ug/kg/min",
+            "system": "http://unitsofmeasure.org",
+            "code": "ug/kg/min",
+        }
+        per_hour = {"numerator": {"value": 100, "unit": "mL"}, "denominator": {"value": 1.0, "unit": "h"}}
+        both = {name: {"value": 500, "unit": "mL"}, "rateQuantity": rate}
+        return self.rng.choice(
+            [{name: self.quantity()}] * 5 + [{"rateQuantity": rate}, {"rateRatio": per_hour}, both]
+        )
 
     def address(self) -> Resource:
         """A Norwegian address with its extensions."""

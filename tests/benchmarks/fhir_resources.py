@@ -266,7 +266,7 @@ class Generator:
             "subject": parts.subject(),
             "context": parts.encounter(),
             **rng.choice([{"effectiveDateTime": parts.moment()}, {"effectivePeriod": parts.period()}]),
-            "dosage": parts.maybe(0.7, lambda: {"dose": parts.quantity()}),
+            "dosage": parts.maybe(0.7, lambda: parts.dose("dose")),
         }
 
     def medicationstatement(self) -> Resource:

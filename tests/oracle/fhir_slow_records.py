@@ -157,9 +157,28 @@ class Records(Reading):
         return found if found.code or not display else Coded(f"FHIR_TEXT//{kind}", (), display)
 
     @staticmethod
-    def _dose(dosages: Any) -> Any:
+    def _dosage(dosages: Any) -> Any:
+        """The first doseAndRate of the first dosage."""
         rates = dosages[0].doseAndRate if dosages else None
-        return rates[0].doseQuantity if rates else None
+        return rates[0] if rates else None
+
+    def _dose(self, told: Any, code: str | None) -> Measured:
+        """A dose, else a rate; without either a range of doses, else a ratio, in words."""
+        if told is None:
+            return NOTHING
+        dose = told.dose if hasattr(told, "dose") else told.doseQuantity
+        quantity = dose if dose is not None else told.rateQuantity
+        if quantity is not None:
+            return quantity_value(quantity, code, self.targets)
+        span_of_doses = getattr(told, "doseRange", None)
+        if span_of_doses is not None:
+            return Measured(text=range_text(span_of_doses.low, span_of_doses.high))
+        ratio = told.rateRatio
+        return (
+            Measured(text=f"{side(ratio.numerator)}:{side(ratio.denominator)}")
+            if ratio is not None
+            else NOTHING
+        )
 
     def _medication(
         self, name: str, one: Any, prefix: str, times: tuple[Instants, Instants], dose: Any
@@ -170,7 +189,7 @@ class Records(Reading):
         found = self._drug(name, one, kind)
         contact, start, _ = self._encounter(name, encounter)
         code = f"{prefix}{found.code}" if found.code else None
-        measured = quantity_value(dose, code, self.targets)
+        measured = self._dose(dose, code)
         self._add(
             self._subject(name, one.subject), code, times[0][0] or start[0], times[1][1],
             measured=measured, words=found.free_text, contact=contact,
@@ -178,18 +197,18 @@ class Records(Reading):
 
     def read_medicationrequest(self, name: str, one: Any) -> None:
         authored = span(one.authoredOn)
-        dose = self._dose(one.dosageInstruction)
+        dose = self._dosage(one.dosageInstruction)
         self._medication(name, one, "MEDICATION_REQUEST//", (authored, authored), dose)
 
     def read_medicationadministration(self, name: str, one: Any) -> None:
         given = first_given(one.effectiveDateTime, one.effectivePeriod)
-        dose = one.dosage.dose if one.dosage else None
+        dose = one.dosage
         self._medication(name, one, "", (given, given), dose)
 
     def read_medicationstatement(self, name: str, one: Any) -> None:
         taken, asserted = first_given(one.effectiveDateTime, one.effectivePeriod), span(one.dateAsserted)
         times = (taken if taken[0] else asserted, asserted if asserted[1] else taken)
-        self._medication(name, one, "MEDICATION_STATEMENT//", times, self._dose(one.dosage))
+        self._medication(name, one, "MEDICATION_STATEMENT//", times, self._dosage(one.dosage))
 
     def read_immunization(self, name: str, one: Any) -> None:
         found = self._coded(one.vaccineCode, "Immunization")

@@ -98,9 +98,8 @@ def coded(concept: Any, resource_type: str, preferred: Mapping[str, Sequence[str
     names = [system_name(one.system or "") for one in codings]
     wanted = [ranks.index(name) for name in names if name in ranks]
     rivals = [place for place, name in enumerate(names) if not wanted or name == ranks[min(wanted)]]
-    chosen = [place for place in rivals if codings[place].userSelected]
-    stated = [place for place in rivals if codings[place].system]
-    best = (chosen or stated or rivals)[0]
+    rivals = [place for place in rivals if codings[place].userSelected] or rivals
+    best = ([place for place in rivals if codings[place].system] or rivals)[0]
     one = codings[best]
     code = written(one.system, one.code)
     others = [written(o.system, o.code) for place, o in enumerate(codings) if place != best]
