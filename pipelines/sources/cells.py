@@ -103,6 +103,8 @@ def _step(text: pl.Expr, step: CleanStep) -> pl.Expr:
         return text.str.to_uppercase() if step == "upper" else text.str.to_lowercase()
     if step in {"no_spaces", "no_dots"}:
         return text.str.replace_all(r"\s+" if step == "no_spaces" else r"\.", "")
+    if step == "whole_number":
+        return text.str.replace(r"^(-?[0-9]+)\.0+$", "${1}")
     if step == "person_number":
         return text.map_batches(person_keys, return_dtype=pl.String, is_elementwise=True)
     pattern = {

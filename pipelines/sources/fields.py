@@ -23,6 +23,7 @@ CleanStep = Literal[
     "icd9_procedure_dot",
     "icd10_dot",
     "person_number",
+    "whole_number",
 ]
 OffsetUnit = Literal["seconds", "minutes", "hours", "days", "years", "HH:MM"]
 
