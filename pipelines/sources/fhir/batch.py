@@ -119,14 +119,18 @@ class Batch:
 
     def part(self, span: slice) -> Batch:
         """The batch of some neighbouring resources."""
+        return self.pick(range(*span.indices(len(self.rows))))
+
+    def pick(self, positions: Sequence[int]) -> Batch:
+        """The batch of some of the resources."""
         return Batch(
             self.resource_type,
-            self.resources[span],
-            self.rows[span],
-            self.names[span],
-            self.full_urls[span],
-            self.containers[span],
-            self.scopes[span] if self.scopes else None,
+            [self.resources[position] for position in positions],
+            [self.rows[position] for position in positions],
+            [self.names[position] for position in positions],
+            [self.full_urls[position] for position in positions],
+            [self.containers[position] for position in positions],
+            [self.scopes[position] for position in positions] if self.scopes else None,
             self.resolver,
             self.options,
         )

@@ -15,6 +15,7 @@ from pipelines.sources.fhir.ndjson import Lines
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
+_LINES_COMPARED = 16
 FEWEST = 20
 """Groups of fewer lines are not worth it."""
 _QUOTE, _BACKSLASH, _NEW_LINE, _SPACE = 34, 92, 10, 32
@@ -96,7 +97,7 @@ class Cut:
     positions: Places
     texts: dict[str, pl.Series]
     kind_of_line: Places
-    keys: list[tuple[bytes, ...]]
+    keys: list[tuple[str | None, ...]]
     examples: list[int]
 
 
@@ -192,6 +193,23 @@ def _name_of(path: tuple[bytes, ...]) -> str | None:
     return "" if path and (path[0] in _UNREAD or path in _DISPLAYS) else None
 
 
+def without_constants(block: Lines, group: Group, plan: Plan) -> Plan:
+    """The plan without texts that are not read and are alike in some lines of the group."""
+    some = group.positions[:: max(1, group.positions.size // _LINES_COMPARED)].tolist()
+    rows = [np.flatnonzero(np.frombuffer(block.line(place), dtype=np.uint8) == _QUOTE) for place in some]
+    lines = [block.line(place) for place in some]
+    kept = []
+    for number, name in enumerate(plan.names):
+        begin, end = plan.begins[number], plan.ends[number]
+        texts = {line[quotes[begin] : quotes[end]] for line, quotes in zip(lines, rows, strict=True)}
+        kept += [number] if name or len(texts) > 1 else []
+    return Plan(
+        tuple(plan.names[number] for number in kept),
+        tuple(plan.begins[number] for number in kept),
+        tuple(plan.ends[number] for number in kept),
+    )
+
+
 def cut(content: bytes, group: Group, plan: Plan) -> Cut:
     """Cut the lines of a group.
 
@@ -208,15 +226,11 @@ def cut(content: bytes, group: Group, plan: Plan) -> Cut:
     borders[:, 1:-1:2], borders[:, 2:-1:2] = begins, ends
     width = borders.shape[1]
     pieces = _pieces(content, borders.ravel())
-    texts = {
-        name: pieces.gather_every(width, 2 * place + 1).cast(pl.String)
-        for place, name in enumerate(plan.names)
-        if name
-    }
+    texts = {name: pieces.gather_every(width, 2 * place + 1) for place, name in enumerate(plan.names) if name}
     constant = {str(place): pieces.gather_every(width, 2 * place) for place in range(n_cuts + 1)}
     if "value" in texts:
         number = texts["value"].str.extract_groups(_NUMBER).struct.unnest()
-        texts["value"], constant["tail"] = number.to_series(0), number.to_series(1).cast(pl.Binary)
+        texts["value"], constant["tail"] = number.to_series(0), number.to_series(1)
     rest = pl.DataFrame(constant)
     kind_of_line, firsts = _kinds(rest)
     keys = rest[firsts].rows()
@@ -224,9 +238,9 @@ def cut(content: bytes, group: Group, plan: Plan) -> Cut:
 
 
 def _pieces(content: bytes, borders: Places) -> pl.Series:
-    """The bytes between neighbouring borders."""
+    """The texts between neighbouring borders, of which each begins with a letter of its own."""
     buffers = [None, pa.py_buffer(borders.data), pa.py_buffer(content)]
-    array = pa.Array.from_buffers(pa.large_binary(), borders.size - 1, buffers)
+    array = pa.Array.from_buffers(pa.large_string(), borders.size - 1, buffers)
     return pl.Series("piece", pl.from_arrow(array))
 
 

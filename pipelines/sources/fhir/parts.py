@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.sources.fhir.batch import ALONE, WRONG_TYPES, Batch, Resource, Sent, Standing
+from pipelines.sources.fhir.elements import resource_model
 from pipelines.sources.fhir.gathering import Gathering
 from pipelines.sources.fhir.ndjson import Lines
 from pipelines.sources.fhir.options import FhirOptions
@@ -20,6 +21,7 @@ from pipelines.sources.fhir.projection import LOOKUPS, RESOURCE_TYPES, project
 from pipelines.sources.fhir.record_versions import keys_of, with_own_versions, with_versions
 from pipelines.sources.fhir.references import Resolver
 from pipelines.sources.fhir.sampling import Sampler
+from pipelines.sources.fhir.shapes import shape_faults
 from pipelines.sources.fhir.types import RESOURCE_TYPES as KNOWN_TYPES
 from pipelines.sources.fhir.versions import FOREIGN_TYPES, SIGNS, shown_sign
 from pipelines.sources.records import DELETED, FATES, Part
@@ -197,18 +199,26 @@ class PartMaker:
         self._begin()
         return part
 
-    def _projected(self, batch: Batch) -> dict[str, list[pl.DataFrame]]:
-        """The rows of a batch; where that fails, of its halves, down to the resource that is wrong."""
+    def _projected(self, batch: Batch, *, is_sifted: bool = False) -> dict[str, list[pl.DataFrame]]:
+        """The rows of a batch; where that fails, of parts of it, down to the resource that is wrong."""
         try:
             return {name: [frame] for name, frame in project(batch).items()}
         except WRONG_TYPES:
             if len(batch.rows) == 1:
                 self._reject_resource(batch)
                 return {}
-        middle = len(batch.rows) // 2
-        made = self._projected(batch.part(slice(0, middle)))
-        for name, frames in self._projected(batch.part(slice(middle, None))).items():
-            made.setdefault(name, []).extend(frames)
+        odd = [] if is_sifted else _odd_ones(batch)
+        if odd and len(odd) < len(batch.rows):
+            wanted = set(odd)
+            parts = [batch.pick([place for place in range(len(batch.rows)) if place not in wanted])]
+            parts += [batch.pick([place]) for place in odd]
+        else:
+            middle = len(batch.rows) // 2
+            parts = [batch.part(slice(0, middle)), batch.part(slice(middle, None))]
+        made: dict[str, list[pl.DataFrame]] = {}
+        for part in parts:
+            for name, frames in self._projected(part, is_sifted=True).items():
+                made.setdefault(name, []).extend(frames)
         return made
 
     def _reject_resource(self, batch: Batch) -> None:
@@ -280,6 +290,14 @@ class PartMaker:
                 "_rank": pl.Series(rank, dtype=pl.String),
             }
         )
+
+
+def _odd_ones(batch: Batch) -> list[int]:
+    """Resources with an element of another JSON type than FHIR's: most likely these cannot be projected."""
+    model = resource_model(batch.resource_type)
+    if model is None:
+        return []
+    return [place for place, one in enumerate(batch.resources) if next(shape_faults(one, model), None)]
 
 
 def _n_records(tables: dict[str, pl.DataFrame], fates: pl.DataFrame) -> int:

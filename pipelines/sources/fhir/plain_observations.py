@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.sources.fhir.batch import WRONG_TYPES, Batch
-from pipelines.sources.fhir.line_cutting import Cut, Plan, cut, groups_of_lines, plan_of
+from pipelines.sources.fhir.line_cutting import Cut, Plan, cut, groups_of_lines, plan_of, without_constants
 from pipelines.sources.fhir.ndjson import Lines
 from pipelines.sources.fhir.options import FhirOptions
 from pipelines.sources.fhir.parsing import UnreadableJsonError, parsed
@@ -72,7 +72,7 @@ class PlainReader:
     def __init__(self, resolver: Resolver, options: FhirOptions) -> None:
         self._resolver, self._options = resolver, options
         self._as_sent = options.model_copy(update={"units": {}})
-        self._kinds: dict[tuple[bytes, ...], tuple[object, ...] | None] = {}
+        self._kinds: dict[tuple[str | None, ...], tuple[object, ...] | None] = {}
 
     def read(self, block: Lines) -> list[Plain]:
         """What of a block is plain, as rows; all other lines are left to the ordinary way."""
@@ -83,7 +83,8 @@ class PlainReader:
             plan = plan_of(block.line(int(group.positions[0])))
             if plan is None or not _NEEDED.issubset(plan.names):
                 continue
-            found = self._rows(block, cut(block.content, group, plan), plan)
+            lines = cut(block.content, group, without_constants(block, group, plan))
+            found = self._rows(block, lines, plan)
             made += [found] if found is not None else []
         return made
 
