@@ -147,7 +147,8 @@ def main() -> None:
     figures = (
         f"{large.stat().st_size / 1e6:.0f} MB, {bare[0][2]:,} elements, {read[0][2]:,} records; "
         f"bare lxml {bare_wall:.2f} s, to tables {read_wall:.2f} s = {share:.0%} of the bare speed "
-        f"(bar {BAR_SHARE:.0%}; by processor time {bare_processor / read_processor:.0%}); to the finished dataset "
+        f"(bar {BAR_SHARE:.0%}; by processor time {bare_processor / read_processor:.0%}); "
+        f"to the finished dataset "
         f"{dataset_seconds:.1f} s = {bare_wall / dataset_seconds:.0%} (no bar); peak memory {peak:.0f} MB, "
         f"{grown:.0f} MB more than for 20 MB (bar {BAR_GROWTH_MB})"
     )
