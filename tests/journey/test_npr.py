@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from csv import DictReader
 from datetime import datetime
@@ -125,6 +126,25 @@ def test_contacts_are_the_episodes(hospital: tuple[Path, Path]) -> None:
     )
     contacts = pl.read_parquet(dataset / "contacts.parquet").drop_nulls("start_time")
     assert Counter(contacts.select("care_level", "start_time").iter_rows()) == expected
+
+
+def test_no_number_of_the_messages_is_in_the_dataset(hospital: tuple[Path, Path]) -> None:
+    messages, dataset = hospital
+    identities = [
+        element
+        for path in messages.glob("*-ide.xml")
+        for element in etree.parse(path).iter("{*}PasientIdent")
+    ]
+    numbers = {element.get("fid") for element in identities} | {element.get("pid") for element in identities}
+    assert len(numbers) > 150
+    cells: set[str] = set()
+    for path in dataset.rglob("*.parquet"):
+        frame = pl.read_parquet(path)
+        texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+        cells |= {str(cell) for name in texts for cell in frame[name].unique().drop_nulls()}
+    words = {word for cell in cells for word in re.split(r"[^0-9]+", cell)}
+    words |= set(re.split(r"[^0-9]+", (dataset / "ingest.json").read_text(encoding="utf-8")))
+    assert not numbers & words
 
 
 def test_the_same_messages_in_another_order_and_in_other_files_make_the_same_dataset(
