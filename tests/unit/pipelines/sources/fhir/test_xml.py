@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import time
 import warnings
@@ -174,6 +175,51 @@ def test_norwegian_examples_are_valid_but_one_with_spaces_in_its_id() -> None:
     assert {name: one for name, one in told.items() if one} == {
         "no-basis-HealthcareService-example.xml": ["HealthcareService.id: is not in the form of its type"]
     }
+
+
+def test_mutated_documents_are_read_or_refused_and_never_take_a_second() -> None:
+    """Two thousand seeded mutations of bytes: flipped bits, cuts, repeats, and odd pieces put in between."""
+    document = _patient(
+        '<active value="true"/><name><family value="Sørgård"/><given value="Ærlend"/></name>'
+        '<text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml">a <b>b</b></div></text>'
+        '<contained><Observation><code><text value="x"/></code></Observation></contained>'
+    )
+    odd = [
+        b"<!DOCTYPE a>",
+        b"<!--",
+        b"]]>",
+        b"&a;",
+        b"&#0;",
+        b"\x00",
+        b"\xff",
+        b'value="',
+        b"<a>" * 300,
+        b"<a/>",
+        b"<?b?>",
+    ]
+    rng = random.Random(20261121)
+    n_read, reasons = 0, []
+    for _ in range(2_000):
+        content = bytearray(document)
+        start, end = sorted(rng.randrange(len(content)) for _ in range(2))
+        kind = rng.randrange(4)
+        if kind == 0:
+            content[start] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del content[start : min(end, start + rng.choice([1, 20, 1_000]))]
+        elif kind == 2:
+            content[start:start] = content[start:end]
+        else:
+            content[start:start] = rng.choice(odd)
+        begun = time.monotonic()
+        try:
+            assert isinstance(parse_xml(bytes(content))["resourceType"], str)
+            n_read += 1
+        except UnreadableXmlError as refused:
+            reasons.append(str(refused))
+        assert time.monotonic() - begun < 1.0
+    assert min(n_read, len(reasons)) > 100
+    assert all(reason.startswith("XML: ") and "Sørgård" not in reason for reason in reasons)
 
 
 def test_xml_that_fhir_resources_writes_reads_as_the_json_it_writes() -> None:
