@@ -61,6 +61,10 @@ def _check_store(
         reason = FORMS[name][1] if name in FORMS else NOT_IN_LIST
         findings.faults.append((store, name, reason, np.flatnonzero(wrong[name].to_numpy())))
         found[name] = pl.when(is_right[name]).then(pl.col(name)).alias(name)
+    for name in element.expected:
+        if frame[name].null_count():
+            is_missing = frame[name].is_null().to_numpy()
+            findings.faults.append((store, name, MISSING, np.flatnonzero(is_missing)))
     if found:
         frame = columns.frames[store] = frame.with_columns(found.values())
     is_bad = np.zeros(columns.height(store), dtype=bool)

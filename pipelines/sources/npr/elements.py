@@ -21,6 +21,7 @@ class Element:
         attributes: those that are read.
         parts: the elements that it may hold.
         required: attributes without which nothing can be made of it.
+        expected: attributes that a message must give, too; without them the record stands.
         is_container: whether it holds records of many patients, or all records of one: it is not waited for.
         is_record: whether the account counts it; otherwise it is a part of the record that it stands in.
         ignored: why it becomes no row; None where it does.
@@ -31,6 +32,7 @@ class Element:
     attributes: tuple[str, ...] = ()
     parts: tuple[Element, ...] = ()
     required: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
     is_container: bool = False
     is_record: bool = True
     ignored: str | None = None
@@ -53,6 +55,7 @@ def _kode(store: str) -> Element:
         "Kode",
         ("kodeNr", "Kodeverk", "kodeVersjon", "kodeVerdi"),
         required=("Kodeverk", "kodeVerdi"),
+        expected=("kodeNr", "kodeVersjon"),
         is_record=False,
         store=store,
     )
@@ -69,9 +72,14 @@ _EPISODE = Element(
         *("innmateHast", "inntilstand", "utTilstand", "fraSted", "tilSted", "debitor", "komNrHjem"),
     ),
     (
-        Element("Kontakt", ("kontaktType", "stedAktivitet"), (_helseperson("KontaktHelseperson"),)),
-        Element("RefEnhet", ("enhetID", "typeEnhet"), is_record=False),
-        Element("Tilstand", ("tilstNr",), (_kode("TilstandKode"),)),
+        Element(
+            "Kontakt",
+            ("kontaktType", "stedAktivitet"),
+            (_helseperson("KontaktHelseperson"),),
+            expected=("kontaktType", "stedAktivitet"),
+        ),
+        Element("RefEnhet", ("enhetID", "typeEnhet"), expected=("enhetID", "typeEnhet"), is_record=False),
+        Element("Tilstand", ("tilstNr",), (_kode("TilstandKode"),), expected=("tilstNr",)),
         Element(
             "Tjeneste",
             ("startDatoTid",),
@@ -80,7 +88,12 @@ _EPISODE = Element(
                     "Tiltak",
                     ("typeTiltak", "startDatoTid"),
                     (
-                        Element("Prosedyre", ("prosNr", "tilstNr"), (_kode("ProsedyreKode"),)),
+                        Element(
+                            "Prosedyre",
+                            ("prosNr", "tilstNr"),
+                            (_kode("ProsedyreKode"),),
+                            expected=("prosNr",),
+                        ),
                         _helseperson("TiltakHelseperson"),
                     ),
                     is_record=False,
@@ -90,6 +103,7 @@ _EPISODE = Element(
         ),
     ),
     required=("episodeID",),
+    expected=("innDatoTid", "omsorgsniva", "innmateHast", "inntilstand", "debitor", "komNrHjem"),
 )
 _STRAALING = Element(
     "MedisinskStraling",
@@ -120,7 +134,13 @@ _KPP = Element(
 _OBJEKTHOLDER = Element(
     "Objektholder",
     ("pasientNr", "pasientGUID"),
-    (Element("Pasient", ("kjonn", "fodselsar", "fodselsvekt")), _EPISODE, _STRAALING, _KPP),
+    (
+        Element("Pasient", ("kjonn", "fodselsar", "fodselsvekt"), expected=("kjonn", "fodselsar")),
+        _EPISODE,
+        _STRAALING,
+        _KPP,
+    ),
+    expected=("pasientNr",),
     is_container=True,
 )
 _ENHET = Element(
@@ -156,6 +176,7 @@ MELDING = Element(
             ignored=IN_ITS_RECORDS,
         ),
     ),
+    expected=("meldingstype", "fraDatoPeriode", "tilDatoPeriode", "uttakDato", "lopenr"),
     is_container=True,
     ignored=IN_ITS_RECORDS,
 )

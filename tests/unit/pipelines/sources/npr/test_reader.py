@@ -212,6 +212,24 @@ def test_wrong_values_are_rejected_fields_and_the_record_stands(read: Reading) -
     assert more.tables["Episode"]["debitor"].to_list() == ["52"]
 
 
+def test_attributes_that_a_message_must_give_are_missed(read: Reading) -> None:
+    gone = (
+        PATIENT.replace('debitor="1" ', "")
+        .replace('tilstNr="1"><Kode kodeNr="1"', "><Kode")
+        .replace(' fodselsar="1950"', "")
+    )
+    found = read(melding(UNITS + gone))
+    assert sorted(found.fields) == [
+        ("Episode", 1, "debitor", "attribute is missing"),
+        ("Pasient", 1, "fodselsar", "attribute is missing"),
+        ("Tilstand", 1, "kodeNr", "attribute is missing"),
+        ("Tilstand", 1, "tilstNr", "attribute is missing"),
+    ]
+    assert found.tables["Tilstand"].height == 3
+    assert not found.rejects
+    assert not read(melding()).fields
+
+
 def test_a_condition_keeps_its_right_codes_and_without_any_is_rejected(read: Reading) -> None:
     one_wrong = read(melding(UNITS + PATIENT.replace('kodeVerdi="M368"', "")))
     assert one_wrong.tables["Tilstand"]["kodeVerdi"].to_list() == ["E702", "I10"]
