@@ -13,7 +13,7 @@ RESEARCH = """NPRID;OMSORGSNIVA;HOVEDTILSTAND1;hovedtilstand2;inndato;utdato;inn
 fodselsar;fodt_mnd;tilstand_2_1;ncsp_1;ncmp_1;uttilstand;doddato;komnr
 1;1;A419;r651;19478;19480;08:15;14:30;1950;5;N17.9;ABC16;;2;;1001
 2;3;Z 09.8;;01.05.2023;;;;1950;;;;WBGM37;1;;1002
-3;1;J189;;2023-05-01;20230503;10:00:30;;1940;.;;;;2;2023-05-04;1003
+3;1;J189;;2023-05-01;03MAY2023;10:00:30;;1940;.;;;;2;2023-05-04;1003
 """
 
 
