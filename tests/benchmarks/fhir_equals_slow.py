@@ -1,7 +1,8 @@
 """`pesta ingest` of mixed R4 resources equals a slow path through fhir.resources objects: no difference.
 
-Events (subject, time, known_time, code, value, text, unit, contact), contacts and codings are compared as
-multisets. The slow path is tests/oracle/fhir_slow.py, written from docs/fhir.md.
+Events (subject, time, known_time, code, value, text, unit, contact, and the other codes that the lineage
+keeps), contacts and codings are compared as multisets. The slow path is tests/oracle/fhir_slow.py, written
+from docs/fhir.md.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ options:
 """
 POLICY = "format: 1\ntitle: Everything is kept, for comparing\nfree_text: keep\n"
 EVENT = ["subject_id", "time", "known_time", "code", "numeric_value", "text_value", "unit", "contact_id"]
+EVENT += ["sent_alternates"]
 CONTACT = [
     "contact_id",
     "subject_id",
@@ -91,7 +93,17 @@ def differences(dataset: Path, slow: Slow) -> dict[str, tuple[Rows, Rows]]:
     def told(fact: Fact) -> tuple[Any, ...]:
         value = _float32(fact.value)
         known, unit, of = fact.known_time, fact.unit, contact(fact.contact)
-        return (subject(fact.person), fact.time, known, fact.code, value, fact.text, unit, of)
+        return (
+            subject(fact.person),
+            fact.time,
+            known,
+            fact.code,
+            value,
+            fact.text,
+            unit,
+            of,
+            fact.alternates,
+        )
 
     events: Rows = Counter(map(told, slow.facts))
     contacts: Rows = Counter(
@@ -99,8 +111,10 @@ def differences(dataset: Path, slow: Slow) -> dict[str, tuple[Rows, Rows]]:
         for name, person, referral, *rest in slow.contacts
     )
     codings: Rows = Counter((contact(name), *rest) for name, *rest in slow.codings)
+    lineage = pl.read_parquet(dataset / "lineage.parquet", columns=["lineage_id", "sent_alternates"])
+    ours = pl.read_parquet(dataset / "data" / "*.parquet").join(lineage, on="lineage_id", how="left")
     made = {
-        "events": (_rows(pl.read_parquet(dataset / "data" / "*.parquet"), EVENT), events),
+        "events": (_rows(ours, EVENT), events),
         "contacts": (_rows(pl.read_parquet(dataset / "contacts.parquet"), CONTACT), contacts),
         "codings": (_rows(pl.read_parquet(dataset / "codings.parquet"), CODING), codings),
     }

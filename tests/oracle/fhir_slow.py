@@ -156,7 +156,7 @@ class Slow(Records):
             for concept in concepts or []:
                 found = self._coded(concept, "Encounter")
                 code = f"{prefix}//{found.code}" if found.code else None
-                self._add(person, code, begun[0], None, words=found.free_text, contact=contact)
+                self._add(person, code, begun[0], None, coded_as=found, contact=contact)
         for number in range(1, len(one.location or []) + 1):
             self._location(name, one, contact, person, number=number)
         for number in range(1, len(one.diagnosis or []) + 1):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_slow_people import Directory
-from fhir_slow_values import NEVER, NOTHING, Coded, Instants, Measured, coded, joined, span
+from fhir_slow_values import NEVER, NO_CODE, NOTHING, Coded, Instants, Measured, coded, joined, span
 
 _NEVER_HAPPENED = {
     "Encounter": {"planned", "cancelled"},
@@ -37,6 +37,7 @@ class Fact:
     text: str | None = None
     unit: str | None = None
     contact: str | None = None
+    alternates: str | None = None
 
 
 @dataclass
@@ -103,17 +104,19 @@ class Reading:
         known: datetime | None,
         *,
         measured: Measured = NOTHING,
-        words: str | None = None,
+        coded_as: Coded = NO_CODE,
         contact: str | None = None,
         static: bool = False,
     ) -> None:
         """One event, if it has a person, a code and (unless static) a time."""
         if person is None or code is None or (when is None and not static):
             return
-        free = joined(words, measured.free_text)
+        free = joined(coded_as.free_text, measured.free_text)
         later = known if known is not None and when is not None and known > when else None
         text = joined(measured.text, free)
-        self.facts.append(Fact(person, when, later, code, measured.number, text, measured.unit, contact))
+        others = "; ".join(dict.fromkeys(coded_as.alternates)) or None
+        told = (measured.number, text, measured.unit)
+        self.facts.append(Fact(person, when, later, code, *told, contact, others))
 
     def _coding(self, contact: str, number: int | None, role: str, code: str, at: datetime | None) -> None:
         system, _, bare = code.partition("//")

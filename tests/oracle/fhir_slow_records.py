@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_slow_facts import Reading
@@ -21,11 +21,21 @@ from fhir_slow_values import (
 )
 
 
+def _with(found: Coded, more: Sequence[str]) -> Coded:
+    return Coded(found.code, (*found.alternates, *more), found.free_text)
+
+
+def _codes(prefix: str, concepts: Any) -> list[str]:
+    """PREFIX//code of each coding of some concepts."""
+    return [f"{prefix}//{one.code}" for concept in concepts or [] for one in concept.coding or [] if one.code]
+
+
 class Records(Reading):
     """One method a resource type; each takes the resource's name and its object."""
 
     def read_condition(self, name: str, one: Any) -> None:
-        person, found = self._subject(name, one.subject), self._coded(one.code, "Condition")
+        person = self._subject(name, one.subject)
+        found = _with(self._coded(one.code, "Condition"), _codes("CATEGORY", one.category))
         own = one.encounter
         listed = self.diagnosed.get(name)
         if own is not None or listed is None:
@@ -37,7 +47,7 @@ class Records(Reading):
         known = recorded[1] or end[1] or onset[1]
         status = self._status_code(one.verificationStatus)
         measured = Measured(text=None if status in {None, "confirmed"} else status)
-        self._add(person, found.code, when, known, measured=measured, words=found.free_text, contact=contact)
+        self._add(person, found.code, when, known, measured=measured, coded_as=found, contact=contact)
         abated = first_given(one.abatementDateTime, one.abatementPeriod)
         if abated[1] and found.code:
             known = max(abated[1], recorded[1]) if recorded[1] else abated[1]
@@ -46,7 +56,7 @@ class Records(Reading):
                 f"CONDITION_END//{found.code}",
                 abated[1],
                 known,
-                words=found.free_text,
+                coded_as=found,
                 contact=contact,
             )
         if person and contact and listed is None and found.code and when:
@@ -74,9 +84,18 @@ class Records(Reading):
             value = self._value(part, self._coded(part.code, "Observation").code)
             if value != NOTHING or part.interpretation or not part.dataAbsentReason:
                 parts.append((part, value))
+        panel = self._coded(one.code, "Observation").code
         for part, value in parts:
             found = self._coded(part.code, "Observation")
-            self._add(person, found.code, when, known, measured=value, words=found.free_text, contact=contact)
+            others = [] if part is one or panel is None else [f"PANEL//{panel}"]
+            others += _codes("CATEGORY", one.category)
+            others += [] if one.status == "final" else [f"STATUS//{one.status}"]
+            has_value = self._value_itself(part, found.code) != NOTHING
+            others += _codes("INTERPRETATION", part.interpretation) if has_value else []
+            ranges = [each for each in part.referenceRange or [] if each.low or each.high]
+            others += [f"RANGE//{range_text(each.low, each.high)}" for each in ranges]
+            found = _with(found, others)
+            self._add(person, found.code, when, known, measured=value, coded_as=found, contact=contact)
 
     def _value(self, part: Any, code: str | None) -> Measured:
         """The value of an Observation or a component; without one the first interpretation."""
@@ -132,14 +151,14 @@ class Records(Reading):
             self._as_text(self._coded(concept, "DiagnosticReport")) for concept in one.conclusionCode or []
         ]
         for row in rows:
-            self._add(person, code, when, known, measured=row, words=found.free_text, contact=contact)
+            self._add(person, code, when, known, measured=row, coded_as=found, contact=contact)
 
     def read_procedure(self, name: str, one: Any) -> None:
         person, found = self._subject(name, one.subject), self._coded(one.code, "Procedure")
         contact, start, end = self._encounter(name, one.encounter)
         done = first_given(one.performedDateTime, one.performedPeriod)
         when = done[0] or end[1] or start[0]
-        self._add(person, found.code, when, done[1], words=found.free_text, contact=contact)
+        self._add(person, found.code, when, done[1], coded_as=found, contact=contact)
         if person and contact and found.code and when:
             self._coding(contact, None, "procedure", found.code, when)
 
@@ -152,7 +171,9 @@ class Records(Reading):
         parts = [part.itemCodeableConcept for part in getattr(medication, "ingredient", None) or []]
         coded_parts = [self._coded(part, "Medication") for part in parts]
         if found.code is None:
-            found = next((part for part in coded_parts if part.code and not part.free_text), found)
+            named = [part for part in coded_parts if part.code and not part.free_text]
+            others = [part.code or "" for part in named[1:]]
+            found = _with(named[0], others) if named else found
         display = one.medicationReference.display
         return found if found.code or not display else Coded(f"FHIR_TEXT//{kind}", (), display)
 
@@ -192,7 +213,7 @@ class Records(Reading):
         measured = self._dose(dose, code)
         self._add(
             self._subject(name, one.subject), code, times[0][0] or start[0], times[1][1],
-            measured=measured, words=found.free_text, contact=contact,
+            measured=measured, coded_as=found, contact=contact,
         )  # fmt: skip
 
     def read_medicationrequest(self, name: str, one: Any) -> None:
@@ -217,7 +238,7 @@ class Records(Reading):
         self._add(
             self._subject(name, one.patient), found.code, given[0] or recorded[0] or start[0],
             recorded[1] or given[1], measured=quantity_value(one.doseQuantity, found.code, self.targets),
-            words=found.free_text, contact=contact,
+            coded_as=found, contact=contact,
         )  # fmt: skip
 
     def read_allergyintolerance(self, name: str, one: Any) -> None:
@@ -230,7 +251,7 @@ class Records(Reading):
         self._add(
             self._subject(name, one.patient), f"ALLERGY//{found.code}" if found.code else None,
             onset[0] or recorded[0] or start[0], recorded[1] or onset[1],
-            measured=Measured(text=one.criticality), words=found.free_text, contact=contact,
+            measured=Measured(text=one.criticality), coded_as=found, contact=contact,
         )  # fmt: skip
 
     def read_specimen(self, name: str, one: Any) -> None:
@@ -240,7 +261,7 @@ class Records(Reading):
         received = span(one.receivedTime)
         code = f"SPECIMEN//{found.code}" if found.code else None
         when, known = taken[0] or received[0], taken[1] or received[1]
-        self._add(self._subject(name, one.subject), code, when, known, words=found.free_text)
+        self._add(self._subject(name, one.subject), code, when, known, coded_as=found)
 
     def read_servicerequest(self, name: str, one: Any) -> None:
         found = self._coded(one.code, "ServiceRequest")
@@ -249,13 +270,13 @@ class Records(Reading):
         self._add(
             self._subject(name, one.subject), f"SERVICE_REQUEST//{found.code}" if found.code else None,
             authored[0] or start[0], authored[1], measured=Measured(text=one.priority),
-            words=found.free_text, contact=contact,
+            coded_as=found, contact=contact,
         )  # fmt: skip
 
     def read_riskassessment(self, name: str, one: Any) -> None:
-        found = self._coded(one.code, "RiskAssessment")
-        if found.code is None:
-            found = self._coded(one.method, "RiskAssessment")
+        judged_by = self._coded(one.code, "RiskAssessment")
+        if judged_by.code is None:
+            judged_by = self._coded(one.method, "RiskAssessment")
         contact, start, _ = self._encounter(name, one.encounter)
         judged = first_given(one.occurrenceDateTime, one.occurrencePeriod)
         for prediction in one.prediction or [None]:
@@ -263,10 +284,12 @@ class Records(Reading):
                 self._as_text(self._coded(prediction.outcome, "RiskAssessment")) if prediction else NOTHING
             )
             share = prediction.probabilityDecimal if prediction else None
+            risk = prediction.qualitativeRisk if prediction else None
+            found = _with(judged_by, _codes("RISK", [risk] if risk else None))
             measured = Measured(None if share is None else float(share), outcome.text, outcome.free_text)
             self._add(
                 self._subject(name, one.subject), f"SCORE//{found.code or 'unspecified'}",
-                judged[0] or start[0], judged[1], measured=measured, words=found.free_text, contact=contact,
+                judged[0] or start[0], judged[1], measured=measured, coded_as=found, contact=contact,
             )  # fmt: skip
 
     def read_flag(self, name: str, one: Any) -> None:
@@ -281,11 +304,11 @@ class Records(Reading):
             f"FLAG//{found.code}",
             begun[0] or start[0],
             begun[1],
-            words=found.free_text,
+            coded_as=found,
             contact=contact,
         )
         ended = span(period.end)[1] if period and period.end else None
-        self._add(person, f"FLAG_END//{found.code}", ended, ended, words=found.free_text, contact=contact)
+        self._add(person, f"FLAG_END//{found.code}", ended, ended, coded_as=found, contact=contact)
 
     def read_episodeofcare(self, name: str, one: Any) -> None:
         person = self._subject(name, one.patient)
@@ -296,9 +319,9 @@ class Records(Reading):
             if found.code is None or period is None:
                 continue
             begun = span(period.start) if period.start else NEVER
-            self._add(person, f"EPISODE_OF_CARE//{found.code}", begun[0], begun[1], words=found.free_text)
+            self._add(person, f"EPISODE_OF_CARE//{found.code}", begun[0], begun[1], coded_as=found)
             ended = span(period.end)[1] if period.end else None
-            self._add(person, f"EPISODE_OF_CARE_END//{found.code}", ended, ended, words=found.free_text)
+            self._add(person, f"EPISODE_OF_CARE_END//{found.code}", ended, ended, coded_as=found)
 
     def read_documentreference(self, name: str, one: Any) -> None:
         concepts: Iterator[Any] = iter([one.type, *(one.category or [])[:1]])
@@ -312,5 +335,5 @@ class Records(Reading):
         contact = self._encounter(name, encounter)[0]
         self._add(
             self._subject(name, one.subject), f"DOCUMENT//{found.code}", dated[0], dated[1],
-            words=found.free_text, contact=contact,
+            coded_as=found, contact=contact,
         )  # fmt: skip

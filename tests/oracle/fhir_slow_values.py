@@ -39,6 +39,7 @@ class Measured:
 
 
 NOTHING = Measured()
+NO_CODE = Coded(None)
 
 
 def span(value: Any) -> Instants:
@@ -103,8 +104,8 @@ def coded(concept: Any, resource_type: str, preferred: Mapping[str, Sequence[str
     one = codings[best]
     code = written(one.system, one.code)
     others = [written(o.system, o.code) for place, o in enumerate(codings) if place != best]
-    if code.partition("//")[2] != one.code or names[best] not in SYSTEMS:
-        others = [f"{one.system or ''}|{one.code}", *others]
+    if one.system and (code.partition("//")[2] != one.code or names[best] not in SYSTEMS):
+        others = [f"{one.system}|{one.code}", *others]
     return Coded(code, tuple(dict.fromkeys(others)))
 
 
