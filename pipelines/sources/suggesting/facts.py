@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pipelines.sources.suggesting.columns import Choice, Column
 from pipelines.sources.suggesting.names import compact
-from pipelines.sources.suggesting.roles import Choice, Column, Roles
+from pipelines.sources.suggesting.roles import Roles
 from pipelines.sources.suggesting.suggested import Moment, Suggested
 
 MOST_CATEGORIES = 60

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.sources.suggesting.columns import Column
 from pipelines.sources.suggesting.facts import categories, coded, leave, wide
 from pipelines.sources.suggesting.names import compact, name_lists
 from pipelines.sources.suggesting.relations import Relations, knows
-from pipelines.sources.suggesting.roles import Column, Roles
+from pipelines.sources.suggesting.roles import Roles
 from pipelines.sources.suggesting.suggested import Moment, Suggested, time_of
 
 _NO_TIME = "time a guess: none was found; without one this tells the future: correct it"

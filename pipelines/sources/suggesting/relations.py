@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.sources.suggesting.roles import Roles
@@ -44,8 +44,7 @@ def relate(tables: Sequence[Roles]) -> Relations:
     return Relations(people, contacts, death)
 
 
-def _best(tables: list[Roles], score: object) -> Roles | None:
-    assert callable(score)  # noqa: S101
+def _best(tables: list[Roles], score: Callable[[Roles], int]) -> Roles | None:
     return max(tables, key=lambda told: (score(told), told.table.rows.height), default=None)
 
 

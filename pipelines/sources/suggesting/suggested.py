@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.sources.suggesting.columns import Column
 from pipelines.sources.suggesting.names import compact
-from pipelines.sources.suggesting.roles import Column, Roles
+from pipelines.sources.suggesting.roles import Roles
 
 
 @dataclass
