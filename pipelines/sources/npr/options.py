@@ -31,7 +31,7 @@ class NprOptions(Strict):
     patient: Literal["pasientNr", "pasientGUID"] = "pasientNr"
     more_values: dict[str, tuple[Scalar, ...]] = Field(default_factory=dict)
     most_piece_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
-    most_elements: Annotated[int, Field(ge=1_000)] = 500_000
+    most_elements: Annotated[int, Field(ge=1_000)] = 100_000
     part_elements: Annotated[int, Field(ge=1)] = 100_000
 
     @model_validator(mode="after")
