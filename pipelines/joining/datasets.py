@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ontology.errors import ConfigurationError, Problem
+from ontology.errors import ConfigurationError, InputError, Problem
 from phenotype.writing import DatasetWriter
 from pipelines.joining.account import JoinAccount
 from pipelines.joining.codings import JoinedCodings, join_codings
@@ -84,6 +84,9 @@ def _joined(sources: Sequence[Source], rule: JoinRule, writer: DatasetWriter) ->
     account.n_contacts, account.n_same_contacts = contacts.contacts.height, contacts.n_same
     account.n_left_out_contacts = contacts.n_left_out
     account.n_codings, account.n_same_codings = codings.codings.height, codings.n_same
+    if not account.is_closed:
+        advice = "this is a fault of the program: report it"
+        raise InputError(Problem("the account of the join does not close", next_step=advice))
     _finish(Beside(sources, rule, contacts.contacts, codings.codings, told), writer, account)
     return account
 
