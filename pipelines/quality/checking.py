@@ -37,6 +37,7 @@ _MISSING: Mapping[Need, str] = {
     "unit": "no event has a unit",
     "contact_id": "no event names a contact",
     "lineage_id": "no event names its lineage",
+    "calendar": "its dates are not the calendar's: they were shifted, or are counted from a nominal one",
     "created_at": "the metadata do not say when the dataset was made",
 }
 

@@ -10,6 +10,7 @@ from pipelines.quality.surroundings import Surroundings
 
 _SAME = ("subject_id", "time", "code", "numeric_value", "text_value", "unit")
 SYSTEM = "^(.*?)//"
+NO_SYSTEM = "(no system)"
 
 
 def _of_systems(events: pl.LazyFrame, systems: tuple[str, ...]) -> pl.LazyFrame:
@@ -23,7 +24,8 @@ def _of_systems(events: pl.LazyFrame, systems: tuple[str, ...]) -> pl.LazyFrame:
 def count_duplicates(rule: Duplicates, events: pl.LazyFrame, _: Surroundings) -> pl.DataFrame:
     """Dated events of a file and how many repeat an earlier one, by code system where asked."""
     asked = _of_systems(events, rule.systems)
-    system = pl.col("code").str.extract(SYSTEM) if rule.by else pl.lit(None, dtype=pl.String)
+    named = pl.col("code").str.extract(SYSTEM).fill_null(NO_SYSTEM)
+    system = named if rule.by else pl.lit(None, dtype=pl.String)
     return (
         asked.select(system.alias("concept"), key=pl.struct(_SAME).hash(seed=1))
         .group_by("concept")

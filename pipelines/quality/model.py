@@ -35,9 +35,11 @@ Need = Literal[
     "contact_id",
     "lineage_id",
     "created_at",
+    "calendar",
 ]
 """What a check may need of a dataset: a table beside the events, a kind of event, a column that MEDS lacks,
-or an entry of its metadata."""
+or an entry of its metadata; `calendar` is not met where dates were shifted or are counted from a nominal
+one."""
 
 
 class Settings(BaseModel):

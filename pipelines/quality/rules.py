@@ -227,20 +227,20 @@ class OneValue(RuleSettings):
 
 
 class Silence(RuleSettings):
-    """Months from a group's first on with far fewer patients or contacts than the months around.
+    """Months from a group's first on with far fewer patients or contacts than the months before.
 
     Attributes:
         by: what sends events: code systems (patients with an event are counted), hospitals or units (contacts
             that began are counted).
-        share: a month with fewer than this share of the median of the months around is silent.
-        months_around: how many months before and after make the expectation.
+        share: a month with fewer than this share of the median of the months before is silent.
+        n_months: of how many months before (after, where fewer than three stand before).
         n_expected: groups and times with a smaller median are not judged.
     """
 
     type: Literal["silence"]
     by: Literal["system", "hospital_id", "unit_id"]
     share: float = Field(default=0.2, gt=0, lt=1)
-    months_around: int = Field(default=6, ge=1)
+    n_months: int = Field(default=6, ge=1)
     n_expected: int = Field(default=20, ge=1)
 
 

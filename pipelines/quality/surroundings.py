@@ -70,6 +70,7 @@ def look_around(dataset: Dataset) -> Surroundings:
     has = columns | {name for name in ("contacts", "codings", "observation") if tables[name].height}
     has |= {"ingest"} if account is not None else set()
     has |= {"created_at"} if created_at is not None else set()
+    has |= {"calendar"} if _is_of_the_calendar(dataset, created_at) else set()
     has |= {"lineage"} if (dataset.path / "lineage.parquet").exists() else set()
     has |= {
         need
@@ -223,6 +224,21 @@ def _account(file: Path) -> Mapping[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get("files"), list) else None
+
+
+def _is_of_the_calendar(dataset: Dataset, created_at: datetime | None) -> bool:
+    """Whether dates are what they seem: neither nominal nor shifted, here or by the source.
+
+    A source whose events mostly lie after the making of the dataset has shifted them itself, as MIMIC does.
+    """
+    told = dataset.metadata
+    if told.get("nominal_anchor") or told.get("dates", "as recorded") != "as recorded":
+        return False
+    if created_at is None:
+        return True
+    times = dataset.events().filter(pl.col("time").is_not_null())
+    share = times.select((pl.col("time") > created_at).mean()).collect().item()
+    return share is None or share < 0.5
 
 
 def _created_at(dataset: Dataset) -> datetime | None:

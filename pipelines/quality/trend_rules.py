@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from pipelines.quality.outcomes import Outcome, counted
@@ -14,6 +16,7 @@ from pipelines.quality.unit_rules import spelled
 SYSTEM = "^(.*?)//"
 _GROUP_MONTHS = pl.Schema({"group": pl.String(), "month": pl.Date(), "n_present": pl.Int64()})
 NOT_LARGE = "no group is large enough in any month"
+LEAST_BEFORE = 3
 LEAST_STEPS = 30
 """Last digits are judged where values range over at least this many steps of the last digit."""
 LEAST_DECIMAL_SHARE = 0.05
@@ -103,7 +106,7 @@ def count_patients(rule: Silence, events: pl.LazyFrame, _: Surroundings) -> pl.D
 
 
 def conclude_silence(rule: Silence, tally: pl.DataFrame, around: Surroundings) -> Outcome:
-    """By group: months that can be judged, and those with far fewer than in the months around.
+    """By group: months that can be judged, and those with far fewer than in the months before.
 
     Months are judged from a group's first one with `n_expected` or more to the last one in which any group
     has as many, without the first and the last month of all: they may be cut. A stray date begins nothing.
@@ -117,7 +120,7 @@ def conclude_silence(rule: Silence, tally: pl.DataFrame, around: Surroundings) -
         return Outcome(counted(months.with_columns(n_rows=0, n_violated=0)), reason=NOT_LARGE)
     first, last = full["month"].min(), full["month"].max()
     whole = _every_month(months, full).filter((pl.col("month") != first) & (pl.col("month") != last))
-    expected = _median_around(rule.months_around)
+    expected = _usual(rule.n_months)
     judged = whole.sort("group", "month").with_columns(expected=expected)
     judged = judged.filter(pl.col("expected") >= rule.n_expected).with_columns(
         is_silent=pl.col("n_present") < rule.share * pl.col("expected")
@@ -147,13 +150,18 @@ def _every_month(months: pl.DataFrame, full: pl.DataFrame) -> pl.DataFrame:
     return grid.join(months, on=["group", "month"], how="left").with_columns(pl.col("n_present").fill_null(0))
 
 
-def _median_around(n_months: int) -> pl.Expr:
-    """The median of the months before and after, without the month itself, of one group in order."""
-    around = [
-        pl.col("n_present").shift(step).over("group")
-        for step in (*range(-n_months, 0), *range(1, n_months + 1))
-    ]
-    return pl.concat_list(around).list.drop_nulls().list.median()
+def _usual(n_months: int) -> pl.Expr:
+    """The median of the months before; of those after where fewer than three stand before."""
+
+    def near(steps: Iterable[int]) -> pl.Expr:
+        """What the months at some steps before hold, as a list, those that are there."""
+        held = [pl.col("n_present").shift(step).over("group") for step in steps]
+        return pl.concat_list(held).list.drop_nulls()
+
+    before, after = near(range(1, n_months + 1)), near(range(-n_months, 0))
+    return (
+        pl.when(before.list.len() >= LEAST_BEFORE).then(before.list.median()).otherwise(after.list.median())
+    )
 
 
 def conclude_rate(rule: MonthlyRate, tally: pl.DataFrame, around: Surroundings) -> Outcome:

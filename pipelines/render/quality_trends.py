@@ -94,7 +94,7 @@ def _silence(rule: object, details: pl.DataFrame) -> tuple[list[Trend], str]:
         for group, rows in _by_group(details, "group")
     ]
     note = (
-        f"{what.capitalize()} a month; red: fewer than {share_words(rule.share)} of the months around. "
+        f"{what.capitalize()} a month; red: fewer than {share_words(rule.share)} of the months before. "
         "Counts from 1 to 4 are drawn as none."
     )
     return trends, note

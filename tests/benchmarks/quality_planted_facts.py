@@ -20,6 +20,7 @@ from quality_planting import (
     MAIN,
     OTHER,
     OUTPATIENT,
+    SENT_HOME,
     SINCE_2021,
     SODIUM,
     STARTED_EARLY,
@@ -144,7 +145,7 @@ FACTS: tuple[Any, ...] = (
     ),
     (
         "stays of no length",
-        changed("contacts", some(INPATIENT, 0.03), end_time=pl.col("start_time")),
+        changed("contacts", some(INPATIENT & SENT_HOME, 0.04), end_time=pl.col("start_time")),
         "stay-empty",
     ),
     (
@@ -177,7 +178,7 @@ FACTS: tuple[Any, ...] = (
     ),
     (
         "negative vital signs",
-        changed("events", some(IN_VITAL, 0.0005), numeric_value=-1.0),
+        changed("events", some(IN_VITAL, 0.0003), numeric_value=-1.0),
         "negative-values",
     ),
     ("doses of nothing", changed("events", some(IN_ATC, 0.05), numeric_value=0.0), "drug-dose-positive"),

@@ -379,6 +379,7 @@ IN_ICD = CODE.str.starts_with("ICD10-NO//")
 CREATININE, CRP, SODIUM = (f"NLK//{code}" == CODE for code in ("NPU04998", "NPU19748", "NPU03429"))
 SINCE_2021 = TIME.dt.year() >= 2021
 INPATIENT = pl.col("care_level") == "inpatient"
+SENT_HOME = pl.col("discharged_to") == "home"
 OUTPATIENT = pl.col("care_level") == "outpatient"
 MAIN, OTHER = pl.col("role") == "main", pl.col("role") == "other"
 NEW_ID = pl.col("contact_id") + 1

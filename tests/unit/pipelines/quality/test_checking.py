@@ -157,3 +157,21 @@ def test_a_code_that_looks_like_a_persons_number_is_hidden(write, number):
     told = json.dumps([frame.write_json() for frame in (result.results, *result.details.values())])
     assert number not in told
     assert "(hidden: may name a person)" in told
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"nominal_anchor": "2014-01-01T00:00:00"},
+        {"dates": "shifted by subject"},
+        {"created_at": "2010-01-01T00:00:00+00:00"},  # all events lie after it: the source shifted them
+    ],
+)
+def test_dates_that_were_shifted_are_not_judged_by_the_calendar(write, metadata):
+    checks = load_checks(["summer-time-gap", "silent-system", "birth-on-new-year"])
+    rows = [{"subject_id": 1, "time": "2020-03-29T02:30", "code": "NLK//A"}]
+    assert {judge(write(rows, metadata=metadata), checks).state(check.id) for check in checks} == {
+        "not applicable"
+    }
+    sound = judge(write(rows, metadata={"dates": "as recorded", "nominal_anchor": None}), checks)
+    assert sound.results.filter(pl.col("check_id") == "summer-time-gap")["n_violated"].to_list() == [1]
