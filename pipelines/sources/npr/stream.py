@@ -19,6 +19,24 @@ from pipelines.sources.npr.options import NprOptions
 CHUNK_BYTES = 128_000
 
 
+_ENDS_EARLY = {
+    expat.errors.codes[text]
+    for text in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+    )
+}
+
+
+def _reason(code: int) -> str:
+    """Why a message is no XML; expat's own words are fixed and hold no value."""
+    if code in _ENDS_EARLY:
+        return "XML: the file ends before the message does"
+    return f"XML: {expat.errors.messages.get(code, 'broken')}"
+
+
 def open_message(path: Path) -> BinaryIO:
     """The bytes of a message, unpacked."""
     return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
@@ -63,9 +81,7 @@ def stream(source: BinaryIO, options: NprOptions) -> Iterator[Batch]:
     except RefusedError as refusal:
         end = collector.broken(str(refusal), max(parser.CurrentByteIndex, 0))
     except expat.ExpatError as error:
-        end = collector.broken(
-            f"XML: {expat.errors.messages.get(error.code, 'broken')}", max(parser.ErrorByteIndex, 0)
-        )
+        end = collector.broken(_reason(error.code), max(parser.ErrorByteIndex, 0))
     except (LookupError, ValueError):
         end = collector.broken("XML: unknown encoding", max(parser.CurrentByteIndex, 0))
     except (EOFError, gzip.BadGzipFile, zlib.error):

@@ -139,7 +139,7 @@ def test_a_break_keeps_what_was_whole_and_rejects_what_was_open(read: Reading) -
     cut_off = "cut off where reading ended"
     rejects = {(table, row): reason for table, row, _, reason in found.rejects}
     assert rejects["Episode", 2] == rejects["Kontakt", 2] == rejects["Tilstand", 3] == cut_off
-    assert rejects["", 1] == "XML: no element found"
+    assert rejects["", 1] == "XML: the file ends before the message does"
     assert found.n_records == found.n_told
 
 
