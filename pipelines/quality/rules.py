@@ -190,7 +190,7 @@ class UsualUnit(RuleSettings):
 
 
 class UnitChange(RuleSettings):
-    """Months in which most values of a code have another unit than in the month before."""
+    """Months in which two thirds of a code's values have another unit than in the month before."""
 
     type: Literal["unit_change"]
     systems: tuple[str, ...]

@@ -64,14 +64,21 @@ def _by_unit(systems: tuple[str, ...], tally: pl.DataFrame) -> pl.DataFrame:
 
 
 def conclude_change(rule: UnitChange, tally: pl.DataFrame, _: Surroundings) -> Outcome:
-    """By code: months that follow another with enough values, and those whose usual unit is a new one."""
-    asked = spelled(tally.filter(pl.col("system").is_in(rule.systems)))
+    """By code: months that follow another with enough values, and those whose usual unit is a new one.
+
+    Values without a unit are passed over, and months in which no unit has two thirds of the values.
+    """
+    asked = spelled(tally.filter(pl.col("system").is_in(rule.systems))).filter(pl.col("unit") != NO_UNIT)
     months = asked.group_by("code", "month", "unit").agg(pl.col("n_values").sum())
     usual = (
         months.sort("code", "month", "n_values", "unit", descending=[False, False, True, False])
         .group_by("code", "month", maintain_order=True)
-        .agg(unit=pl.col("unit").first(), n_in_month=pl.col("n_values").sum())
-        .filter(pl.col("n_in_month") >= rule.n_in_month)
+        .agg(
+            unit=pl.col("unit").first(),
+            n_usual=pl.col("n_values").first(),
+            n_in_month=pl.col("n_values").sum(),
+        )
+        .filter(pl.col("n_in_month") >= rule.n_in_month, 3 * pl.col("n_usual") >= 2 * pl.col("n_in_month"))
     )
     before = pl.col("unit").shift(1).over("code")
     steps = usual.with_columns(before=before).filter(pl.col("before").is_not_null())

@@ -345,6 +345,23 @@ def of_contacts(table: str, contacts: pl.Expr, among: pl.Expr) -> Plant:
     return plant
 
 
+def more_codes(contacts: pl.Expr, codes: tuple[str, ...]) -> Plant:
+    """More conditions for chosen contacts, one of each code."""
+
+    def plant(hospital: Hospital) -> Hospital:
+        chosen = hospital.contacts.filter(contacts)["contact_id"].implode()
+        mains = hospital.codings.filter((pl.col("role") == "main") & pl.col("contact_id").is_in(chosen))
+        more = [
+            mains.with_columns(
+                role=pl.lit("other"), code=pl.lit(code), group_no=pl.lit(50 + place, dtype=pl.Int32)
+            )
+            for place, code in enumerate(codes)
+        ]
+        return replace(hospital, codings=pl.concat([hospital.codings, *more]))
+
+    return plant
+
+
 def in_men(code: str) -> Plant:
     """A code in thirty diagnoses of men of 20 to 55."""
 

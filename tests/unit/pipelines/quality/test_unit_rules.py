@@ -72,6 +72,21 @@ def test_a_change_of_the_usual_unit_is_found_in_its_month(write, ask, state):
     assert state(write(rows[:3]), **rule) == ("not applicable", "no code with values in two months")
 
 
+def test_a_mixture_or_missing_units_are_no_change(write, ask):
+    # February: two of three in mg/dL are two thirds, which is a change; half and half is none; three without a
+    # unit are passed over.
+    rule = {"type": "unit_change", "systems": ["NLK"], "n_in_month": 3}
+    mixed = monthly((1, 3, "umol/L", 80), (2, 2, "mg/dL", 1), (2, 2, "umol/L", 80), (3, 3, "umol/L", 80))
+    assert ask(write(mixed), **rule) == {A: (1, 0)}
+    two_thirds = monthly((1, 3, "umol/L", 80), (2, 2, "mg/dL", 1), (2, 1, "umol/L", 80))
+    assert ask(write(two_thirds), **rule) == {A: (1, 1)}
+    missing = [
+        *monthly((1, 3, "umol/L", 80), (2, 3, "umol/L", 80)),
+        *[result(1.0, None, "2020-02-05T10:00")] * 9,
+    ]
+    assert ask(write(missing), **rule) == {A: (1, 0)}
+
+
 def test_one_value_for_all_is_wrong_for_all(write, ask, state):
     rule = {"type": "one_value", "systems": ["NLK"]}
     assert ask(write(monthly((1, 3, "g", 5.0), (2, 2, "g", 5.0))), **rule) == {A: (5, 5)}
