@@ -175,6 +175,11 @@ PROMISES = (
     Promise(
         "ingest-kill", "an ingest killed ten times goes on and ends with equal digests", ("ingest_kill.py",)
     ),
+    Promise(
+        "suggest",
+        "suggested mappings load, ingest as they are, and find what the shipped ones say",
+        ("suggest.py",),
+    ),
     Promise("full-disk", "a full disk: one clear message, nothing half-written", ("full_disk.py",)),
     Promise(
         "identity",
