@@ -7,66 +7,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 
+from fhir_generated_codes import CODES, SCT, SENT_UNITS, VOLVEN
+
 Resource = dict[str, Any]
 T = TypeVar("T")
 MRN = "https://hospital.example/mrn"
 VISITS = "https://hospital.example/visit"
 FNR = "urn:oid:2.16.578.1.12.4.1.4.1"
-_VOLVEN = "urn:oid:2.16.578.1.12.4.1.1"
-_SCT = "http://snomed.info/sct"
-_LOINC = "http://loinc.org"
-_CODES: dict[str, list[tuple[str | None, str, str]]] = {
-    "condition": [
-        (f"{_VOLVEN}.7110", "A41.9", "Uspesifisert sepsis"),
-        (f"{_VOLVEN}.7110", "j189", "Uspesifisert pneumoni"),
-        ("http://hl7.org/fhir/sid/icd-10-no", "E11.9", "Diabetes mellitus type 2"),
-        ("2.16.578.1.12.4.1.1.7170", "R81", "Lungebetennelse"),
-        ("http://hl7.org/fhir/sid/icd-10", "I21.9", "Acute myocardial infarction"),
-        (_SCT, "91302008", "Sepsis"),
-        ("http://acme.example/koder", "øre//1", "Lokal kode"),
-        (None, "U99", "uten system"),
-    ],
-    "analysis": [
-        (f"{_VOLVEN}.7280", "NPU19748", "P-CRP"),
-        ("http://helsedir.no/fhir/CodeSystem/no-kodeverk-7280-nlk", "NPU18016", "P-Kreatinin"),
-        (_LOINC, "1988-5", "CRP"),
-        (_LOINC, "718-7", "Hemoglobin"),
-        (_LOINC, "8310-5", "Body temperature"),
-        (_SCT, "27113001", "Body weight"),
-        ("http://acme.example/lab", "Hb", "Hemoglobin"),
-    ],
-    "procedure": [
-        (f"{_VOLVEN}.7210", "JEA00", "Appendektomi"),
-        (f"{_VOLVEN}.7220", "wurx30", "Innleggelse"),
-        (f"{_VOLVEN}.7270", "SXR0AD", "RG thorax"),
-        (_SCT, "73761001", "Colonoscopy"),
-        (f"{_VOLVEN}.7275", "ZZ01", "Samlet kode"),
-    ],
-    "drug": [
-        ("http://www.whocc.no/atc", "J01CA01", "Ampicillin"),
-        (f"{_VOLVEN}.7180", "b01ab05", "Enoksaparin"),
-        ("http://www.nlm.nih.gov/research/umls/rxnorm", "1049502", "Oxycodone"),
-        (_SCT, "387207008", "Ibuprofen"),
-    ],
-    "vaccine": [
-        ("http://hl7.org/fhir/sid/cvx", "140", "Influenza"),
-        ("http://www.whocc.no/atc", "J07BB02", "Influensavaksine"),
-    ],
-    "type": [
-        (_SCT, "185347001", "Encounter for problem"),
-        (f"{_VOLVEN}.8406", "1", "Døgnopphold"),
-        ("http://acme.example/type", "kontroll", "Kontroll"),
-    ],
-}
-_UNITS = [
-    {"unit": "mg/L", "system": "http://unitsofmeasure.org", "code": "mg/L"},
-    {"unit": "g/dL", "system": "http://unitsofmeasure.org", "code": "g/dL"},
-    {"unit": "mg/dL", "code": "mg/dL"},
-    {"unit": "tabletter"},
-    {"unit": "kapsel", "system": "http://snomed.info/sct", "code": "732937005"},
-    {"code": "mmol/L"},
-    {},
-]
 UNITS = {"LOINC//1988-5": "mg/L", "LOINC//718-7": "g/L"}
 """Target units of options.units."""
 TARGETS = {
@@ -116,11 +63,9 @@ class Parts:
         if rng.random() < 0.06:
             return {"text": f"{kind} i egne ord, æøå"}
         if rng.random() < 0.03:
-            return {"coding": [{"system": _SCT, "display": "bare vist"}]}
+            return {"coding": [{"system": SCT, "display": "bare vist"}]}
         codings = []
-        for system, code, display in rng.sample(
-            _CODES[kind], rng.choice([1, 1, 2, min(3, len(_CODES[kind]))])
-        ):
+        for system, code, display in rng.sample(CODES[kind], rng.choice([1, 1, 2, min(3, len(CODES[kind]))])):
             coding: Resource = {"system": system, "code": code}
             if rng.random() < 0.7:
                 coding["display"] = display
@@ -193,7 +138,7 @@ class Parts:
         one: Resource = {"value": rng.choice([rng.randint(0, 400), round(rng.uniform(0, 90), 2), 5.0, 0.001])}
         if rng.random() < 0.15:
             one["comparator"] = rng.choice(["<", "<=", ">=", ">"])
-        one |= rng.choice(_UNITS)
+        one |= rng.choice(SENT_UNITS)
         if rng.random() < 0.03:
             one = {"unit": "mg/L"}
         return one
@@ -321,7 +266,7 @@ class Parts:
         """A Norwegian address with its extensions."""
         rng, base = self.rng, "http://hl7.no/fhir/StructureDefinition/no-basis"
         code = rng.choice(["0301", "5001", "1103"])
-        coding = {"system": f"{_VOLVEN}.3402", "code": code}
+        coding = {"system": f"{VOLVEN}.3402", "code": code}
         one: Resource = {"city": "Ås", "line": ["Ærfuglveien 3"]}
         if rng.random() < 0.5:
             one |= {
@@ -341,7 +286,7 @@ class Parts:
 
     def urban_district(self) -> Resource:
         """An urban district extension, of a Patient or an Address."""
-        coding = {"system": f"{_VOLVEN}.3403", "code": self.rng.choice(["030101", "110302"])}
+        coding = {"system": f"{VOLVEN}.3403", "code": self.rng.choice(["030101", "110302"])}
         return {
             "url": "http://hl7.no/fhir/StructureDefinition/no-basis-urban-district",
             "valueCoding": coding,
