@@ -1,7 +1,7 @@
 """Seeded R4 resources of every type that is read: all kinds of values, references, times, Norwegian systems.
 
-All are valid by fhir.resources' R4B classes. `resources(n, seed)` gives about n; `write_ndjson` writes them as
-a bulk export.
+All are valid by fhir.resources' R4B classes. `resources(n, seed)` gives about n; `write_ndjson` writes them
+as a bulk export.
 """
 
 from __future__ import annotations
