@@ -78,9 +78,10 @@ def main() -> None:
             )
     unnamed = sorted(set(severity) - named) if not given.only else []
     seconds = time.perf_counter() - started
+    n_shown = len(checks) - len(NOT_PLANTED) - len(unnamed)
+    shown = "" if given.only else f"{n_shown} of {len(checks)} checks shown to fail; "
     figures = (
-        f"{n_right} of {len(all_faults)} faults found by exactly the checks that should, "
-        f"{len(checks) - len(NOT_PLANTED) - len(unnamed)} of {len(checks)} checks shown to fail; "
+        f"{n_right} of {len(all_faults)} faults found by exactly the checks that should, {shown}"
         f"untouched: {n_fatal} fatal failures, others: {', '.join(sorted({g[0] for g in before})) or 'none'} "
         f"({seconds:.0f} s)"
     )

@@ -73,8 +73,8 @@ def test_a_change_of_the_usual_unit_is_found_in_its_month(write, ask, state):
 
 
 def test_a_mixture_or_missing_units_are_no_change(write, ask):
-    # February: two of three in mg/dL are two thirds, which is a change; half and half is none; three without a
-    # unit are passed over.
+    # February: two of three in mg/dL are two thirds, which is a change; half and half is none; those without
+    # a unit are passed over.
     rule = {"type": "unit_change", "systems": ["NLK"], "n_in_month": 3}
     mixed = monthly((1, 3, "umol/L", 80), (2, 2, "mg/dL", 1), (2, 2, "umol/L", 80), (3, 3, "umol/L", 80))
     assert ask(write(mixed), **rule) == {A: (1, 0)}
