@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -182,11 +183,20 @@ def show_traceback(error: BaseException) -> NoReturn:
     sys.exit(error.exit_status if isinstance(error, PestaError) else UNEXPECTED_STATUS)
 
 
+def _without_numbers(record: logging.LogRecord) -> bool:
+    """Let a log line pass without national numbers."""
+    from pipelines.identity.scrubbing import ScrubbedLogs
+
+    return ScrubbedLogs().filter(record)
+
+
 def main() -> None:
     """Run the command line; problems go to standard error with the exit status of their kind."""
     # OpenMP workers that spin while they wait cost several times the work on a machine that others use too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     is_verbose = "--verbose" in sys.argv
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_without_numbers)
     try:
         app(standalone_mode=True)
     except SystemExit as ended:

@@ -34,11 +34,13 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Write the records of a synthetic Norwegian hospital, 2016-2025, with its truth apart."""
+    from pipelines.simulate.forms import FORMS
     from pipelines.simulate.hospital import simulate as write_hospital
     from pipelines.simulate.scenario import load_scenario
 
     progress = Progress(quiet)
-    forms = tuple(dict.fromkeys(str(wish) for wish in form or [Form.EXTRACT]))
+    wishes = {str(wish) for wish in form or [Form.EXTRACT]}
+    forms = tuple(name for name in FORMS if name in wishes)
     with progress.step(f"simulating {patients} patients"):
         write_hospital(patients, seed, out, load_scenario(scenario) if scenario else None, forms=forms)
     progress.say(f"{', '.join(str(out / name) for name in forms)}; the truth is in {out / 'truth'}")

@@ -186,6 +186,16 @@ PROMISES = (
         "10,000 national numbers planted in 30 fields: none is written; key holders re-identify",
         ("identity.py",),
     ),
+    Promise(
+        "joining",
+        "extract, FHIR and NPR of one hospital join to the extract, every row kept",
+        ("joining.py",),
+    ),
+    Promise(
+        "omop-meds",
+        "OMOP (Synthea, database) and MEDS (MIMIC-IV demo): every row accounted for and given back",
+        ("tests/journey/test_omop.py", "tests/journey/test_meds.py"),
+    ),
     Promise("round-trips", "OMOP and MEDS, out and in again, without loss", ("round_trips.py",)),
     Promise(
         "quality-faults",
