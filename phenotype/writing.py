@@ -36,12 +36,13 @@ class DatasetWriter:
     Args:
         out: the dataset's folder; a dataset that is there is replaced when the new one is whole.
         n_shards: how many event files.
+        rows_held: how many events are held in memory before they are put aside.
 
     Raises:
         ConfigurationError: a folder is there that is no dataset, or there is no shard.
     """
 
-    def __init__(self, out: Path, n_shards: int) -> None:
+    def __init__(self, out: Path, n_shards: int, *, rows_held: int = ROWS_HELD) -> None:
         if n_shards < 1:
             raise ConfigurationError(Problem("no shards", found=str(n_shards), allowed="1 or more"))
         if (
@@ -63,6 +64,7 @@ class DatasetWriter:
         self._held: list[pl.DataFrame] = []
         self._n_held = 0
         self._n_spills = 0
+        self._rows_held = rows_held
         self._lineage = LineageWriter(self.folder / "spill")
         self._codes: list[pl.Series] = []
         self.n_events = 0
@@ -73,7 +75,7 @@ class DatasetWriter:
         self._held.append(events)
         self._n_held += events.height
         self.n_events += events.height
-        if self._n_held > ROWS_HELD:
+        if self._n_held > self._rows_held:
             self._spill()
 
     def add_lineage(self, lineage: pl.DataFrame) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from phenotype.writing import DatasetWriter, default_n_shards
+from phenotype.writing import ROWS_HELD, DatasetWriter, default_n_shards
 from pipelines.identity import Pseudonyms, default_key_path, fingerprint, load_or_make_key
 from pipelines.identity.policy import IdentityPolicy, load_policy
 from pipelines.sources.accounting import IngestAccount
@@ -22,6 +22,9 @@ from pipelines.sources.workspace import workspace
 
 __all__ = ["ingest", "load_mapping"]
 MASKED = "person numbers masked, cells by column"
+FEWEST_HELD = 150_000
+FEWEST_A_SHARD = 25_000
+"""Events that are held of a source of records, at least, and for each file that they may be put aside in."""
 
 
 def ingest(
@@ -65,7 +68,8 @@ def ingest(
         given = open_input(mapping, input_path, records, n_workers=n_workers, keep_raw=kept is not None)
         pseudonyms = Pseudonyms(key, mapping.id_space or mapping.name, keep_ids=keep_ids)
         context = Context(mapping, pseudonyms, policy or load_policy())
-        writer = DatasetWriter(out, n_shards or default_n_shards(given.n_bytes))
+        shards = n_shards or default_n_shards(given.n_bytes)
+        writer = DatasetWriter(out, shards, rows_held=_rows_held(shards) if given.of_records else ROWS_HELD)
         try:
             extraction = Extraction(context, given, writer, kept)
             extraction.account.not_read = given.not_read
@@ -94,6 +98,11 @@ def _companion(
     from pipelines.sources.meds import take_along
 
     return partial(take_along, input_path, context=context, keep_ids=keep_ids)
+
+
+def _rows_held(n_shards: int) -> int:
+    """How many events of records are held: few, for memory's sake, but no spilled file is to be tiny."""
+    return min(ROWS_HELD, max(FEWEST_HELD, FEWEST_A_SHARD * n_shards))
 
 
 def _finish(

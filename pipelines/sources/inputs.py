@@ -16,11 +16,9 @@ from pipelines.sources.records import DELETED, VERSION_COLUMNS, RecordReader, re
 from pipelines.sources.requirements import missing_columns
 from pipelines.sources.tables import SourceFile, read_frames
 
-ROWS_A_FRAME = 400_000
+ROWS_A_FRAME = 100_000
 UNPACKED = 8
 """How many times larger a parquet or gzip file is unpacked, roughly; it only sets the number of shards."""
-WORDY = 8
-"""How many bytes of a record stand for one of a table's row, roughly."""
 NO_TABLE = "no table of the mapping takes it"
 
 
@@ -108,7 +106,7 @@ class RecordTables:
         weight = sum(
             file.path.stat().st_size * (UNPACKED if file.path.suffix == ".gz" else 1) for file in files
         )
-        self.n_bytes = weight // WORDY
+        self.n_bytes = weight
         self.projected = project(self.reader, files, folder, n_workers=n_workers, keep_raw=keep_raw)
         self.not_read = files_not_read({file.path for file in files}, input_path)
         self._repeats = find_repeats(self.projected.frames)

@@ -20,7 +20,7 @@ REPEATS = pl.Schema(
 )
 """Versions that are left out: which unit of which file, "ignored" or "rejected", and why."""
 
-KEYS_AT_A_TIME = 20_000_000
+KEYS_AT_A_TIME = 500_000
 """Keys that are compared at a time; inputs with more are gone through in as many passes as they need."""
 _VERSION = ["_key", "_file_no", "_unit"]
 

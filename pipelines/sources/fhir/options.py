@@ -44,4 +44,4 @@ class FhirOptions(Strict):
     validate_at_least: Annotated[int, Field(ge=0)] = 1_000
     seed: int = 0
     most_bytes: Annotated[int, Field(ge=1_000)] = 16_000_000
-    block_bytes: Annotated[int, Field(ge=1_000)] = 8_000_000
+    block_bytes: Annotated[int, Field(ge=1_000)] = 16_000_000

@@ -143,7 +143,8 @@ def _take_block(
     raws = lines if len(left) == len(lines) else [lines[place] for place in left]
     rows = [block.first_row + place for place in left]
     content = block.content if raws is lines else b"\n".join(raws)
-    values = all_parsed(raws, content) if len(content) <= options.most_bytes else None
+    is_small = len(content) <= options.most_bytes or max(map(len, raws)) <= options.most_bytes
+    values = all_parsed(raws, content) if is_small else None
     if values is None or _BUNDLE in content:
         offsets = block.offsets()
         sent = [Sent(row, raw, offsets[row - block.first_row]) for row, raw in zip(rows, raws, strict=True)]
