@@ -176,13 +176,16 @@ class Parts:
         else:
             one["dataAbsentReason"] = {"coding": [{"code": "unknown"}]}
         if self.rng.random() < 0.2:
-            one["interpretation"] = [self.interpretation()]
+            one["interpretation"] = self.interpretations(1)
         return one
 
-    def interpretation(self) -> Resource:
-        """High, low, resistant ..."""
+    def interpretations(self, n: int) -> list[Resource]:
+        """High, low, resistant ...; none twice."""
         system = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
-        return {"coding": [{"system": system, "code": self.rng.choice(["H", "L", "R", "N"])}]}
+        return [
+            {"coding": [{"system": system, "code": code}]}
+            for code in self.rng.sample(["H", "L", "R", "N"], n)
+        ]
 
     def subject(self, *, about_others: bool = False) -> Resource:
         """A reference to a patient in one of its forms; now and then to something else, or to nobody here."""

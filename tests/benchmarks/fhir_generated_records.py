@@ -92,7 +92,7 @@ class Records:
         elif 0.9 <= kind < 0.95:
             one["dataAbsentReason"] = {"coding": [{"code": "not-performed"}]}
         if rng.random() < 0.3:
-            one["interpretation"] = [parts.interpretation() for _ in range(rng.randint(1, 2))]
+            one["interpretation"] = parts.interpretations(rng.randint(1, 2))
         if rng.random() < 0.3:
             one["referenceRange"] = [
                 {"low": {"value": 3.5, "unit": "mmol/L"}, "high": {"value": 5.0, "unit": "mmol/L"}}
