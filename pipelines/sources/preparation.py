@@ -16,6 +16,8 @@ TOO_MANY_FIELDS = "too many fields"
 DUPLICATE = "duplicate row"
 AMBIGUOUS = "one id, different facts"
 PERSON_NUMBER_DIGITS = 11
+LARGE_LOOKUP = 200_000
+"""Rows of a joined table above which only those are looked at that a frame of rows wants."""
 SENT = "_sent:"
 """Prefix of the columns that keep what was sent where the mapping cleans a column."""
 
@@ -140,8 +142,8 @@ def _number(text: str) -> float | None:
 
 def _joined(rows: pl.DataFrame, join: Join, context: Context, ledger: Ledger) -> pl.DataFrame:
     keys = [f"_key{index}" for index in range(len(join.by))]
-    partners = _partners(join, context, keys)
     rows = rows.with_columns(text_of(rows, here).alias(key) for key, here in zip(keys, join.by, strict=True))
+    partners = _partners(join, context, rows.select(keys))
     rows = rows.join(partners, on=keys, how="left", maintain_order="left").drop(keys)
     if join.miss == "reject" and rows["_found"].null_count():
         subjects = context.mapping.subjects
@@ -152,8 +154,13 @@ def _joined(rows: pl.DataFrame, join: Join, context: Context, ledger: Ledger) ->
     return rows.drop("_found")
 
 
-def _partners(join: Join, context: Context, keys: Sequence[str]) -> pl.DataFrame:
-    """The rows of the other table that can be found: keys, what is taken, `_found`; made once a join."""
+def _partners(join: Join, context: Context, wanted: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the other table that can be found: keys, what is taken, `_found`.
+
+    Of a small table they are made once a join; of a large one (a vocabulary of millions) only those that are
+    wanted are put in order, for each frame anew.
+    """
+    keys = wanted.columns
     known = context.partners.get(id(join))
     if known is not None:
         return known
@@ -162,8 +169,12 @@ def _partners(join: Join, context: Context, keys: Sequence[str]) -> pl.DataFrame
         *(text_of(lookup, there).alias(key) for key, there in zip(keys, join.by.values(), strict=True)),
         *(pl.col(there).alias(here) for here, there in join.take.items()),
     ).with_columns(_found=pl.lit(value=True))
+    is_large = lookup.height > LARGE_LOOKUP
+    if is_large:
+        partners = partners.join(wanted.drop_nulls().unique(), on=keys, how="semi")
     partners = (
         partners.drop_nulls(keys).unique().sort(pl.all()).unique(keys, keep="first", maintain_order=True)
     )
-    context.partners[id(join)] = partners
+    if not is_large:
+        context.partners[id(join)] = partners
     return partners

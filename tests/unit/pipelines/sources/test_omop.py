@@ -243,3 +243,13 @@ def test_persons_contacts_codings_and_windows(dataset: Any) -> None:
         datetime(2010, 1, 1),
         datetime(2020, 12, 31, 23, 59, 59),
     )
+
+
+def test_a_vocabulary_of_any_size_gives_the_same_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping, source = _write(tmp_path / "in", "csv")
+    ingest(mapping, source, tmp_path / "small", key_path=tmp_path / "key")
+    monkeypatch.setattr("pipelines.sources.preparation.LARGE_LOOKUP", 0)
+    ingest(mapping, source, tmp_path / "large", key_path=tmp_path / "key")
+    assert open_dataset(tmp_path / "small").digest == open_dataset(tmp_path / "large").digest
