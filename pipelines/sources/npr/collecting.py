@@ -28,6 +28,7 @@ Children = dict[str, Any]
 OUT_OF_PLACE = "element out of place"
 NOT_READ = "element is not read"
 OTHER_VERSION = f"version is not read: {FIRST_VERSION} to {LAST_VERSION} are"
+OTHER_NAMESPACE = "namespace is none of NPR-melding"
 OTHER_MODULE = f"module is not read: {', '.join(sorted(MODULES))} are"
 
 
@@ -141,11 +142,14 @@ class Collector:
 
     def _entered(self, uri: str, name: str, attributes: Attributes) -> Children:
         """The envelope, or the message in it."""
-        told = NAMESPACE.match(uri) if name == MELDING.name else None
-        if not told:
+        if name != MELDING.name:
             return self._outside
-        version, module = int(told[1]), told[3]
         offset = self._parser.CurrentByteIndex
+        told = NAMESPACE.match(uri)
+        if not told:
+            self.astray.append(Astray(offset, MELDING.name, "rejected", OTHER_NAMESPACE))
+            return self._skipped
+        version, module = int(told[1]), told[3]
         if not FIRST_VERSION <= version <= LAST_VERSION:
             self.astray.append(Astray(offset, MELDING.name, "rejected", OTHER_VERSION))
             return self._skipped

@@ -281,6 +281,8 @@ def test_other_versions_are_refused_all_at_once_and_modules_ignored(tmp_path: Pa
     assert found.fates.select("table", "fate", "reason").rows() == [
         ("Melding", "ignored", "module is not read: ide, kpp, ord, str are")
     ]
+    foreign = read(in_envelope(melding().replace("xmlstds/57", "other/57")))
+    assert foreign.rejects == [("Melding", 1, "", "namespace is none of NPR-melding")]
     late = read(in_envelope(melding(), melding(version="60_0_1")))
     assert late.rejects == [("Melding", 2, "", "version is not read: 53 to 58 are")]
 
