@@ -140,15 +140,16 @@ class Ledger:
         return tallies
 
     def rejected(self) -> pl.DataFrame:
-        """Columns _file_no, row, field, reason: one row for each rejected field."""
+        """Columns _file_no, row, field, reason: one row for each rejected field of a row or record."""
         faults = self.faults()
         index = faults["_index"]
-        return faults.select(
+        told = faults.select(
             pl.Series("_file_no", self.file_no[index.to_numpy()], dtype=pl.UInt32),
             pl.Series("row", self.row.gather(index)),
             "field",
             "reason",
         )
+        return told.unique(maintain_order=True) if self._of_records else told
 
 
 @dataclass

@@ -165,7 +165,7 @@ def _marks(
     if status is not None and status != "final":
         parts.append(f"STATUS//{status}")
     parts += [f"INTERPRETATION//{code}" for code in interpretations or ()]
-    return joined(*parts)
+    return joined(*dict.fromkeys(parts))
 
 
 def _ranges(ranges: object) -> str | None:

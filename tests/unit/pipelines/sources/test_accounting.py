@@ -34,6 +34,12 @@ def test_a_record_counts_once_and_the_best_of_its_rows_decides() -> None:
     assert second.is_closed
 
 
+def test_a_field_of_a_record_is_told_once() -> None:
+    ledger = ledger_of([(0, 1), (0, 1), (0, 1), (0, 2)])
+    ledger.reject(index(0, 1, 2, 3), "value", "not a number")
+    assert ledger.rejected().rows() == [(0, 1, "value", "not a number"), (0, 2, "value", "not a number")]
+
+
 def test_records_that_are_all_used_are_counted_by_their_numbers() -> None:
     ledger = ledger_of([(0, 1), (0, 1), (0, 2), (2, 5)])
     ledger.use(index(0, 1, 2, 3))
