@@ -74,7 +74,7 @@ def main() -> None:
             n_events = open_dataset(dataset).events().select(pl.len()).collect().item()
             figures.append(
                 f"{name} {form}: {n_events:,} events {'equal' if same else 'DIFFER'}, "
-                f"out {written.wall_seconds:.1f} s, in {read.wall_seconds:.1f} s, {read.peak_mb:.0f} MB"
+                f"out {written.wall_seconds:.1f} s, in {read.wall_seconds:.1f} s"
             )
             shutil.rmtree(there)
             shutil.rmtree(again)
