@@ -22,8 +22,8 @@ from pipelines.sources.workspace import workspace
 
 __all__ = ["ingest", "load_mapping"]
 MASKED = "person numbers masked, cells by column"
-FEWEST_HELD = 150_000
-FEWEST_A_SHARD = 25_000
+FEWEST_HELD = 60_000
+FEWEST_A_SHARD = 10_000
 """Events that are held of a source of records, at least, and for each file that they may be put aside in."""
 
 

@@ -20,8 +20,9 @@ REPEATS = pl.Schema(
 )
 """Versions that are left out: which unit of which file, "ignored" or "rejected", and why."""
 
-KEYS_AT_A_TIME = 500_000
-"""Keys that are compared at a time; inputs with more are gone through in as many passes as they need."""
+KEYS_AT_A_TIME = 200_000
+MOST_PASSES = 16
+"""Keys that are compared at a time; inputs with more are gone through in several passes, not in too many."""
 _VERSION = ["_key", "_file_no", "_unit"]
 
 
@@ -39,7 +40,7 @@ def find_repeats(
         frames: by table, Parquet files with `_file_no`, and `_key`, `_unit`, `_rank`, `_digest` where records
             have versions (tables without are left out); `_deleted` with `_key` and `_rank`. A version is
             `_file_no` and `_unit`, in whatever tables its rows stand.
-        keys_at_a_time: how many keys are held in memory.
+        keys_at_a_time: how many keys are held in memory, or a sixteenth of all if that is more.
 
     Returns:
         Columns of REPEATS, by file and unit.
@@ -49,7 +50,7 @@ def find_repeats(
     if not tables:
         return pl.DataFrame(schema=REPEATS)
     n_rows = sum(int(table.select(pl.len()).collect().item()) for table in tables)
-    n_passes = -(-n_rows // keys_at_a_time)
+    n_passes = min(MOST_PASSES, -(-n_rows // keys_at_a_time))
     found = [_left_out(tables, deleted, turn, n_passes) for turn in range(n_passes)]
     return pl.concat([pl.DataFrame(schema=REPEATS), *found]).sort("_file_no", "_unit")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from pipelines.sources.fhir import scanning
 from pipelines.sources.fhir.options import FhirOptions
@@ -80,6 +81,22 @@ def test_references_to_later_entries_and_conditional_ones_are_resolved(tmp_path:
     _write(tmp_path / "x.json", _bundle("transaction", first, other, absolute, later))
     subjects = _table(_read(tmp_path), "Observation")["subject"].to_list()
     assert subjects == ["Patient/7", "identifier:urn:s|55", "Patient/7"]
+
+
+def test_a_bundle_says_what_its_resources_say_line_by_line(tmp_path: Path) -> None:
+    patient = {"resourceType": "Patient", "id": "7", "birthDate": "1950-01-01"}
+    entries = [{"fullUrl": "urn:uuid:p", "resource": patient}]
+    entries += [
+        {"fullUrl": f"urn:uuid:{i}", "resource": _observation(f"o{i}", "urn:uuid:p")} for i in range(40)
+    ]
+    for name in ("bundle", "lines"):
+        (tmp_path / name).mkdir()
+    _write(tmp_path / "bundle" / "x.json", _bundle("transaction", *entries))
+    _write(tmp_path / "lines" / "x.ndjson", patient, *(_observation(f"o{i}", "Patient/7") for i in range(40)))
+    bundle, lines = _read(tmp_path / "bundle"), _read(tmp_path / "lines")
+    for table in ("Patient", "Observation"):
+        told = [_table(parts, table).drop("_row", "_unit").sort("_key") for parts in (bundle, lines)]
+        assert_frame_equal(*told)
 
 
 def test_a_resource_without_an_id_is_named_by_its_entry(tmp_path: Path) -> None:
