@@ -104,6 +104,8 @@ class Gathering:
         self.records.rows.append(row)
         self.records.names.append(own)
         self.records.ranks.append(ranks([resource])[0] or standing.rank)
+        if standing.full_url and standing.full_url != own:
+            self.records.full_urls.add(standing.full_url)
         contained = resource.get("contained")
         if not isinstance(contained, list):
             return

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 _KEY_SEED = 17
+_NAMED_BY = "reference"
+"""The column of lookups in which a name of the record stands."""
 _ROW_AND_DIGEST = pl.Schema({"_row": pl.Int64(), "_digest": pl.UInt64()})
 
 
@@ -19,12 +21,14 @@ class Records:
     Attributes:
         rows: their numbers, each once.
         names: what others call them.
-        ranks: a text that is greater the newer a version is.
+        ranks: which version each is.
+        full_urls: addresses of entries, which are no content: another Bundle has others.
     """
 
     rows: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     ranks: list[str] = field(default_factory=list)
+    full_urls: set[str] = field(default_factory=set)
 
 
 def keys_of(names: Sequence[str]) -> pl.Series:
@@ -47,9 +51,17 @@ def with_versions(tables: Mapping[str, pl.DataFrame], records: Records) -> dict[
         }
     )
     versions = versions.with_columns(_unit="_row")
-    digests = _digests(tables)
+    content = {name: _without(records.full_urls, frame) for name, frame in tables.items()}
+    digests = _digests(content)
     told = versions.join(digests, on="_row", how="left", maintain_order="left")
     return {name: _beside(frame, told) for name, frame in tables.items()}
+
+
+def _without(full_urls: set[str], rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that do not tell the address of an entry."""
+    if not full_urls or _NAMED_BY not in rows.columns:
+        return rows
+    return rows.filter(~pl.col(_NAMED_BY).is_in(list(full_urls)).fill_null(value=False))
 
 
 def with_own_versions(name: str, rows: pl.DataFrame, names: pl.Series, ranks: pl.Series) -> pl.DataFrame:
