@@ -267,7 +267,8 @@ def main() -> None:
         f"fhir.resources {rate:,.0f}/s; one process {speeds[1]:.1f} times (at least {TIMES_ALONE}; "
         f"by processor time {cpu:.1f}), two {speeds[2]:.1f} times (at least {TIMES_BY_TWO}); memory "
         f"{few[1].peak_mb:,.0f} MB at {N_FEW_FILES} files, x{growth[1]:.2f} at {N_FILES}; "
-        f"two processes {few[2].peak_mb:,.0f} MB, x{growth[2]:.2f}; what was written is {'right' if are_right else 'WRONG'}"
+        f"two processes {few[2].peak_mb:,.0f} MB, "
+        f"x{growth[2]:.2f}; what was written is {'right' if are_right else 'WRONG'}"
     )
     is_fast = speeds[1] >= TIMES_ALONE and speeds[2] >= TIMES_BY_TWO
     finish(is_shown=is_fast and are_right and max(growth.values()) <= MOST_GROWTH, figures=figures)

@@ -14,7 +14,7 @@ import orjson
 
 from pipelines.sources.fhir.ndjson import BYTE_ORDER_MARK, opened
 
-HEAD_BYTES = 1_000_000
+HEAD_BYTES = 256_000
 _LINE_ENDINGS = (".ndjson", ".jsonl")
 _XML_NAMESPACE = b"http://hl7.org/fhir"
 _LOG = re.compile(r"^log\.(ndjson|jsonl|json)$")
