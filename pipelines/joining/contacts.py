@@ -32,7 +32,8 @@ class JoinedContacts:
 
     Attributes:
         contacts: columns of CONTACTS, stays joined over all sources.
-        ids: part, old, new: what every contact that got another id is called now.
+        ids: part, old, new: what every contact that got another id is called now; new is null of contacts
+            left out.
         conflicts: columns of CONFLICTS.
         n_same: contacts that were one with another source's.
         n_left_out: contacts whose id is another subject's in an earlier source.
@@ -60,18 +61,20 @@ def join_contacts(parts: Sequence[tuple[str, pl.DataFrame]], rule: ContactRule) 
     n_same = n_left_out = 0
     for number, (source, contacts) in enumerate(parts):
         left = joined.with_columns(_id=pl.int_range(pl.len(), dtype=pl.Int64))
-        right = _ordered(contacts).with_columns(_source=pl.lit(source))
+        right = _under_joined_ids(left, _ordered(contacts), pl.concat(ids)).with_columns(
+            _source=pl.lit(source)
+        )
         right, foreign = _of_their_subjects(left, right)
         right = right.with_columns(_id=pl.int_range(pl.len(), dtype=pl.Int64))
         pairs = _pairs(left, right, rule)
         both = _both(left, right, pairs)
         alone = unmatched(left, pairs, "left"), unmatched(right, pairs, "right")
-        joined = pl.concat([alone[0], _combined(both), alone[1]], how="diagonal").drop("_id")
-        moved = both.filter(pl.col("contact_id") != pl.col("contact_id_right"))
-        ids.append(
-            moved.select(part=pl.lit(number, pl.Int64), old="contact_id_right", new="contact_id").cast(IDS)
-        )
-        conflicts += [_times_apart(both, rule), foreign]
+        parts_joined = [alone[0], _combined(both), alone[1].drop("_old")]
+        joined = pl.concat(parts_joined, how="diagonal").drop("_id")
+        gone = foreign.select(old="_old", new=pl.lit(None, pl.Int64))
+        moved = both.filter(pl.col("contact_id") != pl.col("_old")).select(old="_old", new="contact_id")
+        ids.append(pl.concat([gone, moved]).select(pl.lit(number, pl.Int64).alias("part"), "old", "new"))
+        conflicts += [_times_apart(both, rule), as_conflicts(foreign, "contact of two subjects")]
         n_same, n_left_out = n_same + pairs.height, n_left_out + foreign.height
     whole = join_stays(_ordered(joined).select(CONTACTS.names()))
     contacts = whole.sort("subject_id", "start_time", "end_time", "contact_id")
@@ -82,17 +85,31 @@ def _ordered(contacts: pl.DataFrame) -> pl.DataFrame:
     return contacts.sort("subject_id", "start_time", "end_time", "contact_id", nulls_last=False)
 
 
+def _under_joined_ids(left: pl.DataFrame, contacts: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    """A source's contacts called as earlier sources' contacts of the same id are called now; `_old` as sent.
+
+    An id that the source gives to another contact of its own is not taken, nor one of another subject.
+    """
+    told = ids.drop_nulls().select("old", "new").unique().filter(pl.col("old").is_unique())
+    owners = left.select(new="contact_id", _owner="subject_id")
+    told = told.join(contacts, left_on="new", right_on="contact_id", how="anti")
+    told = told.filter(pl.col("new").is_unique()).join(owners, on="new")
+    named = contacts.join(told, left_on="contact_id", right_on="old", how="left", maintain_order="left")
+    is_called = (pl.col("_owner") == pl.col("subject_id")).fill_null(value=False)
+    is_called &= ~pl.col("contact_id").is_in(left["contact_id"].implode())
+    called = pl.when(is_called).then("new").otherwise("contact_id")
+    return named.with_columns(contact_id=called, _old="contact_id").drop("new", "_owner")
+
+
 def _of_their_subjects(left: pl.DataFrame, right: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The right's contacts but those whose id the left gives to another subject; these as conflicts."""
+    """The right's contacts but those whose id the left gives to another subject, and those."""
     owners = left.select("contact_id", _owner="subject_id", _owner_source="_source")
     told = right.join(owners, on="contact_id", how="left", maintain_order="left")
     is_foreign = (pl.col("_owner") != pl.col("subject_id")).fill_null(value=False)
     foreign = told.filter(is_foreign).with_columns(
         time="start_time", source="_owner_source", other_source="_source"
     )
-    return told.filter(~is_foreign).drop("_owner", "_owner_source"), as_conflicts(
-        foreign, "contact of two subjects"
-    )
+    return told.filter(~is_foreign).drop("_owner", "_owner_source"), foreign
 
 
 def _pairs(left: pl.DataFrame, right: pl.DataFrame, rule: ContactRule) -> pl.DataFrame:
@@ -140,3 +157,18 @@ def _times_apart(both: pl.DataFrame, rule: ContactRule) -> pl.DataFrame:
         other_source="_source_right",
     )
     return as_conflicts(told, "contact times")
+
+
+def with_joined_ids(rows: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    """Rows of one source whose contact_id is that of the join, null where the contact was left out.
+
+    Args:
+        rows: with contact_id.
+        ids: old, new: of that source.
+    """
+    if not ids.height:
+        return rows
+    known = ids.with_columns(_is_told=pl.lit(value=True))
+    told = rows.join(known, left_on="contact_id", right_on="old", how="left", maintain_order="left")
+    new = pl.when(pl.col("_is_told")).then("new").otherwise("contact_id")
+    return told.with_columns(contact_id=new).drop("new", "_is_told")

@@ -14,7 +14,7 @@ from phenotype.writing import DatasetWriter
 from pipelines.joining.account import JoinAccount
 from pipelines.joining.codings import JoinedCodings, join_codings
 from pipelines.joining.conflicts import CONFLICTS
-from pipelines.joining.contacts import JoinedContacts, join_contacts
+from pipelines.joining.contacts import JoinedContacts, join_contacts, with_joined_ids
 from pipelines.joining.lineage import copy_lineage, lineage_offsets, settled, with_settled_ids
 from pipelines.joining.parts import Source, open_sources
 from pipelines.joining.rule import JoinRule, load_rule
@@ -72,7 +72,7 @@ def _joined(sources: Sequence[Source], rule: JoinRule, writer: DatasetWriter) ->
         writer.add_events(joined.events)
         moves.append(joined.moved)
         conflicts.append(joined.conflicts)
-    account.n_unlinked = writer.write_events(contacts.contacts["contact_id"])
+    account.n_unlinked = shards.n_unlinked + writer.write_events(contacts.contacts["contact_id"])
     settled_moves = settled(moves)
     copy_lineage(sources, offsets, settled_moves, writer)
     told = pl.concat(conflicts)
@@ -98,11 +98,8 @@ def _joined_codings(
     given = []
     for number, (source, offset) in enumerate(zip(sources, offsets, strict=True)):
         ids = contacts.ids.filter(pl.col("part") == number).drop("part")
-        codings = source.dataset.codings().join(ids, left_on="contact_id", right_on="old", how="left")
-        codings = codings.with_columns(
-            pl.col("lineage_id") + offset, contact_id=pl.coalesce("new", "contact_id")
-        )
-        there = codings.drop("new").join(contacts.contacts, on="contact_id", how="semi")
+        codings = source.dataset.codings().with_columns(pl.col("lineage_id") + offset)
+        there = with_joined_ids(codings, ids).join(contacts.contacts, on="contact_id", how="semi")
         account.n_left_out_codings += codings.height - there.height
         given.append((source.name, there))
     return join_codings(given)

@@ -13,6 +13,7 @@ from phenotype.trajectory import EVENTS, INSTANT
 from phenotype.writing import ROWS_HELD
 from pipelines.joining.account import JoinAccount
 from pipelines.joining.conflicts import CONFLICTS
+from pipelines.joining.contacts import with_joined_ids
 from pipelines.joining.events import join_events
 from pipelines.joining.lineage import settled, with_settled_ids
 from pipelines.joining.lives import is_life, settle_lives, several_of_one
@@ -44,6 +45,10 @@ class Shards:
         ids: columns of contacts.IDS: contacts that are called otherwise now.
         n_shards: of the joined dataset.
         work: a private folder for what is split.
+
+    Attributes:
+        n_events, n_subjects: of each source.
+        n_unlinked: events that named a contact that was left out, being another subject's.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Shards:
         self._work = work
         self.n_events = [0] * len(sources)
         self.n_subjects = [0] * len(sources)
+        self.n_unlinked = 0
         for number, offset in enumerate(offsets):
             self._split(number, offset, ids.filter(pl.col("part") == number).drop("part"))
 
@@ -68,8 +74,8 @@ class Shards:
                 events = events.with_columns(
                     pl.col("lineage_id") + offset, _shard=pl.col("subject_id") % self._n_shards
                 )
-                told = events.join(ids, left_on="contact_id", right_on="old", how="left")
-                told = told.with_columns(contact_id=pl.coalesce("new", "contact_id")).drop("new")
+                told = with_joined_ids(events, ids)
+                self.n_unlinked += told["contact_id"].null_count() - events["contact_id"].null_count()
                 for (key,), part in told.partition_by("_shard", as_dict=True, include_key=False).items():
                     file = self._work / f"{key}-{number}-{place}-{start}.parquet"
                     part.write_parquet(file, compression="lz4")

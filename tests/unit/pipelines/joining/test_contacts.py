@@ -73,3 +73,16 @@ def test_stays_are_joined_over_all_sources() -> None:
     theirs = contacts({"contact_id": 2, "start_time": at(3, 18), "end_time": at(4, 9)})
     joined = join_contacts([("a", ours), ("b", theirs)], RULE)
     assert joined.contacts["stay_id"].to_list() == [1, 1]
+
+
+def test_a_contact_goes_where_an_earlier_sources_contact_of_its_id_went() -> None:
+    ours = contacts({"contact_id": 1, "start_time": at(1, 8), "end_time": at(3, 12)})
+    theirs = contacts({"contact_id": 2, "start_time": at(1, 8, 10), "end_time": at(3, 12)})
+    third = contacts({"contact_id": 2, "start_time": at(1, 9), "end_time": at(3, 12)})  # too late to be near
+    joined = join_contacts([("a", ours), ("b", theirs), ("c", third)], RULE)
+    assert joined.contacts["contact_id"].to_list() == [1]
+    assert joined.ids.sort("part").rows() == [(1, 2, 1), (2, 2, 1)]
+    # A source that knows both ids keeps its two contacts apart.
+    both = pl.concat([contacts({"contact_id": 1, "start_time": at(1, 8), "end_time": at(3, 12)}), third])
+    apart = join_contacts([("a", ours), ("b", theirs), ("c", both)], RULE)
+    assert apart.contacts["contact_id"].to_list() == [1, 2]

@@ -260,3 +260,27 @@ def test_datasets_of_two_keys_are_refused(both: tuple[Path, Path], tmp_path: Pat
 def test_one_dataset_is_nothing_to_join(both: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nothing to join"):
         join_datasets([both[1], both[1]], tmp_path / "joined")
+
+
+def test_a_contact_of_two_persons_gives_nobody_the_other_ones_facts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = MAPPING.replace("title: {name}", "title: {name}\nid_space: house", 1)
+    monkeypatch.setitem(globals(), "MAPPING", shared)
+    header = "person,id,start,end,level,unit,icd,role\n"
+    parts = [
+        source(
+            tmp_path,
+            name,
+            people=f"person,born,died,sex\n{person},1950-01-02,,F",
+            contacts=f"{header}{person},c1,2024-03-01 08:00,2024-03-03 12:00,inpatient,med,{icd},main",
+            results=f"person,time,code,value,unit\n{person},2024-03-02 08:00,CRP,4,mg/L",
+        )
+        for name, person, icd in (("a", ANNA, "A41"), ("b", BO, "B99"))
+    ]
+    account, dataset = joined((parts[0], parts[1]), tmp_path / "joined")
+    assert check_dataset(dataset.path) == []
+    assert dataset.codings()["code"].to_list() == ["A41"]
+    # Of the second: the coding, and two events (CONTACT and CONTACT_END) that named the contact.
+    assert (account.n_left_out_contacts, account.n_left_out_codings, account.n_unlinked) == (1, 1, 2)
+    assert dataset.events().collect().height == 10
