@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipelines.joining.parts import Source, open_sources
 from pipelines.joining.rule import JoinRule, load_rule
 from pipelines.joining.shards import Shards, join_shard
 from pipelines.joining.summary import account_of_files, descriptions, keep_account, metadata, rejected_rows
+from pipelines.sources.workspace import locked_folder
 
 
 def join_datasets(
@@ -41,7 +43,7 @@ def join_datasets(
 
     Raises:
         InputError: datasets that cannot be read.
-        ConfigurationError: datasets of different keys, policies or calendars, or out is one of them.
+        ConfigurationError: datasets of different keys, policies or calendars, out is one of them or written by another.
     """
     rule = rule or load_rule()
     sources = open_sources(paths)
@@ -49,12 +51,15 @@ def join_datasets(
         raise ConfigurationError(
             Problem("the joined dataset would replace a source", str(out), next_step="give another folder")
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    writer = DatasetWriter(out, n_shards or max(len(source.dataset.shards) for source in sources))
-    try:
-        return _joined(sources, rule, writer)
-    finally:
-        writer.discard()
+    with locked_folder(out) as folder:
+        try:
+            writer = DatasetWriter(out, n_shards or max(len(source.dataset.shards) for source in sources))
+            try:
+                return _joined(sources, rule, writer)
+            finally:
+                writer.discard()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _joined(sources: Sequence[Source], rule: JoinRule, writer: DatasetWriter) -> JoinAccount:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 
 from ontology.errors import ConfigurationError, InputError, PestaError, Problem
 from phenotype.trajectory import Dataset, open_dataset
+
+LONGEST_NAME = 100
+_NOT_IN_NAMES = re.compile("[^A-Za-z0-9+._-]")
+"""What a dataset calls itself becomes the name of a folder."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def open_sources(paths: Sequence[Path]) -> list[Source]:
     _check_alike(datasets)
     names = [str(dataset.metadata.get("dataset_name", "dataset")) for dataset in datasets]
     return [
-        Source(dataset, f"{number}-{name}")
+        Source(dataset, f"{number}-{_NOT_IN_NAMES.sub('-', name)[:LONGEST_NAME]}")
         for number, (dataset, name) in enumerate(zip(datasets, names, strict=True), start=1)
     ]
 
@@ -72,6 +77,7 @@ def _check_alike(datasets: Sequence[Dataset]) -> None:
     for key, what, advice in (
         ("key_fingerprint", "datasets of different keys", "ingest them with one key (--key)"),
         ("identity_policy", "datasets of different identity policies", "ingest them with one policy"),
+        ("ids", "ids that were kept beside pseudonyms", "ingest all with --keep-ids, or none"),
         ("nominal_anchor", "true dates and times relative to a nominal anchor", "join datasets of one kind"),
     ):
         found = {json.dumps(dataset.metadata.get(key), sort_keys=True) for dataset in datasets}
@@ -85,5 +91,16 @@ def _check_alike(datasets: Sequence[Dataset]) -> None:
                     advice,
                 )
             )
+    spaces = {space for dataset in datasets for space in dataset.metadata.get("id_spaces", ())}
+    if datasets[0].metadata.get("ids") and len(spaces) > 1:
+        problems.append(
+            Problem(
+                "ids that were kept, of several id spaces: one number would be several persons",
+                "metadata/dataset.json: id_spaces",
+                ", ".join(sorted(spaces)),
+                "one id space",
+                "ingest without --keep-ids, or give the mappings one id_space where their ids are the same",
+            )
+        )
     if problems:
         raise ConfigurationError(problems)

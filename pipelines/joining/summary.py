@@ -16,7 +16,7 @@ from pipelines.joining.parts import Source
 from pipelines.joining.rule import JoinRule
 
 _KEPT = ("ingest.json", "rejected.parquet", "metadata/dataset.json", "join.json")
-_SHARED = ("key_fingerprint", "identity_policy", "dates", "nominal_anchor")
+_SHARED = ("key_fingerprint", "identity_policy", "dates", "nominal_anchor", "ids")
 
 
 def keep_account(source: Source, folder: Path) -> None:

@@ -1,10 +1,11 @@
-"""The private folder beside a dataset in which an ingest works: locked, and kept where it is killed."""
+"""The private folder beside a dataset in which an ingest or join works: locked, kept where it is killed."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,17 +30,7 @@ def workspace(out: Path, mapping: Mapping, input_path: Path) -> Iterator[Path]:
     Raises:
         ConfigurationError: another ingest writes the same dataset.
     """
-    folder = out.with_name(f".{out.name}.ingest")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / "lock").open("w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(
-                Problem("another ingest writes this dataset", str(out), next_step="wait until it has ended")
-            ) from None
-        _put_in_order(out)
+    with locked_folder(out) as folder:
         plan = _plan(mapping, input_path)
         plan_file = folder / "plan"
         if not plan_file.exists() or plan_file.read_text("ascii") != plan:
@@ -53,15 +44,46 @@ def workspace(out: Path, mapping: Mapping, input_path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def locked_folder(out: Path) -> Iterator[Path]:
+    """A folder of mode 700 beside a dataset, while nobody else writes it; what killed runs left is put right.
+
+    Args:
+        out: the dataset's folder.
+
+    Raises:
+        ConfigurationError: another run writes the same dataset.
+    """
+    folder = out.with_name(f".{out.name}.ingest")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    with (folder / "lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                Problem("another ingest writes this dataset", str(out), next_step="wait until it has ended")
+            ) from None
+        _put_in_order(out)
+        yield folder
+
+
 def _put_in_order(out: Path) -> None:
     """Take away what killed ingests left, and put back a dataset that one had moved aside."""
-    for left in sorted(out.parent.glob(f".{out.name}.*.part")):
+    for left in _left_behind(out, "part"):
         shutil.rmtree(left, ignore_errors=True)
-    for former in sorted(out.parent.glob(f".{out.name}.*.old")):
+    for former in _left_behind(out, "old"):
         if out.exists():
             shutil.rmtree(former, ignore_errors=True)
         else:
             former.replace(out)
+
+
+def _left_behind(out: Path, ending: str) -> list[Path]:
+    """Folders of this dataset that runs named after their process; "data.2" is another than "data"."""
+    name = re.compile(rf"\.{re.escape(out.name)}\.[0-9]+\.{ending}")
+    return sorted(path for path in out.parent.iterdir() if name.fullmatch(path.name))
 
 
 def _empty(folder: Path) -> None:

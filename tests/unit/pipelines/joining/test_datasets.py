@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ontology.errors import ConfigurationError
+from ontology.errors import ConfigurationError, InputError
 from phenotype.checking import check_dataset
 from phenotype.trajectory import EVENTS, Dataset, frame_digest
 from pipelines.identity import load_or_make_key
@@ -284,3 +284,43 @@ def test_a_contact_of_two_persons_gives_nobody_the_other_ones_facts(
     # Of the second: the coding, and two events (CONTACT and CONTACT_END) that named the contact.
     assert (account.n_left_out_contacts, account.n_left_out_codings, account.n_unlinked) == (1, 1, 2)
     assert dataset.events().collect().height == 10
+
+
+def test_a_join_clears_what_a_killed_one_left(both: tuple[Path, Path], tmp_path: Path) -> None:
+    place = tmp_path / "all"
+    (place / ".joined.4711.part" / "work").mkdir(parents=True)
+    _, dataset = joined(both, place / "joined")
+    assert sorted(path.name for path in place.iterdir()) == ["joined"]
+    dataset.path.rename(place / ".joined.4712.old")  # killed between moving the old away and the new in
+    one = (both[0], both[0].with_name("none"))
+    with pytest.raises(InputError):
+        join_datasets(one, place / "joined")
+    joined(both, place / "joined")
+    assert sorted(path.name for path in place.iterdir()) == ["joined"]
+
+
+def told_otherwise(dataset: Path, **told: object) -> Path:
+    """A copy of a dataset whose dataset.json says something else of it."""
+    copy = dataset.with_name(f"{dataset.name}-{'-'.join(told)}")
+    shutil.copytree(dataset, copy)
+    file = copy / "metadata" / "dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | told), "utf-8")
+    return copy
+
+
+def test_a_datasets_name_leads_out_of_no_folder(both: tuple[Path, Path], tmp_path: Path) -> None:
+    named = told_otherwise(both[0], dataset_name="../../" + "x" * 300)
+    _, dataset = joined((named, both[1]), tmp_path / "joined")
+    folders = sorted(path.name for path in (dataset.path / "parts").iterdir())
+    assert folders == ["1-..-..-" + "x" * 94, "2-hospital"]  # both[1] is the hospital
+
+
+def test_kept_ids_are_joined_with_their_like_alone(both: tuple[Path, Path], tmp_path: Path) -> None:
+    kept = [told_otherwise(dataset, ids="kept") for dataset in both]
+    with pytest.raises(ConfigurationError, match="ids that were kept beside pseudonyms"):
+        join_datasets([kept[0], both[1]], tmp_path / "joined")
+    with pytest.raises(ConfigurationError, match="of several id spaces"):
+        join_datasets(kept, tmp_path / "joined")
+    alike = [told_otherwise(dataset, ids="kept", id_spaces=["house"]) for dataset in both]
+    _, dataset = joined((alike[0], alike[1]), tmp_path / "joined")
+    assert dataset.metadata["ids"] == "kept"

@@ -78,3 +78,23 @@ def test_what_killed_ingests_left_is_put_in_order(tmp_path: Path, mapping: Mappi
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "dataset"]
     assert (out / "events").exists()
+
+
+def test_what_belongs_to_a_dataset_of_a_longer_name_is_left_alone(
+    tmp_path: Path, mapping: Mapping, source: Path
+) -> None:
+    others = [tmp_path / ".dataset.new.43.part", tmp_path / ".dataset.new.43.old"]
+    for other in others:
+        other.mkdir()
+    with workspace(tmp_path / "dataset", mapping, source):
+        pass
+    assert all(other.is_dir() for other in others)
+    assert not (tmp_path / "dataset").exists()
+
+
+def test_a_folder_that_others_could_read_is_closed_to_them(
+    tmp_path: Path, mapping: Mapping, source: Path
+) -> None:
+    (tmp_path / ".dataset.ingest").mkdir(mode=0o755)
+    with workspace(tmp_path / "dataset", mapping, source) as folder:
+        assert folder.parent.stat().st_mode & 0o777 == 0o700
