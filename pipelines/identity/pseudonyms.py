@@ -7,15 +7,23 @@ from typing import Literal
 
 import polars as pl
 
-from ontology.errors import InputError, Problem
+from ontology.errors import ConfigurationError, InputError, Problem
 from pipelines.identity.date_shift import Shifts
-from pipelines.identity.person_numbers import NATIONAL_SYSTEMS
+from pipelines.identity.person_numbers import NATIONAL_SYSTEMS, person_keys, read_person_number
 from pipelines.identity.policy import DateShift
 
 Kind = Literal["subject", "contact", "referral"]
 NATIONAL_SPACE = "urn:oid:2.16.578.1.12.4.1.4"
 """The id space of subjects with a national number, whatever source named them."""
 LARGEST = 2**63
+KEPT = "kept"
+"""What dataset.json says of `ids` that stayed as they were."""
+FEWEST_NUMBERS, MOST_NUMBERS = 3, 0.25
+"""Of ids that are kept and have ten to twelve digits, how many, and what share, may not pass as numbers.
+
+By chance 1.1 % of eleven digits pass and 1.4 % of ten (with the zero that a whole number lost).
+"""
+_DIGITS = r"^[0-9]{10,12}$"
 _NATIONAL_KEYS = tuple(f"{system}|" for system in NATIONAL_SYSTEMS)
 
 
@@ -30,6 +38,7 @@ class Pseudonyms:
         key: the project's.
         id_space: which sources share ids.
         keep_ids: whether ids that are whole numbers of 63 bits stay as they are: they are pseudonyms already.
+            One that passes as a person number does not stay.
 
     **Source:** RFC 7693 (BLAKE2, keyed mode).
     """
@@ -44,6 +53,8 @@ class Pseudonyms:
         """One Int64 a text; null stays null. Equal ids of one kind get equal pseudonyms."""
         known = self._known[kind]
         distinct = ids.unique().drop_nulls()
+        if self._keep_ids:
+            _check_not_numbers(kind, distinct)
         for text in distinct.to_list():
             if text not in known:
                 known[text] = self._one(kind, text)
@@ -53,7 +64,7 @@ class Pseudonyms:
         return ids.replace_strict(distinct, pseudonyms, default=None, return_dtype=pl.Int64)
 
     def _one(self, kind: Kind, text: str) -> int:
-        if self._keep_ids and text.isascii() and text.isdigit() and int(text) < LARGEST:
+        if self._keep_ids and _is_kept(text):
             return int(text)
         is_national = kind == "subject" and text.startswith(_NATIONAL_KEYS)
         id_space = NATIONAL_SPACE if is_national else self._id_space
@@ -85,3 +96,22 @@ class Pseudonyms:
                         f"two {kind} ids have one pseudonym", next_step="take another key and ingest again"
                     )
                 )
+
+
+def _is_kept(text: str) -> bool:
+    is_whole = text.isascii() and text.isdigit() and int(text) < LARGEST
+    return is_whole and not (len(text) in {11, 12} and read_person_number(text))
+
+
+def _check_not_numbers(kind: Kind, ids: pl.Series) -> None:
+    """Make sure that ids that are to be kept are no person numbers."""
+    long = ids.filter(ids.str.contains(_DIGITS))
+    n_numbers = person_keys(long.str.zfill(11)).is_not_null().sum()
+    if n_numbers >= FEWEST_NUMBERS and n_numbers > MOST_NUMBERS * long.len():
+        raise ConfigurationError(
+            Problem(
+                f"{kind} ids are person numbers: they cannot be kept",
+                found=f"{n_numbers:,} of {long.len():,} ids of ten to twelve digits",
+                next_step="ingest without --keep-ids",
+            )
+        )

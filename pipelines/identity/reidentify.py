@@ -12,7 +12,9 @@ from phenotype.trajectory import Dataset, find_dataset
 from pipelines.identity.keys import fingerprint, load_key
 from pipelines.identity.person_numbers import person_keys
 from pipelines.identity.policy import DateShift
-from pipelines.identity.pseudonyms import Pseudonyms
+from pipelines.identity.pseudonyms import KEPT, Pseudonyms
+from pipelines.identity.scrubbing import SHORTEST
+from pipelines.sources.cells import text_of
 
 
 def reidentify(dataset: Path, key_path: Path, ids_path: Path, out: Path, id_space: str | None = None) -> int:
@@ -37,12 +39,7 @@ def reidentify(dataset: Path, key_path: Path, ids_path: Path, out: Path, id_spac
     found = find_dataset(dataset)
     key = load_key(key_path)
     _check_key(found, key)
-    if dataset.resolve() in out.resolve().parents:
-        raise ConfigurationError(
-            Problem(
-                "the file of who is who would lie in the dataset", str(out), next_step="keep it elsewhere"
-            )
-        )
+    _check_place(out, dataset, key_path, ids_path)
     spaces = [id_space] if id_space else list(found.metadata.get("id_spaces", ()))
     who = who_is_who(found, key, _read_ids(ids_path), spaces)
     _write_private(who, out)
@@ -62,8 +59,10 @@ def who_is_who(dataset: Dataset, key: bytes, ids: pl.Series, id_spaces: list[str
         source_id, subject_id, and shift_days where dates are shifted; by subject_id and source_id.
     """
     distinct = ids.drop_nulls().unique()
-    pairs = [_pairs(distinct, person_keys(distinct), key, "")]
-    pairs += [_pairs(distinct, distinct, key, space) for space in id_spaces]
+    whole = distinct.str.zfill(SHORTEST)  # whole numbers in a table lose the zero that begins them
+    keep_ids = dataset.metadata.get("ids") == KEPT
+    pairs = [_pairs(distinct, person_keys(whole), Pseudonyms(key, ""))]
+    pairs += [_pairs(distinct, distinct, Pseudonyms(key, space, keep_ids=keep_ids)) for space in id_spaces]
     subjects = dataset.events().select("subject_id").unique().collect()
     who = (
         pl.concat(pairs).join(subjects, on="subject_id", how="semi").unique().sort("subject_id", "source_id")
@@ -76,9 +75,25 @@ def who_is_who(dataset: Dataset, key: bytes, ids: pl.Series, id_spaces: list[str
     return who
 
 
-def _pairs(ids: pl.Series, texts: pl.Series, key: bytes, id_space: str) -> pl.DataFrame:
-    pseudonyms = Pseudonyms(key, id_space).of("subject", texts)
-    return pl.DataFrame({"source_id": ids, "subject_id": pseudonyms}).drop_nulls()
+def _pairs(ids: pl.Series, texts: pl.Series, pseudonyms: Pseudonyms) -> pl.DataFrame:
+    return pl.DataFrame({"source_id": ids, "subject_id": pseudonyms.of("subject", texts)}).drop_nulls()
+
+
+def _check_place(out: Path, dataset: Path, key_path: Path, ids_path: Path) -> None:
+    if dataset.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ConfigurationError(
+            Problem(
+                "the file of who is who would lie in the dataset", str(out), next_step="keep it elsewhere"
+            )
+        )
+    if out.exists() and any(path.exists() and out.samefile(path) for path in (key_path, ids_path)):
+        raise ConfigurationError(
+            Problem(
+                "the file of who is who would replace the key or the ids",
+                str(out),
+                next_step="give another name",
+            )
+        )
 
 
 def _check_key(dataset: Dataset, key: bytes) -> None:
@@ -102,8 +117,8 @@ def _read_ids(path: Path) -> pl.Series:
             is_csv = path.suffix == ".csv"
             table = pl.read_csv(path, infer_schema=False) if is_csv else pl.read_parquet(path)
             name = "source_id" if "source_id" in table.columns else table.columns[0]
-            return table[name].cast(pl.String).str.strip_chars()
-        lines = path.read_text("utf-8").splitlines()
+            return table.select(text_of(table, name)).to_series().str.strip_chars()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError, IndexError):
         raise InputError(
             Problem("the ids cannot be read", str(path), next_step="give one id a line, CSV or Parquet")

@@ -43,7 +43,7 @@ def join_datasets(
 
     Raises:
         InputError: datasets that cannot be read.
-        ConfigurationError: datasets of different keys, policies or calendars, out is one of them or written by another.
+        ConfigurationError: datasets of different keys, policies or calendars; out is a source or in use.
     """
     rule = rule or load_rule()
     sources = open_sources(paths)

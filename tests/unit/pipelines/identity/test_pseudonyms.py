@@ -84,3 +84,20 @@ def test_a_national_number_is_one_subject_in_all_sources_of_a_project() -> None:
     assert Pseudonyms(OTHER, "laboratory").of("subject", key).item() != here
     contacts = [Pseudonyms(KEY, space).of("contact", key).item() for space in ("laboratory", "register")]
     assert contacts[0] != contacts[1]
+
+
+NUMBERS = ["17912099997", "57912075186", "29822099635", "01812000051"]
+"""As test registers make them (month + 80); the last begins with a zero."""
+
+
+def test_person_numbers_are_no_ids_to_be_kept() -> None:
+    kept = Pseudonyms(KEY, "a", keep_ids=True)
+    one = kept.of("subject", pl.Series([NUMBERS[0], "10006", "12345678901234"]))
+    assert one.to_list()[1:] == [10006, 12345678901234]
+    assert one[0] != int(NUMBERS[0])
+    with pytest.raises(ConfigurationError, match="ids are person numbers") as told:
+        Pseudonyms(KEY, "a", keep_ids=True).of("subject", pl.Series(NUMBERS))
+    assert not any(number in str(told.value) for number in NUMBERS)
+    whole = pl.Series([NUMBERS[3].lstrip("0")] * 3 + NUMBERS[:2])  # a column of whole numbers
+    with pytest.raises(ConfigurationError, match="3 of 3 ids"):
+        Pseudonyms(KEY, "a", keep_ids=True).of("subject", whole)
