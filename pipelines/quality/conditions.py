@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -83,6 +84,17 @@ created_at is when the dataset was made; compact_code is a code without dots; n_
 contact and role with that code; n_diagnoses counts the codes of conditions, n_mains the main conditions."""
 
 _ALWAYS_TRUE = pl.lit(value=True)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_OVER_ROWS = re.compile(
+    r"\b(?:array_agg|string_agg|avg|corr|count|covar(?:_pop|_samp)?|first(?:_value)?|last(?:_value)?|lag|lead|max|median"
+    r"|min|nth_value|ntile|quantile_cont|quantile_disc|(?:dense_|percent_)?rank|row_number|std(?:dev)?(?:_pop|_samp)?"
+    r"|sum|var(?:iance)?(?:_pop|_samp)?)\s*\(",
+    re.IGNORECASE,
+)
+"""Functions over many rows: events are counted in slices, so that they would mean another thing each time.
+
+**Source:** polars, SQL interface, aggregate and window functions.
+"""
 
 
 def condition(text: str) -> pl.Expr:
@@ -101,6 +113,8 @@ def columns_of(text: str) -> set[str]:
 
 def fault_of(text: str, table: TableName) -> str | None:
     """Why a text is no condition over a table; None where it is one."""
+    if (found_function := _OVER_ROWS.search(_QUOTED.sub("''", text))) is not None:
+        return f"{found_function[0]}...) looks at many rows; a condition asks one row at a time"
     empty = pl.DataFrame(schema=COLUMNS[table])
     try:
         found = empty.lazy().select(holds=pl.sql_expr(text)).collect_schema()["holds"]

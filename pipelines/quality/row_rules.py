@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from ontology.errors import ConfigurationError, Problem
 from pipelines.quality.conditions import columns_of, condition
 from pipelines.quality.outcomes import Outcome, counted
 from pipelines.quality.rules import Condition, Grouping
@@ -64,7 +65,7 @@ def _counted(
     keys = _keys(by, _TIME_OF[first.table])
     lazy = rows.lazy()
     sums_of = lazy.group_by(list(keys.values())).agg(sums) if keys else lazy.select(sums)
-    found = sums_of.collect()
+    found = _collected(sums_of, rules)
     return [
         found.select(
             pl.lit(name).alias("check_id"),
@@ -77,6 +78,24 @@ def _counted(
         ).filter(pl.col("n_rows") > 0)
         for place, name in enumerate(rules)
     ]
+
+
+def _collected(sums: pl.LazyFrame, rules: Mapping[str, Condition]) -> pl.DataFrame:
+    """The counted sums; what the engine says of a value that it cannot take is not told, for it quotes it.
+
+    Raises:
+        ConfigurationError: a condition cannot be asked of the values that are there.
+    """
+    try:
+        return sums.collect()
+    except pl.exceptions.PolarsError:
+        raise ConfigurationError(
+            Problem(
+                "a condition that the values do not bear",
+                f"among the quality checks {', '.join(rules)}",
+                next_step="write TRY_CAST for CAST, and compare columns with values of their own type",
+            )
+        ) from None
 
 
 def _sum(holds: pl.Expr) -> pl.Expr:

@@ -110,3 +110,20 @@ def test_conditions_cannot_reach_outside_the_row():
     for text in ("SELECT 1", "unit IN (SELECT unit FROM events)", "read_csv('x')", "1; DROP TABLE events"):
         assert fault_of(text, "events") is not None, text
     assert set(COLUMNS) == {"events", "subjects", "contacts", "stays", "codings", "observation"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "numeric_value > AVG(numeric_value)",
+        "COUNT(*) > 5",
+        "ROW_NUMBER() OVER (ORDER BY time) > 1",
+        "code = LAG (code) OVER (ORDER BY time)",
+    ],
+)
+def test_conditions_cannot_look_at_other_rows_for_events_are_counted_in_slices(text):
+    assert "one row at a time" in fault_of(text, "events")
+
+
+def test_a_word_in_quotes_is_no_function_over_rows():
+    assert fault_of("code LIKE 'MAX(%' OR \"unit\" = 'it''s count(x)'", "events") is None

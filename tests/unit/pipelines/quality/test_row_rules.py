@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ontology.errors import ConfigurationError
+
 ALL = (None, None, None)
 RESULTS = [
     {
@@ -151,3 +155,14 @@ def test_subjects_are_counted_over_all_files(write, ask):
     assert ask(dataset, **rule, wrong="n_sexes > 1 AND sex IS NULL") == {ALL: (3, 1)}
     assert ask(dataset, **rule, wrong="n_events = 0") == {ALL: (3, 2)}
     assert ask(dataset, **rule, wrong="n_windows IS NULL") == {ALL: (3, 3)}
+
+
+def test_a_value_that_a_condition_cannot_take_is_never_told(write, ask):
+    events = write(
+        [{"subject_id": 1, "time": "2020-01-01T10:00", "code": "X", "text_value": "Kari Nordmann"}]
+    )
+    with pytest.raises(ConfigurationError) as raised:
+        ask(events, type="condition", table="events", wrong="CAST(text_value AS INTEGER) > 3")
+    assert "a condition that the values do not bear" in str(raised.value)
+    assert "Nordmann" not in str(raised.value)
+    assert raised.value.__suppress_context__
