@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,10 +23,9 @@ import polars as pl
 
 from ontology.errors import InputError, Problem
 from phenotype.threads import thread_count
-from pipelines.engine import InlineExecutor
 from pipelines.sources.records import FATES, InputFile, Part, RecordReader
 
-BYTES_A_JOB = 64_000_000
+BYTES_A_JOB = 24_000_000
 FILES_A_JOB = 500
 ROWS_HELD = 200_000
 SMALL_INPUT = 32_000_000
@@ -65,7 +64,7 @@ def project(
         reader: what reads them.
         files: in their order.
         folder: private; jobs that are whole in it are not done again.
-        n_workers: processes; made from the input's size and the CPUs where it is not given.
+        n_workers: processes, this one among them; by the input's size and the CPUs where it is not given.
         keep_raw: whether rejected records are kept as they were sent.
 
     Raises:
@@ -77,28 +76,51 @@ def project(
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.part"):
         shutil.rmtree(left, ignore_errors=True)
-    with _executor(min(wanted, len(jobs))) as executor:
-        pending = [
-            executor.submit(run_job, reader, job, folder / f"{number:06d}", keep_raw=keep_raw)
-            for number, job in enumerate(jobs)
-            if not (folder / f"{number:06d}").exists()
-        ]
-        problems: list[Problem] = []
-        for future in pending:
-            try:
-                future.result()
-            except InputError as error:
-                problems += error.problems
-        if problems:
-            raise InputError(problems)
+    undone = [
+        (reader, job, folder / f"{number:06d}", keep_raw)
+        for number, job in enumerate(jobs)
+        if not (folder / f"{number:06d}").exists()
+    ]
+    problems = _run_jobs(undone, min(wanted, len(undone)))
+    if problems:
+        raise InputError(problems)
     return _collected(files, [folder / f"{number:06d}" for number in range(len(jobs))])
 
 
+Job = tuple[RecordReader, Sequence[InputFile], Path, bool]
+
+
+def _run_jobs(jobs: Sequence[Job], n_processes: int) -> list[Problem]:
+    """Run all jobs; gives what is wrong with their files.
+
+    Other processes take them from the first on, this one from the last: it would else wait for them, also
+    while they begin.
+    """
+    problems: list[Problem] = []
+    with _workers(n_processes - 1) as pool:
+        pending = [(job, pool.submit(run_job, *job) if pool else None) for job in jobs]
+        for job, future in reversed(pending):
+            if future is None or future.cancel():
+                problems += _problems_of(run_job, *job)
+        for _, future in pending:
+            if future is not None and not future.cancelled():
+                problems += _problems_of(future.result)
+    return problems
+
+
+def _problems_of(call: Callable[..., None], *arguments: object) -> tuple[Problem, ...]:
+    try:
+        call(*arguments)
+    except InputError as error:
+        return tuple(error.problems)
+    return ()
+
+
 @contextmanager
-def _executor(n_workers: int) -> Iterator[Executor]:
-    """This process for one worker, else processes in which polars has one thread."""
-    if n_workers <= 1:
-        yield InlineExecutor()
+def _workers(n_workers: int) -> Iterator[Executor | None]:
+    """Further processes, in which polars has one thread; None for none."""
+    if n_workers < 1:
+        yield None
         return
     before = os.environ.get("POLARS_MAX_THREADS")
     os.environ["POLARS_MAX_THREADS"] = "1"
@@ -137,7 +159,12 @@ def _jobs(files: Sequence[InputFile]) -> list[list[InputFile]]:
     return jobs
 
 
-def run_job(reader: RecordReader, files: Sequence[InputFile], folder: Path, *, keep_raw: bool) -> None:
+def run_job(
+    reader: RecordReader,
+    files: Sequence[InputFile],
+    folder: Path,
+    keep_raw: bool,  # noqa: FBT001 part of what is sent to workers
+) -> None:
     """Read some files into a folder that gets its name when all is in it."""
     # A worker may outlive a killed ingest for a moment: it must not write into the folder of the next one's.
     making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
