@@ -32,10 +32,50 @@ def test_a_number_is_masked_wherever_it_stands(number: str, form: str) -> None:
         "17 91 20 99997",
         "179120\u201399997",
         "179120\u00a099997",
+        "179120\u202f99997",
+        "179120\u201199997",
+        "179120\u00ad99997",
+        "179120\u200b99997",
+        "179120  99997",
+        "179120 - 99997",
+        "179120_99997",
+        "17/91/20 99997",
+        "179120\t99997",
+        "179120 999 97",
+        "17 91 20 999 97",
+        "179120%2099997",
+        "179120+99997",
+        "179120&nbsp;99997",
+        "179120&#160;99997",
+        "179120\\u00a099997",
+        "\uff11\uff17\uff19\uff11\uff12\uff10\uff19\uff19\uff19\uff19\uff17",
+        "\u0661\u0667\u0669\u0661\u0662\u0660\u0669\u0669\u0669\u0669\u0667",
     ],
 )
 def test_a_number_is_masked_however_it_is_spaced(text: str) -> None:
     assert scrub_text(f"nr {text}.") == f"nr {MARK}."
+    assert Gate().column(pl.Series([f"nr {text}."])).to_list() == [f"nr {MARK}."]
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("?id=%20{}", "?id=%20{}"),
+        ("?id=%22{}%22", "?id=%22{}%22"),
+        ("\\u0020{}", "\\u0020{}"),
+        ('{{"id": "{}"}}', '{{"id": "{}"}}'),
+    ],
+)
+def test_a_number_is_masked_behind_a_mark_that_is_written_with_digits(text: str, masked: str) -> None:
+    gate = Gate()
+    assert scrub_text(text.format(NUMBER)) == masked.format(MARK)
+    assert gate.column(pl.Series([text.format(NUMBER)])).to_list() == [masked.format(MARK)]
+
+
+@pytest.mark.parametrize("text", ["1.7912099997e10", "1.7912099997E+10", "1,7912099997E+10"])
+def test_a_number_that_a_spreadsheet_wrote_is_masked(text: str) -> None:
+    assert scrub_text(text) == MARK
+    assert Gate().column(pl.Series([text])).to_list() == [MARK]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +88,8 @@ def test_a_number_is_masked_however_it_is_spaced(text: str) -> None:
         "-0.17912099997e-3",
         "18.731394063",  # amounts of infusions in MIMIC-III that would pass the controls
         "1970.0000985",
+        "1.7912099998e10",
+        "2024-01-15T12:34:56+01:00",
         "NDC//17912099997",  # codes of eleven digits
         "ICD10-NO//A41.9",
         "NLK//NPU19748",
