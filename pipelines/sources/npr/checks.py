@@ -17,6 +17,9 @@ NOT_IN_LIST = "not in the code list"
 IN_REJECTED = "stands in a rejected element"
 CUT_OFF = "cut off where reading ended"
 NOTHING_IN_IT = "no code in it"
+ENDS_EARLY = "end before start"
+_WRITTEN = r"^(.{10}T\d\d:\d\d)(:\d\d)?(?:\.\d+)?$"
+"""A time by the clock: its minute and, where told, its seconds."""
 
 
 @dataclass
@@ -45,7 +48,27 @@ def check(columns: Columns, more_values: Mapping[str, tuple[str, ...]]) -> Findi
             _check_store(columns, element, more_values, findings)
         else:
             findings.is_bad[store] = np.zeros(0, dtype=bool)
+    if columns.height("Episode"):
+        _check_ends(columns, findings)
     return findings
+
+
+def _check_ends(columns: Columns, findings: Findings) -> None:
+    """An end before the beginning is none: what is known at the end would be known before it could be."""
+    episodes = columns.frames["Episode"]
+    start, end = (_by_the_clock(episodes[name]) for name in ("innDatoTid", "utDatoTid"))
+    is_early = (end < start).fill_null(value=False)
+    if is_early.any():
+        findings.faults.append(("Episode", "utDatoTid", ENDS_EARLY, np.flatnonzero(is_early.to_numpy())))
+        ends = episodes["utDatoTid"].set(is_early, None)
+        columns.frames["Episode"] = episodes.with_columns(utDatoTid=ends)
+
+
+def _by_the_clock(texts: pl.Series) -> pl.Series:
+    """Times with their seconds, as texts that sort; null where they are told with an offset."""
+    parts = pl.col(texts.name).str.extract_groups(_WRITTEN).struct
+    minute, seconds = parts.field("1"), parts.field("2").fill_null(":00")
+    return texts.to_frame().select(pl.concat_str(minute, seconds)).to_series()
 
 
 def _check_store(

@@ -30,6 +30,10 @@ NOT_READ = "element is not read"
 OTHER_VERSION = f"version is not read: {FIRST_VERSION} to {LAST_VERSION} are"
 OTHER_NAMESPACE = "namespace is none of NPR-melding"
 OTHER_MODULE = f"module is not read: {', '.join(sorted(MODULES))} are"
+PACKED = "message is packed as base64 text"
+NO_MESSAGE = "no NPR-melding in it"
+_CONTAINER = "Base64Container"
+"""What the envelope's standard (KITH) has a document in that is sent as base64 text."""
 
 
 class RefusedError(Exception):
@@ -82,6 +86,7 @@ class Collector:
         self.met = {store: Met() for store in ELEMENTS}
         self.astray: list[Astray] = []
         self.notes: Counter[tuple[str, str]] = Counter()
+        self._n_messages = 0
         self._trees: dict[str, Children] = {}
         self._store_of: dict[int, str] = {}
         self._outside: Children = {}
@@ -142,9 +147,14 @@ class Collector:
 
     def _entered(self, uri: str, name: str, attributes: Attributes) -> Children:
         """The envelope, or the message in it."""
+        offset = self._parser.CurrentByteIndex
+        if name == _CONTAINER:
+            self._n_messages += 1
+            self.astray.append(Astray(offset, "", "rejected", PACKED))
+            return self._skipped
         if name != MELDING.name:
             return self._outside
-        offset = self._parser.CurrentByteIndex
+        self._n_messages += 1
         told = NAMESPACE.match(uri)
         if not told:
             self.astray.append(Astray(offset, MELDING.name, "rejected", OTHER_NAMESPACE))
@@ -192,6 +202,8 @@ class Collector:
             end: why nothing follows, where that is not the end of the file.
             is_last: whether all is taken.
         """
+        if is_last and not end and not self._n_messages:
+            self.astray.append(Astray(0, "", "rejected", NO_MESSAGE))
         cut = None if is_last else self._open_record()
         taken = {store: self._taken(store, cut) for store in self.met}
         n_astray = len(self.astray)

@@ -22,6 +22,7 @@ from pipelines.sources.npr.options import NprOptions
 from pipelines.sources.npr.raw import raw_records
 from pipelines.sources.npr.stream import guarded_parser, open_message, stream
 from pipelines.sources.npr.tables import SCHEMAS, TABLES, derive, rows_of
+from pipelines.sources.npr.unread import unread_attributes
 from pipelines.sources.npr.versions import Versions
 from pipelines.sources.records import DELETED, InputFile, Part
 
@@ -52,7 +53,9 @@ class NprReader:
         if input_path.is_file():
             found = [(input_path, input_path.name)]
         else:
-            paths = sorted(path for path in input_path.rglob("*") if path.name.endswith((".xml", ".xml.gz")))
+            paths = sorted(
+                path for path in input_path.rglob("*") if path.name.lower().endswith((".xml", ".xml.gz"))
+            )
             found = [(path, path.relative_to(input_path).as_posix()) for path in paths if path.is_file()]
         told = [(path, label, namespaces(path)) for path, label in found]
         messages = [(path, scrub_text(label)) for path, label, spaces in told if _is_message(spaces)]
@@ -113,7 +116,7 @@ class NprReader:
         fates = fates_of(columns, findings, is_made)
         rejected = fates.filter(pl.col("fate") == "rejected")["byte_offset"].to_list()
         raw = raw_records(path, rejected) if rejected else {}
-        return Part(tables, fates, columns.n_records, batch.notes, raw)
+        return Part(tables, fates, columns.n_records, batch.notes + unread_attributes(batch.met), raw)
 
 
 def _deletions(columns: Columns, versions: Versions, is_good: Truths) -> pl.DataFrame:

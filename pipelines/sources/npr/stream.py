@@ -39,7 +39,7 @@ def _reason(code: int) -> str:
 
 def open_message(path: Path) -> BinaryIO:
     """The bytes of a message, unpacked."""
-    return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def guarded_parser() -> expat.XMLParserType:

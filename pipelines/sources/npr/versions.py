@@ -17,7 +17,7 @@ VERSIONED: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "Episode": ("episode", (("Episode", "episodeID"),)),
     "Slett": ("episode", (("Slett", "episodeID"),)),
     "Pasient": ("patient", (("Objektholder", "pasientNr"), ("Melding", "modul"))),
-    "PasientIdent": ("identity", (("PasientIdent", "pid"), ("PasientIdent", "typeID"))),
+    "PasientIdent": ("identity", (("PasientIdent", "pid"), ("PasientIdent", "slag"))),
     "MedisinskStraling": (
         "radiotherapy",
         (("Objektholder", "pasientNr"), ("MedisinskStraling", "medisinskStralingID")),
@@ -45,6 +45,8 @@ class Versions:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
+        if columns.height("PasientIdent"):
+            _add_kind(columns)
         self._digests = {store: _digests(columns, store) for store in VERSIONED if columns.height(store)}
 
     @cached_property
@@ -74,6 +76,19 @@ class Versions:
         return pl.DataFrame(parts).select(text.hash(SEED)).to_series()
 
 
+def _add_kind(columns: Columns) -> None:
+    """Add what kind of national number an identity tells, by the number itself: `slag`; else its typeID.
+
+    A later number of the same kind corrects the earlier one, whatever typeID says.
+    """
+    from pipelines.identity import person_keys
+
+    identities = columns.frames["PasientIdent"]
+    system = person_keys(identities["fid"]).str.extract(r"^(.*)\|")
+    kind = pl.coalesce(system, pl.concat_str(pl.lit("type "), pl.col("typeID").fill_null("")))
+    columns.frames["PasientIdent"] = identities.with_columns(slag=kind)
+
+
 def _ranks(columns: Columns) -> pl.Series:
     """Of each message, a text that is greater the later it was made."""
     return (
@@ -92,8 +107,11 @@ def _ranks(columns: Columns) -> pl.Series:
 
 
 def _digests(columns: Columns, unit: str) -> Words:
-    """Of each unit, a hash of all that is read of it and of what stands in it."""
+    """Of each unit, a hash of all that is read of it and of what stands in it; of an episode, whose it is."""
     total = _own(columns, unit)
+    if unit == "Episode":
+        patients = columns.column("Objektholder", "pasientNr", at=unit)
+        total = total + patients.hash(SEED).to_numpy()
     for store, parent in PARENTS.items():
         if store == unit or unit_of(store) != unit or not columns.height(store):
             continue

@@ -6,6 +6,7 @@ One hospital is ingested once. Every patient has a municipality of their own, by
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -195,6 +196,26 @@ def test_02_of_several_numbers_the_national_one_counts(hospital: Hospital) -> No
     assert hospital.times(1006, "MEDS_BIRTH") == ["1952-03-15 00:00:00"]
     ids = {hospital.of(place, hospital.contacts)["subject_id"][0] for place in (1003, 1006)}
     assert len(ids) == 2
+
+
+def test_02_a_number_is_corrected_by_a_later_one_of_its_kind_and_two_of_one_message_count_for_none(
+    tmp_path: Path,
+) -> None:
+    others = numbered("16835000")
+
+    def birth(name: str, *identities: tuple[str, int, str]) -> list[str]:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "a.xml").write_text(melding(UNITS + patient(1, episode(1001, "E"))), encoding="utf-8")
+        for number, kind, day in identities:
+            told = f'<PasientIdent pid="1" fid="{number}" typeID="{kind}"/>'
+            message = melding(told, module="ide", extract=f"2024-01-{day}")
+            (folder / f"{kind}.xml").write_text(message, encoding="utf-8")
+        return ingested("npr-melding", folder, tmp_path / f"{name}-out").times(1001, "MEDS_BIRTH")
+
+    assert birth("later", (others, 1, "02"), (NUMBER, 2, "01")) == ["1950-03-16 00:00:00"]
+    assert birth("earlier", (others, 1, "01"), (NUMBER, 2, "02")) == ["1950-03-15 00:00:00"]
+    assert birth("both", (others, 1, "01"), (NUMBER, 2, "01")) == ["1950-01-01 00:00:00"]
 
 
 def test_03_a_birth_is_the_numbers_date_or_the_first_of_january(hospital: Hospital) -> None:

@@ -306,3 +306,55 @@ def test_no_value_of_a_message_stands_in_a_reason(read: Reading) -> None:
     told = " ".join(str(row) for row in read(message).fates.rows())
     assert "Ola" not in told
     assert "41815500111" not in told
+
+
+def test_documents_packed_as_text_and_envelopes_without_a_message_are_rejected(read: Reading) -> None:
+    packed = '<Base64Container xmlns="http://www.kith.no/xmlstds/base64container">PE0+</Base64Container>'
+    assert read(in_envelope(packed)).rejects == [("", 1, "", "message is packed as base64 text")]
+    beside = read(in_envelope(packed, melding()))
+    assert beside.tables["Episode"].height == 1
+    assert [reason for *_, reason in beside.rejects] == ["message is packed as base64 text"]
+    empty = read(in_envelope("<Dialogmelding/>"))
+    assert empty.rejects == [("", 1, "", "no NPR-melding in it")]
+    assert empty.n_records == empty.n_told == 1
+
+
+def test_file_names_may_be_written_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "A.XML").write_text(melding(), encoding="utf-8")
+    (tmp_path / "B.XML.GZ").write_bytes(gzip.compress(melding().encode()))
+    reader = NprReader(NprOptions())
+    files = reader.find(tmp_path)
+    assert [file.label for file in files] == ["A.XML", "B.XML.GZ"]
+    assert [part.tables["Episode"].height for file in files for part in reader.read(file)] == [1, 1]
+
+
+def test_an_end_before_the_beginning_is_none(read: Reading) -> None:
+    def end(start: str, end: str) -> str | None:
+        message = melding().replace("2023-05-01T08:00:00", start).replace("2023-05-03T12:30:00", end)
+        found = read(message)
+        told: str | None = found.tables["Episode"]["utDatoTid"][0]
+        assert (told is None) == (("Episode", 1, "utDatoTid", "end before start") in found.fields)
+        return told
+
+    assert end("2023-05-04T08:00:00", "2023-05-03T12:30:00") is None
+    assert end("2023-05-03T12:30", "2023-05-03T12:29:59") is None
+    assert end("2023-05-03T12:30:00", "2023-05-03T12:30") == "2023-05-03T12:30"
+    assert end("2023-05-03T12:30:00.5", "2023-05-03T12:30:00") == "2023-05-03T12:30:00"
+    # 08:00 in Oslo is 06:00 UTC: what is told with an offset is compared as an instant, by the contact.
+    assert end("2023-05-03T08:00:00+02:00", "2023-05-03T07:00:00Z") == "2023-05-03T07:00:00Z"
+
+
+def test_one_episode_of_two_patients_is_no_repeated_record(read: Reading) -> None:
+    other = PATIENT.replace('pasientNr="77"', 'pasientNr="78"')
+    digests = read(melding(UNITS + PATIENT + other)).tables["Episode"]
+    assert digests["_key"].n_unique() == 1
+    assert digests["_digest"].n_unique() == 2
+
+
+def test_attributes_that_are_not_read_are_counted_by_name_alone(read: Reading) -> None:
+    more = 'tulletall="1" a41815500111="2" xmlns:x="urn:x" x:tulletall="3" episodeID='
+    content = UNITS + "".join(PATIENT.replace("episodeID=", more) for _ in range(9))
+    for size in (1, 100_000):
+        notes = read(melding(content), part_elements=size).notes
+        told = [(name, n) for (topic, name), n in sorted(notes.items()) if topic == "attributes not read"]
+        assert told[:2] == [("Episode@other", 9), ("Episode@tulletall", 9)]

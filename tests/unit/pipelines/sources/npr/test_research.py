@@ -14,6 +14,7 @@ fodselsar;fodt_mnd;tilstand_2_1;ncsp_1;ncmp_1;uttilstand;doddato;komnr
 1;1;A419;r651;19478;19480;08:15;14:30;1950;5;N17.9;ABC16;;2;;1001
 2;3;Z 09.8;;01.05.2023;;;;1950;;;;WBGM37;1;;1002
 3;1;J189;;2023-05-01;03MAY2023;10:00:30;;1940;.;;;;2;2023-05-04;1003
+4;1;J189;;19478;19480;;;1940;.;;;;2;19481;1004
 """
 
 
@@ -47,6 +48,7 @@ def test_21_procedures_and_conditions_stand_at_the_end(delivery: Hospital) -> No
     assert codings.select("code", "role", "group_no", "code_no").rows() == [
         ("A41.9", "main", 1, 1),
         ("J18.9", "main", 1, 1),
+        ("J18.9", "main", 1, 1),
         ("N17.9", "other", 2, 1),
         ("R65.1", "main", 1, 2),
         ("Z09.8", "main", 1, 1),
@@ -61,6 +63,7 @@ def test_22_births_are_the_first_of_the_year_or_month(delivery: Hospital) -> Non
 def test_23_a_date_of_death_goes_before_the_discharge(delivery: Hospital) -> None:
     assert delivery.times(1001, "MEDS_DEATH") == ["2023-05-03 14:30:00"]
     assert delivery.times(1003, "MEDS_DEATH") == ["2023-05-04 23:59:59"]
+    assert delivery.times(1004, "MEDS_DEATH") == ["2023-05-04 23:59:59"]  # three days after 19,478
 
 
 def test_24_stays_are_made_by_the_eight_hour_rule(tmp_path: Path) -> None:
