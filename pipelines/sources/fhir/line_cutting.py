@@ -14,15 +14,18 @@ import pyarrow as pa
 from pipelines.sources.fhir.ndjson import Lines
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
+Kind = tuple[tuple[str, ...], tuple[str | None, ...]]
 
 _LINES_COMPARED = 16
 FEWEST = 20
 """Groups of fewer lines are not worth it."""
 _QUOTE, _BACKSLASH, _NEW_LINE, _SPACE = 34, 92, 10, 32
 _TOKEN = re.compile(rb'"[^"]*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
-_NUMBER = r"^:\s*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(\s*[,}\]][\s,}\]]*)$"
-"""**Source:** RFC 8259, section 6 (numbers), between a key and the next text."""
-_VARYING = {
+_NUMBER = r"^: *(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)( *[,}\]][ ,}\]]*)$"
+"""Between a key and the next text; of JSON's white space lines in groups have the space alone.
+
+**Source:** RFC 8259, section 6 (numbers)."""
+_VARYING: dict[tuple[bytes | None, ...], str] = {
     (b"id",): "id",
     (b"meta", b"lastUpdated"): "lastUpdated",
     (b"meta", b"versionId"): "versionId",
@@ -90,14 +93,15 @@ class Cut:
         positions: which lines of the block.
         texts: what varies, by name.
         kind_of_line: the kind of each line.
-        keys: all that does not vary, of each kind.
+        keys: of each kind what its varying texts are taken for, and all that does not vary: lines with two
+            elements in another order are cut alike, and must not be taken for one another.
         examples: a line of the block of each kind.
     """
 
     positions: Places
     texts: dict[str, pl.Series]
     kind_of_line: Places
-    keys: list[tuple[str | None, ...]]
+    keys: list[Kind]
     examples: list[int]
 
 
@@ -169,7 +173,7 @@ def plan_of(line: bytes) -> Plan | None:
             if is_key:
                 path[-1] = token[1:-1]
             else:
-                name = _name_of(tuple(part for part in path if part is not None))
+                name = _name_of(tuple(path))
                 if name is not None:
                     names.append(name)
                     begins.append(n_quotes)
@@ -185,8 +189,12 @@ def plan_of(line: bytes) -> Plan | None:
     return Plan(tuple(names), tuple(begins), tuple(ends))
 
 
-def _name_of(path: tuple[bytes, ...]) -> str | None:
-    """What a varying text is called; None for one that does not vary."""
+def _name_of(path: tuple[bytes | None, ...]) -> str | None:
+    """What a varying text is called; None for one that does not vary.
+
+    Args:
+        path: the keys that lead to it; None for each list on the way, or around it.
+    """
     named = _VARYING.get(path)
     if named is not None:
         return named
@@ -233,7 +241,7 @@ def cut(content: bytes, group: Group, plan: Plan) -> Cut:
         texts["value"], constant["tail"] = number.to_series(0), number.to_series(1)
     rest = pl.DataFrame(constant)
     kind_of_line, firsts = _kinds(rest)
-    keys = rest[firsts].rows()
+    keys = [(plan.names, constants) for constants in rest[firsts].rows()]
     return Cut(group.positions, texts, kind_of_line, keys, group.positions[firsts].tolist())
 
 

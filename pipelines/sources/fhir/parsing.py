@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,9 @@ TOO_DEEP = "nested too deeply"
 TOO_LARGE = "record larger than allowed"
 TWO_VALUES = "an element stands twice"
 KEY_END = b'":'
+_SPACED_KEY_END = re.compile(rb'"[ \t\r\n]+:')
+_HIDING = (b"\\u0022", b"\\u003a", b"\\u003A")
+"""A quotation mark and a colon as escapes: written anew, texts with them may look like the end of a key."""
 
 
 class UnreadableJsonError(ValueError):
@@ -51,9 +55,19 @@ def parsed(raw: bytes, *, is_last: bool = False) -> Any:
         n_keys = orjson.dumps(value).count(KEY_END)
     except TypeError:  # orjson writes 254 levels, and reads 1,024
         raise UnreadableJsonError(TOO_DEEP) from None
-    if n_keys != raw.count(KEY_END):
+    if n_keys != _n_keys(raw) or _may_hide(raw):
         _refuse_twice(raw)
     return value
+
+
+def _n_keys(raw: bytes) -> int:
+    """How many keys a text has, and words within its texts that look like the end of one."""
+    return raw.count(KEY_END) + len(_SPACED_KEY_END.findall(raw))
+
+
+def _may_hide(raw: bytes) -> bool:
+    """Whether the keys that are counted in what is written anew may be words within texts."""
+    return b"\\" in raw and any(escape in raw for escape in _HIDING)
 
 
 def _loaded(raw: bytes, *, is_last: bool) -> Any:
@@ -113,7 +127,7 @@ def all_parsed(raws: Sequence[bytes], content: bytes) -> list[Any] | None:
     """
     try:
         values = [orjson.loads(raw) for raw in raws]
-        is_once = orjson.dumps(values).count(KEY_END) == content.count(KEY_END)
+        is_once = orjson.dumps(values).count(KEY_END) == _n_keys(content) and not _may_hide(content)
     except (orjson.JSONDecodeError, TypeError):
         return None
     return values if is_once else None

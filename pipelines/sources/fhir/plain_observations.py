@@ -16,7 +16,15 @@ import numpy as np
 import polars as pl
 
 from pipelines.sources.fhir.batch import WRONG_TYPES, Batch
-from pipelines.sources.fhir.line_cutting import Cut, Plan, cut, groups_of_lines, plan_of, without_constants
+from pipelines.sources.fhir.line_cutting import (
+    Cut,
+    Kind,
+    Plan,
+    cut,
+    groups_of_lines,
+    plan_of,
+    without_constants,
+)
 from pipelines.sources.fhir.ndjson import Lines
 from pipelines.sources.fhir.options import FhirOptions
 from pipelines.sources.fhir.parsing import UnreadableJsonError, parsed
@@ -72,7 +80,7 @@ class PlainReader:
     def __init__(self, resolver: Resolver, options: FhirOptions) -> None:
         self._resolver, self._options = resolver, options
         self._as_sent = options.model_copy(update={"units": {}})
-        self._kinds: dict[tuple[str | None, ...], tuple[object, ...] | None] = {}
+        self._kinds: dict[Kind, tuple[object, ...] | None] = {}
 
     def read(self, block: Lines) -> list[Plain]:
         """What of a block is plain, as rows; all other lines are left to the ordinary way."""
@@ -82,6 +90,8 @@ class PlainReader:
         for group in groups_of_lines(block):
             plan = plan_of(block.line(int(group.positions[0])))
             if plan is None or not _NEEDED.issubset(plan.names):
+                continue
+            if int((group.ends - group.starts).max()) > self._options.most_bytes:
                 continue
             lines = cut(block.content, group, without_constants(block, group, plan))
             found = self._rows(block, lines, plan)
@@ -106,6 +116,7 @@ class PlainReader:
         is_plain = pl.Series(kinds["kind"].is_not_null().to_numpy()[found.kind_of_line])
         is_plain &= subjects.str.starts_with("Patient/").fill_null(value=False)
         is_plain &= values.is_finite().fill_null(value=False) & (texts["id"] != "")
+        is_plain &= (texts["value"] != "-0").fill_null(value=False)  # a whole number has no sign of nothing
         if "encounter" in texts:
             is_plain &= encounters.is_not_null()
         for told in (effective.is_wrong, issued.is_wrong):
@@ -183,7 +194,9 @@ def _plain_resource(line: bytes, plan: Plan) -> dict[str, Any] | None:
         resource = parsed(line)
     except UnreadableJsonError:
         return None
-    if resource.get("resourceType") != TABLE or not _KNOWN.issuperset(resource) or plan_of(line) != plan:
+    if not isinstance(resource, dict) or resource.get("resourceType") != TABLE:
+        return None
+    if not _KNOWN.issuperset(resource) or plan_of(line) != plan:
         return None
     if resource["valueQuantity"].get("comparator") is not None:
         return None
