@@ -10,14 +10,9 @@ from phenotype.trajectory import BIRTH_CODE, EVENTS, INSTANT
 from pipelines.identity.policy import IdentityPolicy
 from pipelines.identity.pseudonyms import Pseudonyms
 from pipelines.identity.scrubbing import MARK, Gate
+from pipelines.identity.text_dates import without_dates
 
 DATE_MARK = "[date]"
-_DATES = (
-    r"\b(1[89]|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([T ][0-9:.]+)?"
-    r"|\b(0?[1-9]|[12][0-9]|3[01])[./](0?[1-9]|1[0-2])[./](1[89]|20)[0-9]{2}\b"
-    r"|\b(1[89]|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([0-9]{4}|[0-9]{6})?\b"
-)
-"""Dates as ISO 8601 and Norwegian texts write them, and as eight digits."""
 _TEXTS_WITH_DATES = ("text_value", "sent_value", "sent_alternates")
 LARGE = 1e8
 """A number of a person is no smaller, whatever precision was lost."""
@@ -55,12 +50,13 @@ class Guard:
         """
         if is_free_text and self.policy.free_text == "drop":
             is_number = pl.col("sent_value").str.strip_chars().cast(pl.Float64, strict=False).is_not_null()
+            is_number &= pl.col("numeric_value").is_not_null()  # a telephone number alone in a text is text
             made = made.with_columns(
                 text_value=pl.lit(None, pl.String), sent_value=pl.when(is_number).then("sent_value")
             )
         made = self._ages_capped(self._dated(made, ("time", "known_time")))
         if self._shifts:
-            made = made.with_columns(pl.col(*_TEXTS_WITH_DATES).str.replace_all(_DATES, DATE_MARK))
+            made = made.with_columns(without_dates(pl.col(*_TEXTS_WITH_DATES), DATE_MARK))
         n_before = self.gate.counts["sent_value"]
         masked = self.gate.frame(made)
         if self.gate.counts["sent_value"] > n_before:
@@ -74,13 +70,20 @@ class Guard:
         return self.gate.frame(self._dated(made, ("start_time", "end_time", "end_known_time")))
 
     def codings(self, made: pl.DataFrame) -> pl.DataFrame:
-        """Codings as they may be written; columns subject_id, coded_time and the words of CODINGS."""
-        return self.gate.frame(self._dated(made, ("coded_time",)))
+        """Codings as they may be written; columns subject_id, coded_time and the words of CODINGS.
+
+        The version of a code system is its year in most, which would tell the year of a date that was moved.
+        """
+        made = self._dated(made, ("coded_time",))
+        return self.gate.frame(made.with_columns(version=pl.lit(None, pl.String)) if self._shifts else made)
 
     def windows(self, made: pl.DataFrame) -> pl.DataFrame:
         """Observation windows as they may be written; columns of OBSERVATION."""
         if self._shifts:
             made = self._shifts.cut_windows(self._shifts.shifted(made, ("start_time", "end_time")))
+        if self.policy.oldest_age is not None:
+            nothing = pl.lit(None, INSTANT)
+            self._add_extent(made.select("subject_id", first=nothing, last=pl.col("end_time").cast(INSTANT)))
         return self.gate.frame(made)
 
     def _dated(self, rows: pl.DataFrame, times: Sequence[str]) -> pl.DataFrame:
@@ -97,6 +100,9 @@ class Guard:
             first=pl.min_horizontal(times).cast(INSTANT),
             last=pl.max_horizontal(times).cast(INSTANT),
         )
+        self._add_extent(extent)
+
+    def _add_extent(self, extent: pl.DataFrame) -> None:
         both = pl.concat([self._extent, extent])
         self._extent = both.group_by("subject_id").agg(pl.col("first").min(), pl.col("last").max())
 
@@ -122,15 +128,17 @@ class Guard:
     def births(self) -> pl.DataFrame:
         """The births that waited, once all else is read; columns of EVENTS.
 
-        Whoever is older than the oldest age at the last record is born on 1 January of the year that makes
-        the age there one more, but never after the first record: no event lies before a birth, and no age is
-        negative.
+        Whoever is older than the oldest age at the last record, or at the end of the last observation window,
+        is born on 1 January of the year that makes the age there one more, but never after the first record:
+        no event lies before a birth, and no age is negative. Of whom nothing else is known, the last record
+        of all counts.
         """
         births = pl.concat([pl.DataFrame(schema=EVENTS), *self._births])
         if self.policy.oldest_age is None or not births.height:
             return births
         years = self.policy.oldest_age + 1
         told = births.join(self._extent, on="subject_id", how="left", maintain_order="left")
+        told = told.with_columns(last=pl.col("last").fill_null(self._end(births)))
         is_old = pl.col("last") >= pl.col("time").dt.offset_by(f"{years}y")
         new_year = pl.datetime(pl.col("last").dt.year() - years, 1, 1, time_unit="us")
         told = told.with_columns(
@@ -138,3 +146,7 @@ class Guard:
         )
         known = pl.when(pl.col("known_time") > pl.col("time")).then("known_time")
         return told.with_columns(known_time=known).select(EVENTS.names())
+
+    def _end(self, births: pl.DataFrame) -> object:
+        """The last that is known of anybody."""
+        return pl.concat([self._extent["last"], births["time"].cast(INSTANT)]).max()

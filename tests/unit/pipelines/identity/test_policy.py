@@ -13,6 +13,8 @@ import pytest
 from ontology.errors import ConfigurationError
 from phenotype.checking import check_dataset
 from phenotype.trajectory import Dataset
+from pipelines.identity import Pseudonyms
+from pipelines.identity.guard import Guard
 from pipelines.identity.policy import IdentityPolicy, load_policy
 from pipelines.identity.reidentify import reidentify
 from pipelines.sources.extract import ingest
@@ -204,3 +206,67 @@ def test_a_policy_with_faults_tells_them_all(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_policy(file)
     assert len(caught.value.problems) == 3
+
+
+def test_free_text_that_is_a_number_alone_is_dropped_too() -> None:
+    policy = IdentityPolicy(name="n", title="n")
+    made_events = pl.DataFrame(
+        {
+            "subject_id": [1, 1],
+            "code": ["NOTE", "NOTE"],
+            "time": [None, None],
+            "known_time": [None, None],
+            "numeric_value": [None, 4.5],
+            "text_value": ["22 85 50 50", None],
+            "sent_value": ["99887766", "4.5"],
+            "sent_alternates": [None, None],
+        },
+        schema_overrides={"time": pl.Datetime("us"), "known_time": pl.Datetime("us")},
+    )
+    kept = Guard(policy, Pseudonyms(bytes(32), "a")).events(made_events, is_free_text=True)
+    assert kept["sent_value"].to_list() == [None, "4.5"]
+
+
+LIVES = """
+name: lives
+title: lives
+tables:
+  people:
+    files: people.csv
+    subject: "{person}"
+    events:
+      - {time: born, code: MEDS_BIRTH}
+    observation:
+      - {start: from, end: to, when: [{column: to, not_null: true}]}
+    codings:
+      - {contact: "{person}", system: ICD10-NO, version: "2019", code: A41, role: main, when: [{column: at, not_null: true}]}
+    contacts:
+      - {id: "{person}", start: at, care_level: inpatient, when: [{column: at, not_null: true}]}
+"""
+
+
+@pytest.mark.parametrize("person", ["alone", "seen"])
+def test_the_very_old_are_so_without_a_record_too(tmp_path: Path, person: str) -> None:
+    # By hand: at the last record of anybody (2024) "alone" is 125; "seen" is 84 at the last record but 91 at
+    # the end of the window.
+    (tmp_path / "people.csv").write_text(
+        "person,born,from,to,at\n"
+        "alone,1899-02-28,,,\n"
+        "seen,1933-02-28,2010-01-01,2024-06-30,2017-05-01\n"
+        "young,1990-02-28,2010-01-01,2024-06-30,2017-05-01\n",
+        "utf-8",
+    )
+    (tmp_path / "lives.yaml").write_text(LIVES, "utf-8")
+    policy = load_policy("research")
+    ingest(load_mapping(tmp_path / "lives.yaml"), tmp_path, tmp_path / "out", policy=policy)
+    dataset = Dataset(tmp_path / "out")
+    ids = tmp_path / "ids.txt"
+    ids.write_text(person, "utf-8")
+    assert reidentify(dataset.path, tmp_path / "out.key", ids, tmp_path / "who.csv") == 1
+    subject = pl.read_csv(tmp_path / "who.csv")["subject_id"].item()
+    births = dataset.events().filter(pl.col("code") == "MEDS_BIRTH", pl.col("subject_id") == subject)
+    born = births.collect()["time"].item()
+    assert (born.month, born.day) == (1, 1)
+    assert dataset.observation()["end_time"].max().year - born.year in range(86, 95)  # shifts: 3 years each
+    assert dataset.codings()["version"].null_count() == dataset.codings().height > 0
+    assert check_dataset(dataset.path) == []
