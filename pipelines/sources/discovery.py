@@ -124,11 +124,20 @@ def with_labels(table: Table, sources: Sequence[SourceFile], pseudonyms: Pseudon
     return labelled
 
 
-def files_not_read(read: Collection[Path], input_path: Path) -> dict[str, int]:
-    """Files under the input that nothing reads: how many of each shape of name, digits shown as #."""
+def files_not_read(read: Collection[Path], input_path: Path, *, by_ending: bool = False) -> dict[str, int]:
+    """Files under the input that nothing reads: how many of each shape of name, digits shown as #.
+
+    Args:
+        read: files that something reads.
+        input_path: the input.
+        by_ending: whether only the ending is told: other names may be patients'.
+    """
     if input_path.is_file():
         return {}
     others = (path for path in input_path.rglob("*") if path.is_file() and path not in read)
-    names = (scrub_text(path.relative_to(input_path).as_posix()) for path in others)
+    relative = (path.relative_to(input_path) for path in others)
+    names = (
+        f"*{''.join(path.suffixes[-2:])}" if by_ending else scrub_text(path.as_posix()) for path in relative
+    )
     shapes = Counter(re.sub(r"[0-9]", "#", name) for name in names)
     return dict(sorted(shapes.items()))

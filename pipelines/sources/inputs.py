@@ -108,7 +108,7 @@ class RecordTables:
         )
         self.n_bytes = weight
         self.projected = project(self.reader, files, folder, n_workers=n_workers, keep_raw=keep_raw)
-        self.not_read = files_not_read({file.path for file in files}, input_path)
+        self.not_read = files_not_read({file.path for file in files}, input_path, by_ending=True)
         self._repeats = find_repeats(self.projected.frames)
         self._sources = [SourceFile(file.path, file.label, file.label) for file in files]
 

@@ -78,9 +78,20 @@ def by_type(dataset: Path) -> dict[str, Counter[str]]:
     return found
 
 
-def ingested(source: Path, dataset: Path, mapping: str | Path = "fhir-r4", *more: str | Path) -> Path:
+NAMED = """\
+extends: fhir-r4
+name: fhir-r4
+title: Examples, whose files are not named after patients
+options: {keep_file_names: true}
+"""
+
+
+def ingested(source: Path, dataset: Path, mapping: Path | None = None, *more: str | Path) -> Path:
     """A dataset of a folder; rejects do not stop it, for examples lack times and subjects."""
     shutil.rmtree(dataset, ignore_errors=True)
+    if mapping is None:
+        mapping = dataset.with_name(f"{dataset.name}.yaml")
+        mapping.write_text(NAMED, "utf-8")
     options = ("--out", dataset, "--key", open_key(dataset), "--max-reject-share", "1", "--quiet")
     pesta("ingest", mapping, source, *options, *more)
     return dataset

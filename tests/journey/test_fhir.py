@@ -104,7 +104,7 @@ def test_norwegian_letters_are_kept_through_everything(tmp_path: Path) -> None:
     (source / "pasient-øst.xml").write_bytes(example.read_bytes())
     (source / "prøvesvar.xml").write_text(_OBSERVATION, encoding="utf-8")
     (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    dataset = ingested(source, tmp_path / "dataset", "fhir-r4", "--identity", tmp_path / "policy.yaml")
+    dataset = ingested(source, tmp_path / "dataset", None, "--identity", tmp_path / "policy.yaml")
     events = open_dataset(dataset).events().collect()
     answer = events.filter(pl.col("code") == "NLK//NPU19748")
     assert answer["text_value"].to_list() == [_WORDS]

@@ -29,6 +29,8 @@ class FhirOptions(Strict):
         validate_share: the share of each type's records that is validated against R4's full rules.
         validate_at_least: how many records of each type are validated at least, over the whole input.
         seed: of the choice of those records.
+        keep_file_names: whether accounts and lineage name documents (Bundles, single resources) as files
+            are; those are often named after the patient, so their place stands for them without it.
         most_bytes: records (lines, entries, single files) larger than this are rejected unread.
         block_bytes: about how much of a file is held at a time.
     """
@@ -43,5 +45,6 @@ class FhirOptions(Strict):
     validate_share: Share = 0.001
     validate_at_least: Annotated[int, Field(ge=0)] = 1_000
     seed: int = 0
+    keep_file_names: bool = False
     most_bytes: Annotated[int, Field(ge=1_000)] = 16_000_000
     block_bytes: Annotated[int, Field(ge=1_000)] = 16_000_000

@@ -63,7 +63,13 @@ class FhirReader:
             raise InputError(_nothing_found(input_path, list(forms)))
         self._n_files = types_of_files(found)
         base = input_path if input_path.is_dir() else input_path.parent
-        labels = [scrub_text(path.relative_to(base).as_posix()) for path in found]
+        is_kept = self._options.keep_file_names
+        labels = [
+            scrub_text(path.relative_to(base).as_posix())
+            if is_kept or forms[path] == Form.LINES
+            else _nameless(path.relative_to(base), number)
+            for number, path in enumerate(found, start=1)
+        ]
         repeated = {label for label, count in Counter(labels).items() if count > 1}
         return [
             InputFile(path, f"{label} (file {number + 1})" if label in repeated else label, number)
@@ -84,6 +90,12 @@ class FhirReader:
             yield from _lines(file, self._plain_reader, Unpacker(maker, resolver), options)
         else:
             yield from documents.parts(file, maker, resolver, options)
+
+
+def _nameless(path: Path, number: int) -> str:
+    """What a document is called whose own name may be a patient's: its place among the files by path."""
+    folder = "" if path.parent == Path() else f"{scrub_text(path.parent.as_posix())}/"
+    return f"{folder}document-{number}{''.join(path.suffixes[-2:]) if path.suffix == '.gz' else path.suffix}"
 
 
 def _candidates(input_path: Path) -> list[Path]:

@@ -33,6 +33,19 @@ def _lines(*values: Any) -> bytes:
     return b"\n".join(value if isinstance(value, bytes) else json.dumps(value).encode() for value in values)
 
 
+def test_a_document_is_not_called_after_its_patient(tmp_path: Path) -> None:
+    (tmp_path / "ward").mkdir()
+    one = json.dumps({"resourceType": "Patient", "id": "1"}, indent=1)
+    for name in ("Ola_Nordmann.json", "ward/Kari_Nordmann.json", "Patient.ndjson", "ward/Kari_Nordmann.pdf"):
+        (tmp_path / name).write_text(one if name.endswith(".json") else "", encoding="utf-8")
+    reader = FhirReader(NO_SAMPLE)
+    assert [file.label for file in reader.find(tmp_path)] == [
+        "document-1.json",
+        "Patient.ndjson",
+        "ward/document-3.json",
+    ]
+
+
 def test_files_are_known_by_their_content(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     one, two = _lines(_patient("1")), _lines(_patient("1"), _patient("2"))
@@ -45,7 +58,8 @@ def test_files_are_known_by_their_content(tmp_path: Path) -> None:
         "readme.md": b"# {", "z.zip": b"PK", "other.xml": b"<a/>", "package.json": b'{"name": "x"}',
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(content)
-    found = [file.label for file in FhirReader(NO_SAMPLE).find(tmp_path)]
+    reader = FhirReader(NO_SAMPLE.model_copy(update={"keep_file_names": True}))
+    found = [file.label for file in reader.find(tmp_path)]
     wanted = [
         "a.ndjson",
         "c",
