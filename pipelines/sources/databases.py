@@ -18,7 +18,13 @@ from pipelines.sources.database_readers import AdbcReader, ConnectorxReader, Pla
 if TYPE_CHECKING:
     from pipelines.sources.mapping import Mapping, Table
 
-_CONNECTION = re.compile(r"^(?:[a-z][a-z0-9+]+://|(?:sqlite|duckdb):)", re.IGNORECASE)
+_CONNECTION = re.compile(
+    r"^(?:[a-z][a-z0-9+]+://|(?:sqlite|duckdb|postgres(?:ql)?|snowflake|mssql|mysql|oracle):)"
+    r"|(?:^|[\s;:?&])(?:password|pwd)\s*=",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"^[a-z][a-z0-9+]*$")
+_HOST = re.compile(r"^(?:[\w.,-]|:\d+|\[[0-9a-fA-F:.]+\])*$")
 _GLOB = set("*?[")
 
 
@@ -56,7 +62,7 @@ DRIVERS = {
 
 def is_connection(text: str) -> bool:
     """Whether an input names a database (`sqlite:///a.db`, `postgresql://...`, `duckdb:a.db`), not a path."""
-    return _CONNECTION.match(text) is not None
+    return _CONNECTION.search(text) is not None
 
 
 def hidden(connection: str) -> str:
@@ -64,8 +70,16 @@ def hidden(connection: str) -> str:
     scheme = connection.partition(":")[0].lower()
     if scheme in DRIVERS and DRIVERS[scheme].is_file:
         return f"{scheme}:{_file_of(connection).name}"
-    parts = urlsplit(connection)
+    unknown = f"{scheme}://..." if scheme in DRIVERS else "..."
+    try:
+        parts = urlsplit(connection)
+    except ValueError:
+        return unknown
     place = parts.netloc.rpartition("@")[2]
+    # A password with an unescaped / ? # or @ moves the parts: then none of them is what it seems.
+    is_odd = "@" in parts.path + parts.query + parts.fragment or "=" in parts.path
+    if is_odd or not place or not _HOST.match(place):
+        return unknown
     kept = [(name, value) for name, value in parse_qsl(parts.query) if name.lower() == "schema"]
     return urlunsplit((scheme, place, parts.path, urlencode(kept), ""))
 
@@ -93,7 +107,13 @@ def fetch_tables(connection: str, mapping: Mapping, work: Path) -> Path:
     driver = DRIVERS.get(scheme)
     if driver is None:
         raise ConfigurationError(
-            Problem("no such kind of database", "the connection string", scheme, ", ".join(sorted(DRIVERS)))
+            Problem(
+                "no such kind of database",
+                "the connection string",
+                scheme if _SCHEME.match(scheme) else "no kind before a colon",
+                ", ".join(sorted(DRIVERS)),
+                "write it as KIND://USER:PASSWORD@HOST/DATABASE",
+            )
         )
     folder = work / "database"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,6 +124,7 @@ def fetch_tables(connection: str, mapping: Mapping, work: Path) -> Path:
         wanted = {
             name: found for name, table in mapping.tables.items() if (found := _find(name, table, there))
         }
+        _check_there(mapping, wanted, connection)
         _check_once(wanted, connection)
         written: dict[Place, Path] = {}
         for name, (place,) in wanted.items():
@@ -127,12 +148,33 @@ def fetched_mapping(mapping: Mapping) -> Mapping:
 
 def _find(name: str, table: Table, there: list[Place]) -> list[Place]:
     """Where a table of the mapping stands in the database, by the first of its names that is there."""
-    stems = [PurePosixPath(pattern).name.split(".")[0] for pattern in table.files]
-    for candidate in (name, *(stem for stem in stems if not _GLOB & set(stem))):
+    for candidate in (name, *_stems(table)):
         found = [place for place in there if place[1].lower() == candidate.lower()]
         if found:
             return found
     return []
+
+
+def _check_there(mapping: Mapping, wanted: dict[str, list[Place]], connection: str) -> None:
+    problems = [
+        Problem(
+            f"no table {name} in the database",
+            hidden(connection),
+            "none",
+            ", ".join(dict.fromkeys((name, *_stems(table)))),
+            "check the database, its schema and the right to read",
+        )
+        for name, table in mapping.tables.items()
+        if name not in wanted and not table.optional
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _stems(table: Table) -> list[str]:
+    """The names that a table may have, of the names of its files."""
+    stems = (PurePosixPath(pattern).name.split(".")[0] for pattern in table.files)
+    return [stem for stem in stems if not _GLOB & set(stem)]
 
 
 def _check_once(wanted: dict[str, list[Place]], connection: str) -> None:

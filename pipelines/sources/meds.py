@@ -23,6 +23,9 @@ SENT_MARK = "sent:"
 SOURCE_METADATA = "source_dataset.json"
 ROWS_A_PART = 2_000_000
 _SUBJECTS = ("subject_id", "patient_id")
+_INSTANTS = ("time", "known_time")
+_LINEAGE = "lineage_id"
+"""Of a dataset of Pesta's, it names rows of that dataset's lineage; the new dataset has its own."""
 _TABLE = "events"
 _TAKEN_OVER = ("dataset_name", "dataset_version", "license", "title", "nominal_anchor")
 
@@ -137,7 +140,11 @@ def _columns_taken(input_path: Path, folder: Path, context: Context, is_left_out
         for name, dtype in schema.items():
             if name not in EVENTS and name not in _SUBJECTS and is_left_out(name, dtype):
                 counts[f"column_left_out: {name}"] = counts.get(f"column_left_out: {name}", 0) + 1
-        names = [name for name, dtype in schema.items() if name != subject and not is_left_out(name, dtype)]
+        names = [
+            name
+            for name, dtype in schema.items()
+            if name not in {subject, _LINEAGE} and not is_left_out(name, dtype)
+        ]
         label = path.relative_to(input_path).as_posix() if input_path.is_dir() else path.name
         lineage = _lineage_of(folder, scrub_text(label))
         for rows in _parts(path, [subject, *names]):
@@ -147,7 +154,7 @@ def _columns_taken(input_path: Path, folder: Path, context: Context, is_left_out
             with_ids = rows.join(lineage, left_on="_row", right_on="row", how="inner", maintain_order="left")
             subjects = context.pseudonyms.of("subject", with_ids[subject].cast(pl.String))
             marks = (pl.lit(value=True).alias(SENT_MARK + name) for name in kept if name in EVENTS)
-            taken = context.guard.gate.frame(with_ids.select("lineage_id", *kept, *marks))
+            taken = context.guard.gate.frame(with_ids.select(_LINEAGE, *kept, *marks))
             counts["events_with_columns_of_their_source"] = (
                 counts.get("events_with_columns_of_their_source", 0) + taken.height
             )
@@ -191,17 +198,34 @@ def _is_sent_otherwise(name: str, rows: pl.DataFrame, known: pl.Series) -> bool:
     cells = rows[name]
     if name in {"code", "time"} and cells.dtype in {pl.String, pl.Datetime("us")}:
         return False
+    if name in _INSTANTS and (not isinstance(cells.dtype, pl.Datetime) or cells.dtype.time_zone):
+        return False  # read as the mapping reads times: such cells have no place among plain instants
+    if name == "numeric_value" and not cells.dtype.is_numeric():
+        return False
     if name == "contact_id" and not known.len():
         return cells.null_count() < cells.len()
     held = {
         "numeric_value": pl.col(name).cast(pl.Float32, strict=False).fill_nan(None),
-        "known_time": pl.when(pl.col("known_time") > pl.col("time")).then(pl.col("known_time")),
-        "contact_id": pl.when(pl.col(name).is_in(known.implode())).then(pl.col(name)),
+        "known_time": pl.when(pl.col("known_time") > _naive("time", rows)).then(pl.col("known_time")),
+        "contact_id": pl.when(_text(name).is_in(known.cast(pl.String).implode())).then(pl.col(name)),
     }.get(name, pl.when(pl.col(name).cast(pl.String) != "").then(pl.col(name).cast(pl.String)))
     if name == "time":
         held = pl.col(name).cast(pl.Datetime("us"))
     sent = pl.col(name).cast(pl.String) if cells.dtype == pl.Categorical else pl.col(name)
     return bool(rows.select((~sent.eq_missing(held)).any()).item())
+
+
+def _text(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String)
+
+
+def _naive(name: str, rows: pl.DataFrame) -> pl.Expr:
+    """An instant without its zone, in UTC; null for what is no instant."""
+    dtype = rows.schema[name]
+    if not isinstance(dtype, pl.Datetime):
+        return pl.col(name).cast(pl.Datetime("us")) if dtype == pl.Date else pl.lit(None, pl.Datetime("us"))
+    column = pl.col(name)
+    return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else column
 
 
 def _take_codes(source: pl.DataFrame, target: Path, context: Context) -> None:

@@ -301,9 +301,14 @@ def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
         return naive.cast(pl.Datetime("us"))
     if dtype.is_nested():
         return pl.struct(name).struct.json_encode().alias(name)
+    return column.cast(pl.Datetime("us")) if dtype == pl.Date else _as_text(column, dtype)
+
+
+def _as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Cells of a type that has no place of its own: bytes as base64, durations as ISO 8601."""
     if dtype == pl.Binary:
         return column.bin.encode("base64")
-    return column.cast(pl.Datetime("us")) if dtype == pl.Date else column.cast(pl.String)
+    return column.dt.to_string("iso") if dtype == pl.Duration else column.cast(pl.String)
 
 
 def diagnose(table: Table, source: SourceFile, *, is_sure: bool = True) -> Problem | None:

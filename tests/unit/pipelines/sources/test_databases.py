@@ -51,6 +51,8 @@ def _database(file: Path, rows: list[tuple[Any, ...]]) -> str:
         ("duckdb:a.duckdb", True),
         ("postgresql://host/name", True),
         ("mssql://user:pw@host:1433/name", True),
+        ("postgresql:user=u password=x", True),
+        ("host=h dbname=d password=x", True),
         ("/data/omop", False),
         ("data:old/omop", False),
         ("C:\\data", False),
@@ -137,3 +139,35 @@ def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_bytes(b"no database at all, but long enough to be read as one" * 40)
     with pytest.raises(InputError, match="the database cannot be read"):
         fetch_tables(f"sqlite:///{tmp_path / 'a.db'}", _mapping(), tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://kari:{SECRET}/more@db.example/omop",
+        f"postgresql://kari:more?{SECRET}@db.example/omop",
+        f"postgresql://kari:more#{SECRET}@db.example/omop",
+        f"postgresql://kari:{SECRET}",
+        f"postgresql://db.example/omop?password=more@{SECRET}",
+        f"postgresql:user=kari password={SECRET}",
+        f"postgresql://[{SECRET}/omop",
+        f"host=db.example password={SECRET}",
+        f"Server=x;PWD={SECRET};Address=tcp:x",
+    ],
+)
+def test_a_password_that_was_not_escaped_is_not_told(text: str, tmp_path: Path) -> None:
+    assert is_connection(text)
+    assert SECRET not in hidden(text)
+    with pytest.raises(PestaError) as raised:
+        fetch_tables(text, _mapping(), tmp_path)
+    assert SECRET not in str(raised.value)
+
+
+def test_a_database_without_the_table_is_named_and_not_the_folder_of_work(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "empty.db").close()
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(InputError) as raised:
+        fetch_tables(f"sqlite:///{tmp_path}/empty.db", _mapping(), tmp_path / "work")
+    (problem,) = raised.value.problems
+    assert (problem.what, problem.where) == ("no table people in the database", "sqlite:empty.db")
+    assert problem.allowed == "people, PERSON"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +141,40 @@ def test_broken_metadata_is_named_and_nothing_is_written(theirs: Path, tmp_path:
         _taken_in(theirs, tmp_path / "ours", keep_ids=True)
     assert caught.value.problems[0].where == f"metadata/{name}"
     assert not (tmp_path / "ours").exists()
+
+
+def test_times_with_a_zone_and_other_types_of_our_own_columns_are_read(tmp_path: Path) -> None:
+    # 10:00 in Oslo in winter is 09:00 UTC.
+    events = pl.DataFrame(
+        {
+            "subject_id": [5, 5],
+            "time": [datetime(2020, 1, 2, 10), None],
+            "code": ["LAB//1", "SEX//F"],
+            "numeric_value": ["1.5", None],
+            "known_time": ["2020-01-02T12:00:00", None],
+            "contact_id": ["A", None],
+            "lasted": [timedelta(hours=1), None],
+        }
+    ).with_columns(pl.col("time").cast(pl.Datetime("ns")).dt.replace_time_zone("Europe/Oslo"))
+    source = tmp_path / "zoned"
+    (source / "data").mkdir(parents=True)
+    events.write_parquet(source / "data" / "0.parquet")
+    ingest(load_mapping("meds"), source, tmp_path / "dataset", keep_ids=True)
+    export_meds(tmp_path / "dataset", tmp_path / "out")
+    (back,) = pl.read_parquet(tmp_path / "out/data/0.parquet").filter(pl.col("time").is_not_null()).to_dicts()
+    assert back["time"] == datetime(2020, 1, 2, 9)
+    assert back["known_time"] == datetime(2020, 1, 2, 12)
+    assert (back["numeric_value"], back["lasted"]) == (1.5, timedelta(hours=1))
+
+
+def test_a_lineage_of_theirs_is_not_taken_for_ours(theirs: Path, tmp_path: Path) -> None:
+    # Numbers of lineage that are another event's in the new dataset must not bring that event's columns.
+    for file in theirs.glob("data/**/*.parquet"):
+        events = pl.read_parquet(file)
+        numbers = pl.Series("lineage_id", range(events.height), dtype=pl.Int64).reverse()
+        events.with_columns(numbers).write_parquet(file)
+    ingest(load_mapping("meds"), theirs, tmp_path / "dataset", keep_ids=True)
+    export_meds(tmp_path / "dataset", tmp_path / "out")
+    back = pl.concat([pl.read_parquet(file) for file in (tmp_path / "out/data").glob("**/*.parquet")])
+    assert sorted(back["priority"].drop_nulls()) == ["", "a", "a", "b", "c"]
+    assert dict(back.filter(pl.col("hadm_id") == 18).select("code", "priority").iter_rows()) == {"LAB//2": ""}
