@@ -41,7 +41,7 @@ def export_meds(dataset: Path, out: Path) -> dict[str, int]:
         ConfigurationError: something else lies where it should be written.
     """
     opened = open_dataset(dataset)
-    folder = part_folder(out)
+    folder = part_folder(out, dataset)
     try:
         own = [name for name in _OURS if _has_any(opened, name)]
         counts = {"events": 0, "subjects": 0, "shards": len(opened.shards)}
@@ -58,8 +58,17 @@ def export_meds(dataset: Path, out: Path) -> dict[str, int]:
     return counts
 
 
-def part_folder(out: Path) -> Path:
-    """A new folder beside the one to be written."""
+def part_folder(out: Path, dataset: Path) -> Path:
+    """A new folder beside the one to be written.
+
+    Raises:
+        ConfigurationError: something is there, or the folder would lie in the dataset, whose files it would
+            be taken for.
+    """
+    if dataset.resolve() in out.resolve().parents:
+        raise ConfigurationError(
+            Problem("a folder in the dataset itself", str(out), next_step="give a folder outside the dataset")
+        )
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise ConfigurationError(
             Problem("something else is there", str(out), next_step="give a new folder, or empty this one")

@@ -63,7 +63,7 @@ def export_omop(dataset: Path, out: Path, *, form: Form = "csv") -> dict[str, in
         ConfigurationError: something else lies where it should be written.
     """
     opened = open_dataset(dataset)
-    folder = part_folder(out)
+    folder = part_folder(out, dataset)
     try:
         counts = _Export(opened, folder, form).write()
         into_place(folder, out)

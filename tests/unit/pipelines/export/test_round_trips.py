@@ -175,3 +175,13 @@ def test_nothing_is_written_over_what_is_there(hard_dataset: Path, tmp_path: Pat
             export(tmp_path / "taken", tmp_path / "new")
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["file"]
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("place", ["exported", "data/exported", "data/../metadata/exported"])
+def test_nothing_is_written_into_the_dataset_itself(hard_dataset: Path, place: str) -> None:
+    # Parquet files below data/ are the dataset's own events to every reader.
+    before = open_dataset(hard_dataset).digest
+    for export in (export_meds, export_omop):
+        with pytest.raises(ConfigurationError, match="a folder in the dataset itself"):
+            export(hard_dataset, hard_dataset / place)
+    assert open_dataset(hard_dataset).digest == before
