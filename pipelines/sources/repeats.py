@@ -86,9 +86,11 @@ def _comparable(ranks: pl.Series) -> pl.Series:
 def sortable_rank(rank: str) -> str:
     """`2024-05-01T10:00:00+02:00|3` as a text that sorts by instant, then by number; other texts as they are.
 
-    What names no offset is in UTC.
+    What names no offset is in UTC; what names no instant, `|3`, comes before all that do.
     """
     moment, bar, number = rank.partition("|")
+    if bar and not moment:
+        moment = " "
     try:
         told = datetime.fromisoformat(moment)
         zoned = (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)

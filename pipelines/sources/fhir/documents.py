@@ -101,7 +101,7 @@ def _entries(
         unpacker.note_version(header)
     for piece, value, reason in _parsed_pieces(file, options):
         if piece.kind == "header":
-            if reason and piece.content.strip() not in (b"", b"]"):
+            if piece.is_too_large or (reason and piece.content.strip() not in (b"", b"]")):
                 number = _take_broken_header(piece, number, unpacker, scope)
             break
         number += 1

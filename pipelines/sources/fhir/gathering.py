@@ -103,7 +103,7 @@ class Gathering:
         group.add(resource, row, own, None, standing)
         self.records.rows.append(row)
         self.records.names.append(own)
-        self.records.ranks.append(ranks([resource])[0] or standing.rank)
+        self.records.ranks.append(_rank(resource, standing))
         if standing.full_url and standing.full_url != own:
             self.records.full_urls.add(standing.full_url)
         contained = resource.get("contained")
@@ -139,6 +139,13 @@ def ranks(resources: Sequence[Resource]) -> list[str]:
         else:
             found.append("")
     return found
+
+
+def _rank(resource: Resource, standing: Standing) -> str:
+    """Which version a resource is, as meta tells it; when that was else as a history's answer does."""
+    (own,) = ranks([resource])
+    moment = standing.rank.partition("|")[0]
+    return f"{moment}{own}" if own.startswith("|") else own or standing.rank
 
 
 def version_rank(updated: object, version: object) -> str:

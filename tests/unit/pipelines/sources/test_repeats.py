@@ -105,10 +105,26 @@ def test_neither_order_nor_passes_change_the_outcome(tmp_path: Path) -> None:
     [
         ("2024-05-01T10:00:00+02:00|3", "2024-05-01T08:00:00.000000+00:00|00000000000000000003"),
         ("2024-05-01T10:00:00|", "2024-05-01T10:00:00.000000+00:00|"),
-        ("|12", "|00000000000000000012"),
+        ("|12", " |00000000000000000012"),
         ("no time|x", "no time|x"),
         ("", ""),
     ],
 )
 def test_ranks_sort_by_instant_then_number(rank: str, sortable: str) -> None:
     assert sortable_rank(rank) == sortable
+
+
+def test_a_version_without_an_instant_is_older_than_a_deletion_with_one(tmp_path: Path) -> None:
+    """The number of a version tells nothing of when it was: what was deleted must not come back for it."""
+    assert sorted(["2024-05-01T10:00:00Z|1", "|9", ""], key=sortable_rank) == [
+        "",
+        "|9",
+        "2024-05-01T10:00:00Z|1",
+    ]
+    versions = _frame(tmp_path / "a.parquet", [(0, 1, 7, "|9", 1)])
+    deleted = tmp_path / "d.parquet"
+    pl.DataFrame(
+        {"_key": [7], "_rank": ["2024-05-01T00:00:00Z|~"]}, schema={"_key": pl.UInt64, "_rank": pl.String}
+    ).write_parquet(deleted)
+    found = find_repeats({"Patient": [versions], "_deleted": [deleted]})
+    assert found.rows() == [(0, 1, "ignored", "deleted")]

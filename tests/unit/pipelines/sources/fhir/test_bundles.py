@@ -234,3 +234,27 @@ def test_the_scanner_finds_what_json_finds() -> None:
         assert [json.loads(piece.content) for piece in found[:-1]] == entries
         assert json.loads(found[-1].content) == {**document, "entry": []}
         assert all(raw[one.offset : one.offset + len(one.content)] == one.content for one in found[:-1])
+
+
+def test_a_version_of_a_history_is_as_old_as_the_answer_says_where_meta_does_not(tmp_path: Path) -> None:
+    answer = {"status": "200", "lastModified": "2024-05-01T00:00:00Z"}
+    entries = [
+        {"resource": _observation("a", meta={"versionId": "2"}), "response": answer},
+        {"resource": _observation("b"), "response": answer},
+        {
+            "resource": _observation("c", meta={"lastUpdated": "2024-04-01T00:00:00Z", "versionId": "2"}),
+            "response": answer,
+        },
+        {"resource": _observation("d", meta={"versionId": "2"})},
+    ]
+    _write(tmp_path / "x.json", _bundle("history", *entries))
+    ranks = _table(_read(tmp_path), "Observation").sort("_row")["_rank"].to_list()
+    assert ranks == ["2024-05-01T00:00:00Z|2", "2024-05-01T00:00:00Z|", "2024-04-01T00:00:00Z|2", "|2"]
+
+
+@pytest.mark.parametrize("ending", ["", '"}'])
+def test_a_single_resource_that_is_too_large_is_rejected(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "x.json").write_text('{"resourceType": "Patient", "id": "' + "1" * 40_000 + ending)
+    parts = _read(tmp_path, NO_SAMPLE.model_copy(update={"most_bytes": 5_000}))
+    assert _fates(parts) == [(1, "", "rejected", "record larger than allowed")]
+    assert sum(part.n_records for part in parts) == 1
