@@ -10,10 +10,11 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -71,20 +72,21 @@ def project(
         InputError: files that cannot be read at all.
     """
     jobs = _jobs(files)
-    weight = sum(file.path.stat().st_size for file in files)
+    weight = sum(file_size(file) for file in files)
     wanted = n_workers or (1 if weight < SMALL_INPUT else thread_count())
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.part"):
         shutil.rmtree(left, ignore_errors=True)
+    # A job that kept no rejected records is not the one that is to keep them.
+    kind = "raw" if keep_raw else "job"
+    folders = [folder / f"{kind}-{number:06d}" for number in range(len(jobs))]
     undone = [
-        (reader, job, folder / f"{number:06d}", keep_raw)
-        for number, job in enumerate(jobs)
-        if not (folder / f"{number:06d}").exists()
+        (reader, job, made, keep_raw) for job, made in zip(jobs, folders, strict=True) if not made.exists()
     ]
     problems = _run_jobs(undone, min(wanted, len(undone)))
     if problems:
         raise InputError(problems)
-    return _collected(files, [folder / f"{number:06d}" for number in range(len(jobs))])
+    return _collected(files, folders)
 
 
 Job = tuple[RecordReader, Sequence[InputFile], Path, bool]
@@ -97,15 +99,43 @@ def _run_jobs(jobs: Sequence[Job], n_processes: int) -> list[Problem]:
     while they begin.
     """
     problems: list[Problem] = []
+    taker = os.getpid()
     with _workers(n_processes - 1) as pool:
-        pending = [(job, pool.submit(run_job, *job) if pool else None) for job in jobs]
-        for job, future in reversed(pending):
-            if future is None or future.cancel():
-                problems += _problems_of(run_job, *job)
-        for _, future in pending:
-            if future is not None and not future.cancelled():
-                problems += _problems_of(future.result)
-    return problems
+        with _not_interrupted():
+            pending = [pool.submit(_run_if_free, taker, *job) for job in jobs] if pool else []
+        for job in reversed(jobs):
+            problems += _problems_of(_run_if_free, taker, *job)
+        for future in pending:
+            problems += _problems_of(future.result)
+    return list(dict.fromkeys(problems))
+
+
+def _run_if_free(
+    taker: int,
+    reader: RecordReader,
+    files: Sequence[InputFile],
+    folder: Path,
+    keep_raw: bool,  # noqa: FBT001 part of what is sent to workers
+) -> None:
+    """Run a job unless another process of the same ingest (`taker`) has taken it."""
+    try:
+        folder.with_name(f"{folder.name}.{taker}.taken.part").mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    run_job(reader, files, folder, keep_raw)
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """Processes that are started meanwhile leave Ctrl-C to the one that starts them: it ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _problems_of(call: Callable[..., None], *arguments: object) -> tuple[Problem, ...]:
@@ -113,6 +143,9 @@ def _problems_of(call: Callable[..., None], *arguments: object) -> tuple[Problem
         call(*arguments)
     except InputError as error:
         return tuple(error.problems)
+    except BrokenExecutor:
+        advice = "see that there is memory enough, or give fewer --workers"
+        return (Problem("a process that read records was ended from outside", next_step=advice),)
     return ()
 
 
@@ -122,13 +155,19 @@ def _workers(n_workers: int) -> Iterator[Executor | None]:
     if n_workers < 1:
         yield None
         return
+    others = set(multiprocessing.active_children())
     before = os.environ.get("POLARS_MAX_THREADS")
     os.environ["POLARS_MAX_THREADS"] = "1"
     try:
         # A forked child would inherit the threads of polars in a state that can deadlock.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(n_workers, mp_context=spawn, initializer=end_with_parent) as pool:
-            yield pool
+            try:
+                yield pool
+            except BaseException:
+                for worker in set(multiprocessing.active_children()) - others:
+                    worker.kill()
+                raise
     finally:
         if before is None:
             os.environ.pop("POLARS_MAX_THREADS", None)
@@ -150,13 +189,31 @@ def _jobs(files: Sequence[InputFile]) -> list[list[InputFile]]:
     jobs: list[list[InputFile]] = []
     weight = 0
     for file in files:
-        size = file.path.stat().st_size
+        size = file_size(file)
         if not jobs or weight + size > BYTES_A_JOB or len(jobs[-1]) >= FILES_A_JOB:
             jobs.append([])
             weight = 0
         jobs[-1].append(file)
         weight += size
     return jobs
+
+
+def file_size(file: InputFile) -> int:
+    """How many bytes a file has.
+
+    Raises:
+        InputError: it cannot be looked at: it is gone, or may not be.
+    """
+    return _state(file)[0]
+
+
+def _state(file: InputFile) -> tuple[int, int]:
+    """Size and time of a file: another state means other content."""
+    try:
+        found = file.path.stat()
+    except OSError as error:
+        raise InputError(Problem("a file cannot be read", file.label, error.strerror or "")) from None
+    return found.st_size, found.st_mtime_ns
 
 
 def run_job(
@@ -173,8 +230,10 @@ def run_job(
     problems: list[Problem] = []
     for file in files:
         try:
+            before = _state(file)
             for part in reader.read(file):
                 store.add(file, part, reader.lookups)
+            _check_unchanged(file, before)
         except InputError as error:
             problems += error.problems
     if problems:
@@ -186,6 +245,13 @@ def run_job(
         if not folder.exists():
             raise
         shutil.rmtree(making)  # the same job was done meanwhile, with the same result
+
+
+def _check_unchanged(file: InputFile, before: tuple[int, int]) -> None:
+    """Raise where a file was written while it was read: that is neither its old nor its new content."""
+    if _state(file) != before:
+        advice = "run the command again when nothing writes it"
+        raise InputError(Problem("a file changed while it was read", file.label, next_step=advice))
 
 
 class _JobStore:

@@ -31,7 +31,7 @@ def workspace(out: Path, mapping: Mapping, input_path: Path) -> Iterator[Path]:
         ConfigurationError: another ingest writes the same dataset.
     """
     with locked_folder(out) as folder:
-        plan = _plan(mapping, input_path)
+        plan = _plan(mapping, input_path, out)
         plan_file = folder / "plan"
         if not plan_file.exists() or plan_file.read_text("ascii") != plan:
             _empty(folder)
@@ -96,13 +96,27 @@ def _empty(folder: Path) -> None:
             entry.unlink()
 
 
-def _plan(mapping: Mapping, input_path: Path) -> str:
-    """A digest of the program, the mapping's reader and options, and each file's name, size and time."""
+def _plan(mapping: Mapping, input_path: Path, out: Path) -> str:
+    """A digest of the program, the mapping's reader and options, and each file's name, size and time.
+
+    A dataset may be written into the folder of its input: what the ingest itself writes is no input.
+    """
     from importlib.metadata import version
 
     files = sorted(input_path.rglob("*")) if input_path.is_dir() else [input_path]
+    if out.parent.resolve().is_relative_to(input_path.resolve()):
+        files = [path for path in files if not _is_own(path, out)]
     described = [
         (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()
     ]
     content = [version("pesta"), mapping.reader, mapping.options, described]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_own(path: Path, out: Path) -> bool:
+    """Whether a file is of the dataset, its key, or what an ingest of it makes on the way."""
+    resolved, beside = path.resolve(), out.parent.resolve()
+    if not resolved.is_relative_to(beside) or resolved == beside:
+        return False
+    first = resolved.relative_to(beside).parts[0]
+    return first in (out.name, f"{out.name}.key") or first.startswith(f".{out.name}.")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -97,15 +101,16 @@ def test_a_job_that_is_whole_is_not_done_again(
     files = reader.find(texts)
     first = project(reader, files, tmp_path / "work", n_workers=1, keep_raw=False)
     written = {path: path.stat().st_mtime_ns for path in first.frames["word"]}
-    half_done = tmp_path / "work" / "000001"
-    half_done.rename(tmp_path / "work" / "000001.77.part")
+    half_done = tmp_path / "work" / "job-000001"
+    half_done.rename(tmp_path / "work" / "job-000001.77.part")
     again = project(reader, files, tmp_path / "work", n_workers=1, keep_raw=False)
     assert rows_of(again) == rows_of(first)
     done_anew = {
         path.parent.name for path in again.frames["word"] if path.stat().st_mtime_ns != written[path]
     }
-    assert done_anew == {"000001"}
-    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["000000", "000001", "000002"]
+    assert done_anew == {"job-000001"}
+    made = sorted(path.name for path in (tmp_path / "work").iterdir() if path.suffix != ".part")
+    assert made == ["job-000000", "job-000001", "job-000002"]
 
 
 def test_a_reader_that_loses_a_record_is_told(texts: Path, tmp_path: Path) -> None:
@@ -116,3 +121,58 @@ def test_a_reader_that_loses_a_record_is_told(texts: Path, tmp_path: Path) -> No
     assert {problem.found for problem in caught.value.problems} == {
         "2 records in tables and 2 that are not, of 5"
     }
+
+
+def test_rejected_records_are_kept_after_a_kill_though_they_were_not_before(
+    texts: Path, tmp_path: Path
+) -> None:
+    reader = WordReader()
+    files = reader.find(texts)
+    project(reader, files, tmp_path / "work", n_workers=1, keep_raw=False)
+    kept = project(reader, files, tmp_path / "work", n_workers=1, keep_raw=True)
+    assert sum(pl.read_parquet(path).height for path in kept.raw) == 6
+
+
+@dataclass(frozen=True)
+class WritingReader(WordReader):
+    """Another program writes the first file while it is read."""
+
+    def read(self, file: InputFile) -> Iterator[Part]:
+        """The parts of the file as it was."""
+        yield from super().read(file)
+        if file.number == 0:
+            file.path.write_text("one\ntwo\nthree\n", encoding="utf-8")
+
+
+def test_files_that_change_or_go_while_they_are_read_are_named(texts: Path, tmp_path: Path) -> None:
+    reader = WritingReader()
+    files = reader.find(texts)
+    with pytest.raises(InputError, match="a file changed while it was read") as caught:
+        project(reader, files, tmp_path / "work", n_workers=1, keep_raw=False)
+    assert [problem.where for problem in caught.value.problems] == ["0.txt"]
+    files[2].path.unlink()
+    with pytest.raises(InputError, match="a file cannot be read"):
+        project(reader, files, tmp_path / "work", n_workers=1, keep_raw=False)
+
+
+@dataclass(frozen=True)
+class EndingReader(WordReader):
+    """Its worker processes are ended from outside, as for want of memory."""
+
+    def read(self, file: InputFile) -> Iterator[Part]:
+        """Nothing in a worker."""
+        if multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.5)
+        yield from super().read(file)
+
+
+def test_a_worker_that_is_ended_from_outside_ends_the_run_with_one_message(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projecting, "FILES_A_JOB", 1)
+    reader = EndingReader()
+    with pytest.raises(InputError, match="ended from outside") as caught:
+        project(reader, reader.find(texts) * 4, tmp_path / "work", n_workers=3, keep_raw=False)
+    assert len(caught.value.problems) == 1
+    assert not multiprocessing.active_children()

@@ -98,3 +98,18 @@ def test_a_folder_that_others_could_read_is_closed_to_them(
     (tmp_path / ".dataset.ingest").mkdir(mode=0o755)
     with workspace(tmp_path / "dataset", mapping, source) as folder:
         assert folder.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_an_ingest_writes_into_its_inputs_folder_is_no_input(tmp_path: Path, mapping: Mapping) -> None:
+    (tmp_path / "a.csv").write_text("id,a\n1,x\n", encoding="utf-8")
+    out = tmp_path / "dataset"
+    leave_behind(out, mapping, tmp_path, KeyboardInterrupt())
+    (tmp_path / "dataset.key").touch()
+    (tmp_path / ".dataset.41.part").mkdir()
+    (tmp_path / ".dataset.41.part" / "events").touch()
+    with workspace(out, mapping, tmp_path) as folder:
+        assert (folder / "made").read_text("utf-8") == "half"
+    leave_behind(out, mapping, tmp_path, KeyboardInterrupt())
+    (tmp_path / "b.csv").touch()
+    with workspace(out, mapping, tmp_path) as folder:
+        assert not folder.exists()
