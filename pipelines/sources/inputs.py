@@ -11,7 +11,7 @@ import polars as pl
 from ontology.errors import ConfigurationError, InputError, Problem
 from pipelines.sources.discovery import columns_taken, discover, files_not_read
 from pipelines.sources.mapping import Mapping, Table
-from pipelines.sources.projecting import project, read_fates
+from pipelines.sources.projecting import file_size, project, read_fates
 from pipelines.sources.records import DELETED, VERSION_COLUMNS, RecordReader, record_reader
 from pipelines.sources.requirements import missing_columns
 from pipelines.sources.tables import SourceFile, read_frames
@@ -104,7 +104,7 @@ class RecordTables:
         _check_tables(mapping, self.reader)
         files = self.reader.find(input_path)
         weight = sum(
-            file.path.stat().st_size * (UNPACKED if file.path.suffix == ".gz" else 1) for file in files
+            file_size(file) * (UNPACKED if file.path.suffix.lower() == ".gz" else 1) for file in files
         )
         self.n_bytes = weight
         self.projected = project(self.reader, files, folder, n_workers=n_workers, keep_raw=keep_raw)
