@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
+from phenotype.trajectory import INSTANT
 from pipelines.quality.outcomes import Outcome, counted, one_count
 from pipelines.quality.rules import Balance, Overlap, Partner
 from pipelines.quality.surroundings import Surroundings
@@ -20,17 +23,40 @@ def conclude_overlap(rule: Overlap, around: Surroundings) -> Outcome:
         & (pl.col("hospital_id").is_not_null() if rule.elsewhere else pl.lit(value=True))
     )
     columns = ["subject_id", "start_time", "end_time", "hospital_id", "contact_id"]
-    rows = asked.select(columns).sort(columns, nulls_last=False).with_row_index("place")
-    busy = rows.filter(pl.len().over("subject_id") > 1)
-    pairs = busy.join(busy, on="subject_id", suffix="_later").filter(pl.col("place") < pl.col("place_later"))
-    shared = pl.min_horizontal("end_time", "end_time_later") - pl.col("start_time_later")
-    overlapping = pairs.filter(
-        (pl.col("start_time_later") < pl.col("end_time"))
+    rows = asked.select(columns).sort(columns, nulls_last=False)
+    if rule.elsewhere:
+        rows = rows.filter(pl.col("hospital_id").n_unique().over("subject_id") > 1)
+    held_until = _longest_elsewhere(rows) if rule.elsewhere else _longest_before()
+    begun = rows.with_columns(held_until=held_until)
+    shared = pl.min_horizontal("held_until", "end_time") - pl.col("start_time")
+    overlapping = begun.filter(
+        (pl.col("start_time") < pl.col("held_until"))
         & (shared >= pl.duration(seconds=int(rule.hours * 3600)))
-        & ((pl.col("hospital_id") != pl.col("hospital_id_later")) if rule.elsewhere else pl.lit(value=True))
     )
     reason = "" if asked.height else "no contacts of these care levels"
-    return Outcome(one_count(asked.height, overlapping["place_later"].n_unique()), reason=reason)
+    return Outcome(one_count(asked.height, overlapping.height), reason=reason)
+
+
+def _longest_before() -> pl.Expr:
+    """Until when the longest of a subject's earlier contacts goes on; null for the first."""
+    return pl.col("end_time").cum_max().shift(1).over("subject_id")
+
+
+def _longest_elsewhere(contacts: pl.DataFrame) -> pl.Series:
+    """Until when the longest of a subject's earlier contacts in other hospitals goes on.
+
+    Args:
+        contacts: subject_id, start_time, end_time, hospital_id; sorted by subject and start.
+    """
+    found: list[datetime | None] = []
+    subject, ends = None, dict[str, datetime]()
+    rows = contacts.select("subject_id", "hospital_id", "end_time")
+    for subject_id, hospital, end in rows.iter_rows():
+        if subject_id != subject:
+            subject, ends = subject_id, {}
+        found.append(max((until for name, until in ends.items() if name != hospital), default=None))
+        ends[hospital] = max(end, ends.get(hospital, end))
+    return pl.Series(found, dtype=INSTANT)
 
 
 def conclude_partner(rule: Partner, around: Surroundings) -> Outcome:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
+import random
+
+import pytest
+
 ALL = (None, None, None)
 EVENTS = [{"subject_id": 1, "time": "2020-01-01T00:00", "code": "X//y"}]
 
@@ -47,6 +53,50 @@ def test_a_contact_within_two_others_is_wrong_once(write, ask):
         contact(3, "03T10:00", "04T10:00"),
     ]
     assert ask(write(EVENTS, contacts=contacts), type="overlap", care_levels=["inpatient"]) == {ALL: (3, 2)}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("hours", [0, 12])
+def test_overlaps_are_those_of_every_pair(write, ask, elsewhere, hours):
+    # Every pair of contacts compared, the later one by start, end, hospital and number counted once.
+    chance = random.Random(7)
+    drawn = []
+    for number in range(120):
+        start = dt.datetime(2020, 1, 1) + dt.timedelta(hours=6 * chance.randrange(100))
+        end = start + dt.timedelta(hours=6 * chance.randrange(6))
+        drawn.append((chance.randrange(6), start, end, chance.choice("FGH"), number))
+    drawn.sort()
+    later = {
+        two
+        for one, two in itertools.combinations(drawn, 2)
+        if one[0] == two[0]
+        and two[1] < one[2]
+        and min(one[2], two[2]) - two[1] >= dt.timedelta(hours=hours)
+        and (one[3] != two[3] or not elsewhere)
+    }
+    contacts = [
+        contact(
+            number,
+            "",
+            None,
+            hospital,
+            subject_id=subject,
+            start_time=start.isoformat(),
+            end_time=end.isoformat(),
+        )
+        for subject, start, end, hospital, number in drawn
+    ]
+    rule = {"type": "overlap", "care_levels": ["inpatient"], "hours": hours, "elsewhere": elsewhere}
+    assert ask(write(EVENTS, contacts=contacts), **rule) == {ALL: (120, len(later))}
+
+
+def test_a_subject_with_very_many_contacts_is_asked_at_once(write, ask):
+    # 50 000 contacts of one day at one instant: 1 250 million pairs.
+    contacts = [contact(number, "01T10:00", "02T10:00", "GH"[number % 2]) for number in range(50_000)]
+    dataset = write(EVENTS, contacts=contacts)
+    for elsewhere, n_wrong in ((False, 49_999), (True, 25_000)):
+        found = ask(dataset, type="overlap", care_levels=["inpatient"], elsewhere=elsewhere)
+        assert found == {ALL: (50_000, n_wrong)}
 
 
 def coding(contact_id: int, code: str, group: int | None = 1, number: int = 1, **others: object):
