@@ -6,7 +6,10 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -87,7 +90,12 @@ def sample_tables(input_path: Path) -> list[SampledTable]:
                 groups[_pattern(file, root, _NUMBERS), header].append(file)
     if not groups:
         raise InputError(
-            Problem("no table found", str(input_path), allowed=", ".join((*SUFFIXES, "each also .gz")))
+            Problem(
+                "no table found",
+                str(input_path),
+                allowed=", ".join((*SUFFIXES, "each also .gz")),
+                next_step="save tables of spreadsheets, and text in UTF-16, as CSV in UTF-8",
+            )
         )
     names: set[str] = set()
     return [
@@ -150,7 +158,7 @@ class _Layout:
             return cls()
         text, encoding = _beginning(file)
         delimiter = _delimiter(text, _suffix(file))
-        first, *rest = islice(csv.reader(io.StringIO(text), delimiter=delimiter), HEADER_ROWS)
+        first, *rest = islice(_lines(text, delimiter), HEADER_ROWS)
         is_datum = any(_DATUM.fullmatch(cell) for cell in first)
         has_header = not is_datum and not any(_stands_below(first, line) for line in rest)
         names = (
@@ -169,7 +177,7 @@ def _rows(file: Path, layout: _Layout) -> pl.DataFrame:
     if layout.delimiter is None:
         return _as_texts(pl.read_parquet(file, n_rows=SAMPLE_ROWS))
     text, _ = _beginning(file)
-    lines = list(islice(csv.reader(io.StringIO(text), delimiter=layout.delimiter), SAMPLE_ROWS + 1))
+    lines = list(islice(_lines(text, layout.delimiter), SAMPLE_ROWS + 1))
     whole = [line for line in lines[layout.has_header :] if len(line) == len(layout.names)]
     cells = zip(*whole, strict=True) if whole else ([] for _ in layout.names)
     columns = [
@@ -180,11 +188,24 @@ def _rows(file: Path, layout: _Layout) -> pl.DataFrame:
 
 def _header(file: Path) -> tuple[str, ...]:
     """The column names of a file, or () where it is empty or no table; a table has two columns or more."""
-    if _suffix(file) == ".parquet":
-        return tuple(pl.read_parquet_schema(file))
-    text, _ = _beginning(file, HEADER_BYTES)
-    first = text.partition("\n")[0].strip("\r\ufeff")
-    return tuple(next(csv.reader([first], delimiter=_delimiter(text, _suffix(file))), ()))
+    try:
+        if _suffix(file) == ".parquet":
+            return tuple(pl.read_parquet_schema(file))
+        text, _ = _beginning(file, HEADER_BYTES)
+        if file.suffix == ".gz":
+            _beginning(file)  # as far as it will be read: it may be damaged
+    except (EOFError, gzip.BadGzipFile, zlib.error, pl.exceptions.PolarsError):
+        return ()
+    if "\0" in text:
+        return ()  # UTF-16, or no text at all
+    return tuple(next(_lines(text, _delimiter(text, _suffix(file))), ()))
+
+
+def _lines(text: str, delimiter: str) -> Iterator[list[str]]:
+    """The rows of a text, by whatever sign its lines end; up to what no row of a table can be."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    with suppress(csv.Error):
+        yield from csv.reader(io.StringIO(text), delimiter=delimiter)
 
 
 def _beginning(file: Path, n_bytes: int = SAMPLE_BYTES) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,27 @@ def test_the_suggestion_does_not_depend_on_the_order_of_rows(tmp_path: Path) -> 
         header, *rows = file.read_text("cp1252").splitlines()
         file.write_text("\n".join([header, *reversed(rows)]) + "\n", "cp1252")
     assert suggest_mapping(tmp_path / "epj") == first
+
+
+def test_files_that_are_no_tables_are_left_out(tmp_path: Path) -> None:
+    table = "pasientnr;tid;kode\n1;2019-12-31;A419\n2;2019-12-30;I10\n"
+    damaged = {
+        "utf16.csv": table.encode("utf-16"),
+        "bytes.csv": bytes(range(256)) * 50,
+        "damaged.csv.gz": gzip.compress(table.encode())[:-9],
+        "no.csv.gz": b"no gzip",
+        "no.parquet": b"no parquet",
+        "empty.csv": b"",
+        "sheet.xlsx": b"PK",
+    }
+    for name, content in damaged.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="UTF-16"):
+        suggest_mapping(tmp_path)
+    (tmp_path / "mac.csv").write_text(table.replace("\n", "\r"), encoding="utf-8", newline="")
+    long = (
+        table.replace("kode", "kode;notat").replace("A419", "A419;" + "x" * 200_000).replace("I10", "I10;y")
+    )
+    (tmp_path / "long.csv").write_text(long, encoding="utf-8")
+    tables = yaml.safe_load(suggest_mapping(tmp_path))["tables"]
+    assert sorted(tables) == ["long", "mac"]
