@@ -188,8 +188,14 @@ def condition_expr(frame: pl.DataFrame, condition: Condition) -> pl.Expr:
 
 
 def _compared(frame: pl.DataFrame, column: str, test: str, value: float | str) -> pl.Expr:
-    own = number_expr(frame, column)
-    other = number_expr(frame, value) if isinstance(value, str) else pl.lit(value)
+    are_instants = isinstance(value, str) and all(
+        isinstance(frame.schema[name], pl.Datetime) for name in (column, value)
+    )
+    own = pl.col(column) if are_instants else number_expr(frame, column)
+    if isinstance(value, str):
+        other = pl.col(value) if are_instants else number_expr(frame, value)
+    else:
+        other = pl.lit(value)
     comparisons = {
         "greater_than": own > other,
         "at_least": own >= other,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from fhir.resources.R4B import get_fhir_model_class
+from fhir_slow_facts import coded_at
 from fhir_slow_people import Directory
 from fhir_slow_records import Records
 from fhir_slow_values import NEVER, first_given, span
@@ -198,6 +199,8 @@ class Slow(Records):
         found = self._coded(condition.code, "Condition").code
         if found is None:
             return
-        coded_at = span(condition.recordedDate)[0] or (span(one.period.end)[1] if one.period.end else None)
+        start = span(one.period)[0] if one.period.start is None else span(one.period.start)[0]
+        end = span(one.period.end) if one.period.end else NEVER
+        at = coded_at(span(condition.recordedDate), (start, start), end)
         role = "main" if diagnosis.rank == 1 else "other"
-        self._coding(contact, number, role, found, coded_at)
+        self._coding(contact, number, role, found, at)

@@ -25,6 +25,12 @@ _NEVER_HAPPENED = {
 }
 
 
+def coded_at(recorded: Instants, start: Instants, end: Instants) -> datetime | None:
+    """When a contact's condition was coded: when it was recorded, if that was within it, else at its end."""
+    is_within = recorded[1] is not None and start[0] is not None and recorded[1] >= start[0]
+    return recorded[1] if is_within else end[1]
+
+
 @dataclass(frozen=True)
 class Fact:
     """One expected event; times in UTC without zone, known_time None where it is not later than the time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fhir_slow_facts import Reading
+from fhir_slow_facts import Reading, coded_at
 from fhir_slow_values import (
     NEVER,
     NOTHING,
@@ -60,7 +60,7 @@ class Records(Reading):
                 contact=contact,
             )
         if person and contact and listed is None and found.code and when:
-            self._coding(contact, None, "other", found.code, recorded[0] or end[1])
+            self._coding(contact, None, "other", found.code, coded_at(recorded, start, end))
 
     def _encounter_named(self, name: str) -> tuple[str | None, Instants, Instants]:
         encounter = self.directory.by_name[name]
@@ -142,9 +142,9 @@ class Records(Reading):
 
     def read_diagnosticreport(self, name: str, one: Any) -> None:
         person, found = self._subject(name, one.subject), self._coded(one.code, "DiagnosticReport")
-        contact, start, _ = self._encounter(name, one.encounter)
+        contact, start, end = self._encounter(name, one.encounter)
         effective, issued = first_given(one.effectiveDateTime, one.effectivePeriod), span(one.issued)
-        when, known = effective[0] or issued[0] or start[0], issued[1] or effective[1]
+        when, known = effective[0] or issued[0] or start[0], issued[1] or effective[1] or end[1]
         code = f"REPORT//{found.code}" if found.code else None
         rows = [Measured(free_text=one.conclusion)]
         rows += [
@@ -208,11 +208,11 @@ class Records(Reading):
         encounter = one.encounter if hasattr(one, "encounter") else one.context
         kind = one.get_resource_type()
         found = self._drug(name, one, kind)
-        contact, start, _ = self._encounter(name, encounter)
+        contact, start, end = self._encounter(name, encounter)
         code = f"{prefix}{found.code}" if found.code else None
         measured = self._dose(dose, code)
         self._add(
-            self._subject(name, one.subject), code, times[0][0] or start[0], times[1][1],
+            self._subject(name, one.subject), code, times[0][0] or start[0], times[1][1] or end[1],
             measured=measured, coded_as=found, contact=contact,
         )  # fmt: skip
 
@@ -233,11 +233,12 @@ class Records(Reading):
 
     def read_immunization(self, name: str, one: Any) -> None:
         found = self._coded(one.vaccineCode, "Immunization")
-        contact, start, _ = self._encounter(name, one.encounter)
+        contact, start, end = self._encounter(name, one.encounter)
         given, recorded = span(one.occurrenceDateTime), span(one.recorded)
         self._add(
             self._subject(name, one.patient), found.code, given[0] or recorded[0] or start[0],
-            recorded[1] or given[1], measured=quantity_value(one.doseQuantity, found.code, self.targets),
+            recorded[1] or given[1] or end[1],
+            measured=quantity_value(one.doseQuantity, found.code, self.targets),
             coded_as=found, contact=contact,
         )  # fmt: skip
 
@@ -246,11 +247,11 @@ class Records(Reading):
         found = self._coded(one.code, "AllergyIntolerance")
         if found.code is None and substances:
             found = self._coded(substances[0], "AllergyIntolerance")
-        contact, start, _ = self._encounter(name, one.encounter)
+        contact, start, end = self._encounter(name, one.encounter)
         onset, recorded = first_given(one.onsetDateTime, one.onsetPeriod), span(one.recordedDate)
         self._add(
             self._subject(name, one.patient), f"ALLERGY//{found.code}" if found.code else None,
-            onset[0] or recorded[0] or start[0], recorded[1] or onset[1],
+            onset[0] or recorded[0] or start[0], recorded[1] or onset[1] or end[1],
             measured=Measured(text=one.criticality), coded_as=found, contact=contact,
         )  # fmt: skip
 
@@ -265,11 +266,11 @@ class Records(Reading):
 
     def read_servicerequest(self, name: str, one: Any) -> None:
         found = self._coded(one.code, "ServiceRequest")
-        contact, start, _ = self._encounter(name, one.encounter)
+        contact, start, end = self._encounter(name, one.encounter)
         authored = span(one.authoredOn)
         self._add(
             self._subject(name, one.subject), f"SERVICE_REQUEST//{found.code}" if found.code else None,
-            authored[0] or start[0], authored[1], measured=Measured(text=one.priority),
+            authored[0] or start[0], authored[1] or end[1], measured=Measured(text=one.priority),
             coded_as=found, contact=contact,
         )  # fmt: skip
 
@@ -277,7 +278,7 @@ class Records(Reading):
         judged_by = self._coded(one.code, "RiskAssessment")
         if judged_by.code is None:
             judged_by = self._coded(one.method, "RiskAssessment")
-        contact, start, _ = self._encounter(name, one.encounter)
+        contact, start, end = self._encounter(name, one.encounter)
         judged = first_given(one.occurrenceDateTime, one.occurrencePeriod)
         for prediction in one.prediction or [None]:
             outcome = (
@@ -289,12 +290,13 @@ class Records(Reading):
             measured = Measured(None if share is None else float(share), outcome.text, outcome.free_text)
             self._add(
                 self._subject(name, one.subject), f"SCORE//{found.code or 'unspecified'}",
-                judged[0] or start[0], judged[1], measured=measured, coded_as=found, contact=contact,
+                judged[0] or start[0], judged[1] or end[1],
+                measured=measured, coded_as=found, contact=contact,
             )  # fmt: skip
 
     def read_flag(self, name: str, one: Any) -> None:
         found, person = self._coded(one.code, "Flag"), self._subject(name, one.subject)
-        contact, start, _ = self._encounter(name, one.encounter)
+        contact, start, end = self._encounter(name, one.encounter)
         period = one.period
         begun = span(period.start) if period and period.start else NEVER
         if found.code is None:
@@ -303,7 +305,7 @@ class Records(Reading):
             person,
             f"FLAG//{found.code}",
             begun[0] or start[0],
-            begun[1],
+            begun[1] or end[1],
             coded_as=found,
             contact=contact,
         )

@@ -101,7 +101,7 @@ def conditions(batch: Batch) -> dict[str, pl.DataFrame]:
     rows = [batch.rows[position] for position in positions]
     wrong = {"onset": onset.is_wrong, "recordedDate": recorded.is_wrong, "abatement": abated.is_wrong}
     made = facts_table(batch, SCHEMAS["Condition"], rows, columns, marks_at(wrong, positions))
-    return {**made, "ConditionCode": _codes(batch, coded)}
+    return {**made, "ConditionCode": _codes(batch, {**coded, "recorded": recorded.last})}
 
 
 def _categories(categories: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -119,3 +120,12 @@ def test_conditions_on_text_and_number_cells() -> None:
         assert passes(cells, at_least="y") == [False, True, False]
         assert passes(cells, less_than="y") == [True, False, False]
         assert passes(cells, at_most=1.5) == [True, False, False]
+
+
+def test_instants_are_compared_with_instants() -> None:
+    instants = pl.DataFrame(
+        {"x": [datetime(2024, 1, 2), datetime(2024, 1, 1), None], "y": [datetime(2024, 1, 1, 12)] * 3}
+    )
+    for test, wanted in (("at_least", [True, False, False]), ("less_than", [False, True, False])):
+        condition = Condition.model_validate({"column": "x", test: "y"})
+        assert instants.select(condition_expr(instants, condition)).to_series().to_list() == wanted

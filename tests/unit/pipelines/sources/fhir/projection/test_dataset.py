@@ -495,3 +495,52 @@ def test_the_policy_may_keep_free_text(ingested: Any) -> None:
     assert (hour(1, 8), "FHIR_TEXT//Observation", "Hudfarge: blek") in result.facts(
         "time", "code", "text_value"
     )
+
+
+def test_a_coding_of_a_contact_is_no_older_than_the_contact(ingested: Any) -> None:
+    """Of a list of problems: recorded ten years before, listed by the contact nobody knows when."""
+    condition = {"resourceType": "Condition", "subject": KARI, "verificationStatus": None}
+    old = {**condition, "id": "old", "code": concept(ICD10_NO, "I10"), "recordedDate": "2011-01-01"}
+    same_day = {**condition, "id": "day", "code": concept(ICD10_NO, "E11.9"), "recordedDate": "2021-02-01"}
+    own = {**old, "id": "own", "code": concept(ICD10_NO, "J18.9"), "encounter": STAY}
+    stay = encounter(
+        diagnosis=[
+            {"condition": {"reference": "Condition/old"}, "rank": 1},
+            {"condition": {"reference": "Condition/day"}},
+        ]
+    )
+    result = ingested(patient(), stay, old, same_day, own)
+    assert result.codings.sort("code").select("code", "coded_time").rows() == [
+        ("E11.9", datetime(2021, 2, 1, 22, 59, 59)),  # the day's end in Norway, after the contact's start
+        ("I10", hour(5, 12)),
+        ("J18.9", hour(5, 12)),
+    ]
+
+
+def test_what_tells_no_time_is_known_at_the_end_of_its_contact(ingested: Any) -> None:
+    """A report, an order at discharge or a score may have been made on the last day."""
+    about = {"subject": KARI, "encounter": STAY}
+    drug = {"medicationCodeableConcept": concept(ATC, "N02BE01")}
+    result = ingested(
+        patient(),
+        encounter(),
+        fact("DiagnosticReport", status="final", code=concept(LOINC, "11502-2"), **about),
+        fact("MedicationRequest", status="active", intent="order", **drug, **about),
+        fact("ServiceRequest", status="active", intent="order", code=concept(SCT, "1"), **about),
+        fact("RiskAssessment", status="final", code=concept(SCT, "2"), **about),
+        fact("Flag", status="active", code=concept(SCT, "3"), **about),
+        fact("AllergyIntolerance", patient=KARI, encounter=STAY, code=concept(SCT, "4")),
+        fact("Procedure", status="completed", code=concept(SCT, "5"), **about),
+    )
+    known = {code: known for code, known in result.facts("code", "known_time") if code and known}
+    assert known == dict.fromkeys(
+        (
+            "REPORT//LOINC//11502-2",
+            "MEDICATION_REQUEST//ATC//N02BE01",
+            "SERVICE_REQUEST//SCT//1",
+            "SCORE//SCT//2",
+            "FLAG//SCT//3",
+            "ALLERGY//SCT//4",
+        ),
+        hour(5, 12),
+    )
