@@ -8,47 +8,16 @@ page on disk. Processor seconds stand beside it, because they hardly change when
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from pathlib import Path
 
-import polars as pl
-from harness import finish, own_peak_mb, run, simulated_dataset
+from harness import finish, own_peak_mb, run
+from large_dataset import N_EVENTS, large_dataset, n_events_of
 
-from phenotype.trajectory import Dataset, open_dataset
 from pipelines.quality.checking import check_quality
 
-N_PATIENTS, N_EVENTS, SEED = 3_300, 5_000_000, 11
 SECONDS, MEGABYTES = 60, 4096
-COPY = 1 << 48
-"""The ids of a copy are those of its source within a range of its own."""
-TABLES = ("contacts", "codings", "observation", "lineage")
-IDS = ("subject_id", "contact_id", "stay_id", "lineage_id")
-
-
-def blown_up(source: Dataset, out: Path) -> int:
-    """Writes copies of a dataset side by side; returns the number of events."""
-    events = source.events().collect()
-    tables = {name: pl.read_parquet(source.path / f"{name}.parquet") for name in TABLES}
-    n_copies = -(-N_EVENTS // events.height)
-    (out / "data").mkdir(parents=True, exist_ok=True)
-    for number in range(n_copies):
-        _moved(events, number).write_parquet(out / "data" / f"{number}.parquet")
-    for name, table in tables.items():
-        pl.concat([_moved(table, number) for number in range(n_copies)]).write_parquet(
-            out / f"{name}.parquet"
-        )
-    shutil.copytree(source.path / "metadata", out / "metadata", dirs_exist_ok=True)
-    shutil.copy(source.path / "ingest.json", out / "ingest.json")
-    return events.height * n_copies
-
-
-def _moved(frame: pl.DataFrame, number: int) -> pl.DataFrame:
-    """A frame with its ids in the range of a copy."""
-    return frame.with_columns(
-        (pl.col(name) % COPY + number * COPY).alias(name) for name in IDS if name in frame.columns
-    )
 
 
 def measure(folder: Path) -> None:
@@ -65,13 +34,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a folder for the datasets; kept")
     parser.add_argument("--measure", action="store_true", help="one measurement in this process")
     given = parser.parse_args()
-    large = given.out / "large"
+    large = large_dataset(given.out)
     if given.measure:
         measure(large)
         return
-    if not (large / "ingest.json").exists():
-        blown_up(Dataset(simulated_dataset(given.out, n_patients=N_PATIENTS, seed=SEED)), large)
-    n_events = open_dataset(large).events().select(pl.len()).collect().item()
+    n_events = n_events_of(large)
     done = run([sys.executable, str(Path(__file__)), "--out", str(given.out), "--measure"])
     seconds, processor, peak_mb, n_checks, n_judged = map(float, done.output.split())
     figures = (
