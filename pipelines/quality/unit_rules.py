@@ -14,12 +14,15 @@ from pipelines.quality.rules import Analyte, DeclaredUnit, OneValue, UnitChange,
 from pipelines.quality.surroundings import Surroundings
 
 NO_UNIT = "(no unit)"
+_NUMBERS = {"[pH]": "1"}
+"""Words for plain numbers. **Source:** UCUM, [pH] counts as 1; NLK gives pH no unit."""
 
 
 @lru_cache(maxsize=65_536)
 def one_spelling(unit: str | None) -> str:
     """A unit in one spelling, or that there is none."""
-    return to_ucum(unit) if unit and unit.strip() else NO_UNIT
+    spelling = to_ucum(unit) if unit and unit.strip() else NO_UNIT
+    return _NUMBERS.get(spelling, spelling)
 
 
 def spelled(tally: pl.DataFrame) -> pl.DataFrame:
@@ -30,11 +33,20 @@ def spelled(tally: pl.DataFrame) -> pl.DataFrame:
 
 
 def conclude_declared(rule: DeclaredUnit, tally: pl.DataFrame, _: Surroundings) -> Outcome:
-    """By code: values, and values in another unit than the code's; those without unit are not asked."""
-    declared = {code: one_spelling(analyte.unit) for analyte in rule.analytes for code in analyte.codes}
+    """By code: values, and values in another unit than the code's; those without unit are not asked.
+
+    Units of which one is as large as the other (ug/mL and mg/L) are the same.
+    """
+    declared = {code: analyte for analyte in rule.analytes for code in analyte.codes}
     known = spelled(tally).filter(pl.col("code").is_in(list(declared)) & (pl.col("unit") != NO_UNIT))
-    wanted = pl.col("code").replace_strict(declared, default=None, return_dtype=pl.String)
-    is_other = pl.col("unit") != wanted
+    pairs = known.select("code", "unit").unique()
+    others = pairs.filter(
+        pl.Series(
+            [not _is_unit_of(declared[code], unit) for code, unit in pairs.iter_rows()], dtype=pl.Boolean
+        )
+    )
+    known = known.join(others.with_columns(is_other=pl.lit(value=True)), on=["code", "unit"], how="left")
+    is_other = pl.col("is_other").fill_null(value=False)
     found = known.group_by(concept="code").agg(
         n_rows=pl.col("n_values").sum(), n_violated=pl.col("n_values").filter(is_other).sum()
     )
@@ -134,6 +146,14 @@ def _to_unit_of(analyte: Analyte, unit: str | None) -> Conversion | None:
     if one_spelling(unit) == NO_UNIT:
         return Conversion(1.0)
     try:
-        return conversion(str(unit), analyte.unit, analyte.name)
+        return conversion(one_spelling(unit), analyte.unit, analyte.name)
     except PestaError:
         return None
+
+
+def _is_unit_of(analyte: Analyte, unit: str) -> bool:
+    """Whether a number means the same in a unit as in the analyte's."""
+    if unit == one_spelling(analyte.unit):
+        return True
+    found = _to_unit_of(analyte, unit)
+    return found is not None and found.offset == 0 and abs(found.factor - 1) < 1e-9

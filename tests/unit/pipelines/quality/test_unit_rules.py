@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
+
+from ontology.units.spellings import to_ucum
+from pipelines.quality.model import load_checks
+
+NLK = Path(__file__).parents[5] / "shared" / "kodeverk" / "nlk" / "norsk_laboratoriekodeverk_7280.77.csv"
 
 CREATININE = {"name": "creatinine", "codes": ["NLK//A"], "unit": "umol/L", "low": 10, "high": 5000}
 A = ("NLK//A", None, None)
@@ -113,3 +121,26 @@ def test_a_median_is_not_moved_by_a_few_high_values(write, ask):
 def test_another_unit_is_no_shift_of_the_median(write, ask):
     rows = monthly((1, 3, "g", 80), (2, 3, "mg", 80000), (3, 3, "g", 81))
     assert ask(write(rows), type="median_shift", systems=["NLK"], n_in_month=3) == {A: (1, 0)}
+
+
+def test_a_unit_of_the_same_size_is_the_codes_own_and_ph_is_a_number(write, ask):
+    # 1 ug/mL is 1 mg/L; 1 g/L is 1000 mg/L. pH has no unit, and is written with "pH" by many.
+    crp = {"name": "crp", "codes": ["NLK//A"], "unit": "mg/L", "low": 0, "high": 1500}
+    rows = [result(1.0, unit) for unit in ("mg/L", "ug/mL", "g/L")]
+    assert ask(write(rows), type="declared_unit", analytes=[crp]) == {A: (3, 1)}
+    ph = {"name": "ph", "codes": ["NLK//A"], "unit": "1", "low": 6.3, "high": 8.4}
+    rows = [result(7.4, "pH"), result(7.3, "1"), result(74.0, "pH")]
+    assert ask(write(rows), type="declared_unit", analytes=[ph]) == {A: (3, 0)}
+    assert ask(write(rows), type="value_range", analytes=[ph]) == {A: (3, 1)}
+
+
+def test_declared_units_are_those_of_the_national_list():
+    if not NLK.exists():
+        pytest.skip("needs shared/kodeverk/nlk beside the checkout")
+    with NLK.open(encoding="utf-8-sig", newline="") as file:
+        listed = {row["kode"]: row["enhet"].replace("x 10E9", "10*9") for row in csv.DictReader(file)}
+    (check,) = load_checks(["laboratory-declared-unit"])
+    declared = {
+        code.removeprefix("NLK//"): analyte.unit for analyte in check.rule.analytes for code in analyte.codes
+    }
+    assert declared == {code: to_ucum(listed[code]) if listed[code] else "1" for code in declared}
