@@ -61,8 +61,8 @@ def _kode(store: str) -> Element:
     )
 
 
-def _helseperson(store: str) -> Element:
-    return Element("Helseperson", is_record=False, store=store)
+def _helseperson(store: str, *, ignored: str | None = None) -> Element:
+    return Element("Helseperson", ("polUtforende", "spesialist", "rolle"), ignored=ignored, store=store)
 
 
 _EPISODE = Element(
@@ -70,11 +70,12 @@ _EPISODE = Element(
     (
         *("episodeID", "episodeGUID", "henvisningsperiodeID", "innDatoTid", "utDatoTid", "omsorgsniva"),
         *("innmateHast", "inntilstand", "utTilstand", "fraSted", "tilSted", "debitor", "komNrHjem"),
+        "fagomrade",
     ),
     (
         Element(
             "Kontakt",
-            ("kontaktType", "stedAktivitet"),
+            ("kontaktType", "stedAktivitet", "polIndir"),
             (_helseperson("KontaktHelseperson"),),
             expected=("kontaktType", "stedAktivitet"),
         ),
@@ -94,7 +95,7 @@ _EPISODE = Element(
                             (_kode("ProsedyreKode"),),
                             expected=("prosNr",),
                         ),
-                        _helseperson("TiltakHelseperson"),
+                        _helseperson("TiltakHelseperson", ignored=STAFF),
                     ),
                     is_record=False,
                 ),

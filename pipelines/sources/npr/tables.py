@@ -56,11 +56,22 @@ TABLES: Mapping[str, TableOf] = {
             "Episode": (
                 *("episode", "episodeID", "episodeGUID", "henvisningsperiodeID", "innDatoTid", "utDatoTid"),
                 *("omsorgsniva", "innmateHast", "inntilstand", "utTilstand", "fraSted", "tilSted"),
-                *("debitor", "komNrHjem", *UNIT_COLUMNS),
+                *("debitor", "komNrHjem", "fagomrade", *UNIT_COLUMNS),
             ),
         },
     ),
-    "Kontakt": TableOf("Kontakt", "Kontakt", {**EPISODE, "Kontakt": ("kontaktType", "stedAktivitet")}),
+    "Kontakt": TableOf(
+        "Kontakt", "Kontakt", {**EPISODE, "Kontakt": ("kontaktType", "stedAktivitet", "polIndir")}
+    ),
+    "Helseperson": TableOf(
+        "KontaktHelseperson",
+        "KontaktHelseperson",
+        {
+            **EPISODE,
+            "Kontakt": ("kontaktType", "stedAktivitet"),
+            "KontaktHelseperson": ("polUtforende", "spesialist", "rolle"),
+        },
+    ),
     "Tilstand": TableOf(
         "TilstandKode", "Tilstand", {**EPISODE, "Tilstand": ("tilstNr",), "TilstandKode": KODE}
     ),

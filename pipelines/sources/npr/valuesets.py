@@ -82,6 +82,10 @@ FORMS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(
         ("total", "kostnad", "planDose", "gittDose", "planlagtTotalDose"), (DECIMAL_FORM, "not a number")
     ),
+    **dict.fromkeys(
+        ("polUtforende", "spesialist", "rolle", "polIndir", "fagomrade"),
+        (r"^[0-9A-Za-zÆØÅæøå]{1,8}$", "not a code"),
+    ),
     "komNrHjem": (r"^\d{4}$", "not a municipality's number"),
 }
 """By attribute: the form of its values, and what a value of another form is called."""

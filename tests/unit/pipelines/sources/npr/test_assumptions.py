@@ -325,3 +325,36 @@ def test_17_a_patient_is_observed_over_the_periods_of_the_messages(hospital: Hos
 def test_18_merged_procedure_codes_are_told_apart_by_form(hospital: Hospital) -> None:
     systems = hospital.codes(1020, "NCSP", "NCMP", "NCRP")
     assert systems == ["NCMP//WBGM37", "NCRP//PJI30A", "NCSP//ABC16"]
+
+
+def test_25_what_a_coding_adviser_asks_for_is_kept_as_sent(tmp_path: Path) -> None:
+    contacts = (
+        '<Kontakt kontaktType="5" stedAktivitet="6" polIndir="22"><Helseperson polUtforende="1" rolle="2" '
+        'helsepersonHPR="9999999"/><Helseperson polUtforende="4" spesialist="Kari Normann"/></Kontakt>'
+    )
+    told = {"omsorgsniva": "8", "innmateHast": "5", "fraSted": "7", "tilSted": "98", "fagomrade": "160"}
+    content = UNITS + patient(1, episode(1001, "E", contacts + unit(1, 1) + unit(2, 2) + unit(3, 7), **told))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.xml").write_text(melding(content), encoding="utf-8")
+    hospital = ingested("npr-melding", tmp_path / "in", tmp_path / "dataset")
+    kept = [code for code in hospital.events["code"].sort() if code.startswith("NPR_")]
+    assert kept == [
+        "NPR_ENHET//avdeling/3",
+        "NPR_ENHET//behandlingssted/Sykehuset",
+        "NPR_ENHET//fagenhet/Hjerte",
+        "NPR_FAGOMRADE//160",
+        "NPR_FRASTED//7",
+        "NPR_INNMATEHAST//5",
+        "NPR_KONTAKTTYPE//5",
+        "NPR_OMSORGSNIVA//8",
+        "NPR_POLINDIR//22",
+        "NPR_POLUTFORENDE//1",
+        "NPR_POLUTFORENDE//4",
+        "NPR_ROLLE//2",
+        "NPR_STEDAKTIVITET//6",
+        "NPR_TILSTED//98",
+    ]
+    # Where the patient goes is known when the contact has ended, where from at its beginning.
+    assert hospital.times(1001, "NPR_TILSTED") == ["2023-05-03 10:00:00"]
+    assert hospital.times(1001, "NPR_FRASTED") == ["2023-05-01 06:00:00"]
+    assert "not a code" in hospital.rejected["reason"].to_list()

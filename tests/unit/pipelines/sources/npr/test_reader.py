@@ -25,6 +25,7 @@ def test_an_episode_becomes_rows_with_its_patient_institution_and_units(read: Re
         "Pasient": 1,
         "Episode": 1,
         "Kontakt": 1,
+        "Helseperson": 1,
         "Tilstand": 3,
         "Prosedyre": 1,
     }
@@ -52,9 +53,10 @@ def test_an_episode_becomes_rows_with_its_patient_institution_and_units(read: Re
 
 
 def test_every_record_is_counted_once(read: Reading) -> None:
-    # By hand: Melding, Institusjon, 2 Enhet, Objektholder, Pasient, Episode, Kontakt, 2 Tilstand, Prosedyre
+    # By hand: Melding, Institusjon, 2 Enhet, Objektholder, Pasient, Episode, Kontakt, Helseperson,
+    # 2 Tilstand, Prosedyre
     found = read(melding())
-    assert found.n_records == found.n_told == 11
+    assert found.n_records == found.n_told == 12
 
 
 def test_envelopes_hold_several_messages_of_several_modules(read: Reading) -> None:
@@ -165,7 +167,10 @@ def test_what_stands_in_a_rejected_element_is_rejected_with_it(read: Reading) ->
     reasons = {(table, row): reason for table, row, _, reason in found.rejects}
     assert reasons == {
         ("Episode", 1): "attribute is missing",
-        **{(name, 1): "stands in a rejected element" for name in ("Kontakt", "Tilstand", "Prosedyre")},
+        **{
+            (name, 1): "stands in a rejected element"
+            for name in ("Kontakt", "Helseperson", "Tilstand", "Prosedyre")
+        },
         ("Tilstand", 2): "stands in a rejected element",
     }
     assert found.tables["Pasient"].height == 1
