@@ -74,12 +74,13 @@ class Directory:
         patient = self._patients.get(name)
         if patient is None:
             return target
-        for link in patient.link or []:
-            if link.type == "replaced-by":
-                other = self.target(link.other, name)
-                if other in self._patients:
-                    return self._own(other)
-                return other or name
+        for _ in range(3):
+            links = [link for link in self._patients[name].link or [] if link.type == "replaced-by"]
+            named = self.target(links[0].other, name) if links else None
+            other = self._by_identifier.get(named or "", named or "")
+            if other not in self._patients:
+                break
+            name = other
         return self._own(name)
 
     def _own(self, name: str) -> str:

@@ -27,11 +27,12 @@ from pipelines.sources.fhir.projection.times import Moments, moments
 from pipelines.sources.fhir.references import identifier_name
 from pipelines.sources.fhir.systems import same_system
 
+_NAMES = pl.Schema(
+    {"reference": pl.String(), "person": pl.String(), "number": pl.String(), "replaced_by": pl.String()}
+)
 SCHEMAS = {
-    "PatientName": pl.Schema({"reference": pl.String(), "person": pl.String(), "number": pl.String()}),
-    "PatientKey": pl.Schema(
-        {"reference": pl.String(), "person": pl.String(), "number": pl.String(), "replaced_by": pl.String()}
-    ),
+    "PatientName": _NAMES,
+    "PatientKey": _NAMES,
     "Patient": pl.Schema(
         {
             "kind": pl.String(),

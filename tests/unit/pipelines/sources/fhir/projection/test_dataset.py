@@ -544,3 +544,20 @@ def test_what_tells_no_time_is_known_at_the_end_of_its_contact(ingested: Any) ->
         ),
         hour(5, 12),
     )
+
+
+def test_a_record_that_was_merged_again_and_again_is_the_last_one(ingested: Any) -> None:
+    """Merged three times, each record with a fact of its own; one record's successor is not in the input."""
+    chain = ["first", "second", "third", "kari"]
+    records = [
+        patient(id=name, link=[{"type": "replaced-by", "other": {"reference": f"Patient/{successor}"}}])
+        for name, successor in zip(chain, [*chain[1:], "gone"], strict=True)
+    ]
+    flags = [
+        fact("Flag", status="active", code=concept(SCT, "1"), period={"start": "2021-02-01"})
+        | {"subject": {"reference": f"Patient/{name}"}, "id": name}
+        for name in chain
+    ]
+    result = ingested(*records, *flags)
+    told = result.events.filter(result.events["code"].str.starts_with("FLAG//"))
+    assert (told.height, told["subject_id"].n_unique()) == (4, 1)
