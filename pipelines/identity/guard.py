@@ -41,6 +41,11 @@ class Guard:
         self._births: list[pl.DataFrame] = []
         self._extent = pl.DataFrame(schema=_EXTENT)
 
+    @property
+    def is_shifted(self) -> bool:
+        """Whether dates are moved."""
+        return self._shifts is not None
+
     def events(self, made: pl.DataFrame, *, is_free_text: bool) -> pl.DataFrame:
         """Events as they may be written.
 
@@ -85,6 +90,12 @@ class Guard:
             nothing = pl.lit(None, INSTANT)
             self._add_extent(made.select("subject_id", first=nothing, last=pl.col("end_time").cast(INSTANT)))
         return self.gate.frame(made)
+
+    def words(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """A source's own columns, without numbers and, where dates are moved, without dates in texts."""
+        if self._shifts:
+            rows = rows.with_columns(without_dates(pl.col(pl.String), DATE_MARK))
+        return self.gate.frame(rows)
 
     def _dated(self, rows: pl.DataFrame, times: Sequence[str]) -> pl.DataFrame:
         rows = self._shifts.shifted(rows, times) if self._shifts else rows

@@ -128,11 +128,15 @@ def _finish(
         "events_without_their_contact": n_unlinked,
         **context.counts,
     }
+    from pipelines.identity.unordered import forget_order
+
     gate = context.guard.gate
     rejected, told = gate.frame(account.rejected), gate.content(metadata)
 
     def write_account(folder: Path) -> None:
         account.totals |= companion(folder) if companion else {}
+        if context.guard.is_shifted:
+            forget_order(folder, writer.work)
         content = gate.content(account.content())
         if gate.found:
             content.setdefault("notes", {})[MASKED] = gate.found

@@ -154,7 +154,7 @@ def _columns_taken(input_path: Path, folder: Path, context: Context, is_left_out
             with_ids = rows.join(lineage, left_on="_row", right_on="row", how="inner", maintain_order="left")
             subjects = context.pseudonyms.of("subject", with_ids[subject].cast(pl.String))
             marks = (pl.lit(value=True).alias(SENT_MARK + name) for name in kept if name in EVENTS)
-            taken = context.guard.gate.frame(with_ids.select(_LINEAGE, *kept, *marks))
+            taken = context.guard.words(with_ids.select(_LINEAGE, *kept, *marks))
             counts["events_with_columns_of_their_source"] = (
                 counts.get("events_with_columns_of_their_source", 0) + taken.height
             )

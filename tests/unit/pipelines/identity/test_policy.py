@@ -180,6 +180,49 @@ def test_ages_that_are_values_and_dates_in_texts_are_told_no_more(folder: Path) 
     assert "103" not in lineage["sent_value"].to_list()
 
 
+def test_nothing_tells_in_what_order_the_rows_of_several_persons_stood(
+    plain: Dataset, research: Dataset, folder: Path
+) -> None:
+    # The rows of an extract stand in the order of time: their numbers would tell how far apart the true dates
+    # of two persons lie, and so their shifts. Of 15 rows of 3 persons the ids must follow the persons.
+    lineage = pl.read_parquet(research.path / "lineage.parquet")
+    assert lineage["row"].null_count() == lineage.height
+    assert lineage["lineage_id"].to_list() == list(range(lineage.height))
+    events = research.events().collect()
+    told = events.select("lineage_id", "subject_id").drop_nulls().unique("lineage_id").sort("lineage_id")
+    assert told["subject_id"].rle_id().n_unique() == 3
+    known = pl.read_parquet(plain.path / "lineage.parquet")
+    assert known["row"].null_count() == 0
+    facts = ["sent_code", "sent_value", "sent_unit", "sent_alternates"]
+    before, after = (
+        dataset.events()
+        .filter(pl.col("code") == "AGE")
+        .collect()
+        .join(rows, on="lineage_id")
+        .select("subject_id", *facts)
+        .sort("subject_id")
+        for dataset, rows in ((plain, known), (research, lineage))
+    )
+    assert before.equals(after)
+    codings = [
+        dataset.codings().join(rows, on="lineage_id").select("contact_id", "sent_code").sort("contact_id")
+        for dataset, rows in ((plain, known), (research, lineage))
+    ]
+    assert codings[0].equals(codings[1])
+
+
+def test_files_of_a_shifted_dataset_tell_no_month(tmp_path: Path) -> None:
+    for table, text in (("people", PEOPLE), ("contacts", CONTACTS), ("notes", NOTES)):
+        (tmp_path / f"{table}.csv").write_text(text, "utf-8")
+    (tmp_path / "notes.csv").rename(tmp_path / "notes-2024-03.csv")
+    (tmp_path / "ward.yaml").write_text(MAPPING.replace("notes.csv", "notes-*.csv"), "utf-8")
+    mapping = load_mapping(tmp_path / "ward.yaml")
+    ingest(mapping, tmp_path, tmp_path / "out", policy=load_policy("research"), n_shards=2)
+    files = pl.read_parquet(tmp_path / "out" / "lineage.parquet")["file"].unique()
+    assert set(files) == {"people.csv", "contacts.csv", "notes-#-#.csv"}
+    assert check_dataset(tmp_path / "out") == []
+
+
 def test_the_metadata_say_which_policy_and_nobodys_shift(research: Dataset, shifts: pl.DataFrame) -> None:
     assert research.metadata["dates"] == "shifted"
     assert research.metadata["identity_policy"]["name"] == "research"
@@ -239,7 +282,12 @@ tables:
     observation:
       - {start: from, end: to, when: [{column: to, not_null: true}]}
     codings:
-      - {contact: "{person}", system: ICD10-NO, version: "2019", code: A41, role: main, when: [{column: at, not_null: true}]}
+      - contact: "{person}"
+        system: ICD10-NO
+        version: "2019"
+        code: A41
+        role: main
+        when: [{column: at, not_null: true}]
     contacts:
       - {id: "{person}", start: at, care_level: inpatient, when: [{column: at, not_null: true}]}
 """
