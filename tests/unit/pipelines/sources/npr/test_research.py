@@ -79,3 +79,46 @@ def test_24_stays_are_made_by_the_eight_hour_rule(tmp_path: Path) -> None:
     contacts = ingested("npr-research", tmp_path / "in", tmp_path / "dataset").contacts.sort("start_time")
     assert contacts["stay_id"].n_unique() == 2  # 7 hours apart, then 20
     assert contacts["stay_id"][0] == contacts["stay_id"][1]
+
+
+def test_what_a_coding_adviser_asks_for_is_kept_as_sent(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    told = {
+        "nprid": "1",
+        "inndato": "2023-05-01",
+        "utdato": "2023-05-02",
+        "komnr": "1001",
+        "innTilstand": "2",
+        "innMateHast": "5",
+        "omsorgsniva": "8",
+        "fraSted": "7",
+        "tilSted": "98",
+        "polIndir": "22",
+        "polUtforende": "1",
+        "episodeFag": "160",
+        "niva": "S",
+        "hdg": "18",
+        "tilstand_2_1": "I10",
+        "tilstand_2_2": "J18",
+    }
+    text = ";".join(told) + "\n" + ";".join(told.values()) + "\n"
+    (tmp_path / "in" / "npr.csv").write_text(text, encoding="utf-8")
+    hospital = ingested("npr-research", tmp_path / "in", tmp_path / "dataset")
+    kept = [code for code in hospital.events["code"].sort() if code.startswith(("NPR_", "HDG", "MEDS_D"))]
+    assert kept == [
+        "HDG//18",
+        "MEDS_DEATH",
+        "NPR_FAGOMRADE//160",
+        "NPR_FRASTED//7",
+        "NPR_INNMATEHAST//5",
+        "NPR_NIVA//S",
+        "NPR_OMSORGSNIVA//8",
+        "NPR_POLINDIR//22",
+        "NPR_POLUTFORENDE//1",
+        "NPR_TILSTED//98",
+    ]
+    assert hospital.times(1001, "MEDS_DEATH") == ["2023-05-01 00:00:00"]  # dead on arrival
+    assert hospital.codings.sort("code_no").select("role", "group_no", "code_no").rows() == [
+        ("other", 2, 1),
+        ("other", 2, 2),
+    ]
