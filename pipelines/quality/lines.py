@@ -9,7 +9,7 @@ import polars as pl
 
 from pipelines.quality.model import CATEGORIES, SEVERITIES, Check
 from pipelines.quality.results import QualityResult
-from pipelines.quality.wording import is_of_things, share_words, shown_count, shown_share
+from pipelines.quality.wording import is_of_things, share_words, shown_count, shown_part, shown_share
 
 GROUPS_SHOWN = 3
 
@@ -54,8 +54,9 @@ def worst_groups(result: QualityResult, check: Check) -> pl.DataFrame:
 def count_phrase(check: Check, row: dict[str, Any]) -> str:
     """How many of how many rows of a group are wrong, as it may be shown: 12 of 3 400 (0.35%)."""
     is_exact = is_of_things(check)
-    wrong, rows = (shown_count(row[name], is_exact=is_exact) for name in ("n_violated", "n_rows"))
-    return f"{wrong} of {rows} ({shown_share(row['n_violated'], row['n_rows'], is_exact=is_exact)})"
+    n_violated, n_rows = row["n_violated"], row["n_rows"]
+    wrong, rows = shown_part(n_violated, n_rows, is_exact=is_exact), shown_count(n_rows, is_exact=is_exact)
+    return f"{wrong} of {rows} ({shown_share(n_violated, n_rows, is_exact=is_exact)})"
 
 
 def group_words(row: dict[str, object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -120,8 +121,22 @@ def load_checks(names: Sequence[str] | None = None) -> tuple[Check, ...]:
     shipped = {check.id: check for name in shipped_files() for check in _shipped(name).checks}
     found: list[Check] = []
     for name in names:
-        found += [shipped[name]] if name in shipped else _read(find_config("quality", name)).checks
+        found += [shipped[name]] if name in shipped else _read(_file_of(name)).checks
     return _without_repeats(found)
+
+
+def _file_of(name: str) -> Path:
+    """The file of a name or path.
+
+    Raises:
+        ConfigurationError: there is none, and no check of that id.
+    """
+    try:
+        return find_config("quality", name)
+    except ConfigurationError as error:
+        (problem,) = error.problems
+        allowed = f"{problem.allowed}; or a check's id (docs/quality.md)"
+        raise ConfigurationError(replace(problem, allowed=allowed)) from None
 
 
 @lru_cache(maxsize=64)

@@ -39,7 +39,20 @@ def shown_share(n_violated: int, n_rows: int, *, is_exact: bool = False) -> str:
         return "–"
     if 0 < n_violated < SMALLEST_SHOWN:
         return f"<{share_words(SMALLEST_SHOWN / n_rows)}"
+    if _betrays_the_rest(n_violated, n_rows):
+        return f">{share_words(min((n_rows - SMALLEST_SHOWN) / n_rows, 0.99))}"
     return share_words(n_violated / n_rows)
+
+
+def shown_part(n_violated: int, n_rows: int, *, is_exact: bool = False) -> str:
+    """A count of some rows as it may be shown beside that of all: 98 of 100 would tell of the other 2."""
+    if not is_exact and n_violated >= SMALLEST_SHOWN and _betrays_the_rest(n_violated, n_rows):
+        return f">{count_words(n_rows - SMALLEST_SHOWN)}"
+    return shown_count(n_violated, is_exact=is_exact)
+
+
+def _betrays_the_rest(n_violated: int, n_rows: int) -> bool:
+    return 0 < n_rows - n_violated < SMALLEST_SHOWN
 
 
 def share_words(share: float) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipelines.quality.lines import worst_groups
 from pipelines.quality.model import CATEGORIES, SEVERITIES, Check
 from pipelines.quality.results import QualityResult
-from pipelines.quality.wording import is_of_things, share_words, shown_count, shown_share
+from pipelines.quality.wording import is_of_things, share_words, shown_count, shown_part, shown_share
 from pipelines.render.pages import TEMPLATES, content_policy, render_page
 from pipelines.render.quality_details import Behind, behind
 from pipelines.render.quality_trends import draw_figures, group_label
@@ -143,7 +143,7 @@ def _group(check: Check, row: dict[str, object]) -> GroupRow:
     is_exact = is_of_things(check)
     return GroupRow(
         ", ".join(named),
-        shown_count(n_violated, is_exact=is_exact),
+        shown_part(n_violated, n_rows, is_exact=is_exact),
         shown_count(n_rows, is_exact=is_exact),
         shown_share(n_violated, n_rows, is_exact=is_exact),
     )

@@ -7,7 +7,7 @@ import pytest
 from pipelines.quality.checking import judge
 from pipelines.quality.lines import quality_lines
 from pipelines.quality.model import load_checks
-from pipelines.quality.wording import masked_text, share_words, shown_count, shown_share
+from pipelines.quality.wording import masked_text, share_words, shown_count, shown_part, shown_share
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,22 @@ def test_counts_of_months_are_nobodys_and_shown(write):
     ]
     lines = list(quality_lines(judge(write(rows), load_checks(["silent-system"]))))
     assert lines[-1] == "  NLK: 1 of 10 (10%)"
+
+
+@pytest.mark.parametrize(
+    ("n_violated", "n_rows", "told"),
+    [
+        (4, 100, ("<5", "<5%")),
+        (5, 100, ("5", "5%")),
+        (95, 100, ("95", "95%")),
+        # The rest would be 4 and 1: fewer than five are right.
+        (96, 100, (">95", ">95%")),
+        (1999, 2000, (">1\u202f995", ">99%")),
+        (100, 100, ("100", "100%")),
+        (6, 7, (">2", ">29%")),
+        (3, 7, ("<5", "<71%")),
+    ],
+)
+def test_what_is_left_over_is_not_told_where_it_is_few(n_violated, n_rows, told):
+    assert (shown_part(n_violated, n_rows), shown_share(n_violated, n_rows)) == told
+    assert shown_part(3, 4, is_exact=True) == "3"

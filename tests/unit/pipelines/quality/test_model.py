@@ -75,8 +75,9 @@ def test_files_paths_and_single_checks_can_be_asked_for(tmp_path):
     assert "before-birth" in {check.id for check in load_checks(["plausibility.time"])}
     both = load_checks(["plausibility.time", "before-birth"])
     assert [check.id for check in both].count("before-birth") == 1
-    with pytest.raises(ConfigurationError, match="no such configuration in quality"):
+    with pytest.raises(ConfigurationError, match="no such configuration in quality") as raised:
         load_checks(["nonsense"])
+    assert "or a check's id" in raised.value.problems[0].allowed
 
 
 def test_every_condition_that_cannot_be_read_is_told(tmp_path):
