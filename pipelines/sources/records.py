@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -94,6 +95,20 @@ class RecordReader(Protocol):
         Raises:
             InputError: the file cannot be read at all.
         """
+
+
+def files_under(folder: Path) -> Iterator[Path]:
+    """All files under a folder, those of linked folders too; a folder that is met again is passed over."""
+    seen: set[Path] = set()
+    for name, folders, files in os.walk(folder, followlinks=True):
+        here = Path(name)
+        real = here.resolve()
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (here / each for each in sorted(files))
 
 
 def no_fates() -> pl.DataFrame:

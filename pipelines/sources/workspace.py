@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ontology.errors import ConfigurationError, Problem
 from pipelines.sources.mapping import Mapping
+from pipelines.sources.records import files_under
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def _plan(mapping: Mapping, input_path: Path, out: Path) -> str:
     """
     from importlib.metadata import version
 
-    files = sorted(input_path.rglob("*")) if input_path.is_dir() else [input_path]
+    files = sorted(files_under(input_path)) if input_path.is_dir() else [input_path]
     if out.parent.resolve().is_relative_to(input_path.resolve()):
         files = [path for path in files if not _is_own(path, out)]
     described = [

@@ -24,7 +24,7 @@ from pipelines.sources.npr.stream import guarded_parser, open_message, stream
 from pipelines.sources.npr.tables import SCHEMAS, TABLES, derive, rows_of
 from pipelines.sources.npr.unread import unread_attributes
 from pipelines.sources.npr.versions import Versions
-from pipelines.sources.records import DELETED, InputFile, Part
+from pipelines.sources.records import DELETED, InputFile, Part, files_under
 
 HEAD_BYTES = 256_000
 """A message's namespace stands within so many bytes, behind its envelope's head."""
@@ -54,7 +54,7 @@ class NprReader:
             found = [(input_path, input_path.name)]
         else:
             paths = sorted(
-                path for path in input_path.rglob("*") if path.name.lower().endswith((".xml", ".xml.gz"))
+                path for path in files_under(input_path) if path.name.lower().endswith((".xml", ".xml.gz"))
             )
             found = [(path, path.relative_to(input_path).as_posix()) for path in paths if path.is_file()]
         told = [(path, label, namespaces(path)) for path, label in found]

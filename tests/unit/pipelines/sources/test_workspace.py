@@ -113,3 +113,15 @@ def test_what_an_ingest_writes_into_its_inputs_folder_is_no_input(tmp_path: Path
     (tmp_path / "b.csv").touch()
     with workspace(out, mapping, tmp_path) as folder:
         assert not folder.exists()
+
+
+def test_a_changed_file_of_a_linked_folder_is_read_anew(tmp_path: Path, mapping: Mapping) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.csv").write_text("id,a\n1,x\n", encoding="utf-8")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    leave_behind(tmp_path / "dataset", mapping, tmp_path / "in", KeyboardInterrupt())
+    (tmp_path / "elsewhere" / "a.csv").write_text("id,a\n1,x\n2,y\n", encoding="utf-8")
+    with workspace(tmp_path / "dataset", mapping, tmp_path / "in") as folder:
+        assert not folder.exists()

@@ -363,3 +363,12 @@ def test_attributes_that_are_not_read_are_counted_by_name_alone(read: Reading) -
         notes = read(melding(content), part_elements=size).notes
         told = [(name, n) for (topic, name), n in sorted(notes.items()) if topic == "attributes not read"]
         assert told[:2] == [("Episode@other", 9), ("Episode@tulletall", 9)]
+
+
+def test_messages_of_linked_folders_are_found_once(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "m.xml").write_text(melding(), encoding="utf-8")
+    (tmp_path / "in").mkdir()
+    for name, target in (("a", "elsewhere"), ("b", "elsewhere"), ("loop", "in"), ("nowhere.xml", "gone")):
+        (tmp_path / "in" / name).symlink_to(tmp_path / target)
+    assert [file.label for file in NprReader(NprOptions()).find(tmp_path / "in")] == ["a/m.xml"]
