@@ -175,11 +175,22 @@ def tell(problems: Sequence[Problem], exit_status: int) -> NoReturn:
     sys.exit(exit_status)
 
 
+_WITHIN_MARKS = re.compile(r"(?<=\[).*(?=\])|(?<=\")[^\"]*(?=\")", re.DOTALL)
+
+
 def show_traceback(error: BaseException) -> NoReturn:
     """Write where an error came from, without national numbers, and end."""
     from pipelines.identity.scrubbing import scrub_text
 
-    sys.stderr.write(scrub_text("".join(traceback.format_exception(error))))
+    told = "".join(traceback.format_exception(error))
+    link: BaseException | None = error
+    while link is not None:
+        if type(link).__module__.startswith(
+            "polars"
+        ):  # polars shows cells: conversion failed for ["...", ...]
+            told = told.replace(str(link), _WITHIN_MARKS.sub("...", str(link)))
+        link = link.__cause__ or link.__context__
+    sys.stderr.write(scrub_text(told))
     sys.exit(error.exit_status if isinstance(error, PestaError) else UNEXPECTED_STATUS)
 
 

@@ -93,3 +93,20 @@ def test_an_interrupted_command_says_that_it_can_go_on(
         signal.signal(signal.SIGINT, interrupted)
     assert status == cli.INTERRUPTED_STATUS
     assert "goes on where it stood" in capsys.readouterr().err
+
+
+def test_a_traceback_shows_no_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        try:
+            pl.Series("name", ["Kari Nordmann"]).cast(pl.Int64)
+        except pl.exceptions.PolarsError as refused:
+            raise ValueError("no") from refused
+
+    with pytest.raises(ValueError, match="no") as caught:
+        fail()
+    with pytest.raises(SystemExit):
+        cli.show_traceback(caught.value)
+    told = capsys.readouterr().err
+    assert "conversion from `str` to `i64` failed in column 'name'" in told
+    assert "[...]" in told
+    assert told.count("Kari") == told.count('["Kari Nordmann"]).cast')  # the line of this test alone
