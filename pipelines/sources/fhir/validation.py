@@ -125,7 +125,8 @@ _TOLD = {
     "dict_type": "is no object",
 }
 _WRONG_FORM = "is not in the form of its type"
-_NAME = re.compile(r"_?[A-Za-z]{1,60}")
+_NAME = re.compile(r"_?[a-z][A-Za-z]{0,59}")
+"""Element names begin with a small letter; other keys may be names of people or places, and are not told."""
 _CRASHES = (KeyError, TypeError, AttributeError, RecursionError, ImportError, ValueError, OverflowError)
 
 

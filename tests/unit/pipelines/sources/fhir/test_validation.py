@@ -71,6 +71,10 @@ def test_all_hl7_examples_are_without_fault() -> None:
         ),
         ({**_OBSERVATION, "foo": 1}, ["Observation.foo: R4 has no such element"]),
         (
+            {**_OBSERVATION, "Nordmann": 1, "_Nordmann": {}},
+            ["Observation.(unreadable name): R4 has no such element"],
+        ),
+        (
             {**_OBSERVATION, f"x {_VALUE}": 1},
             ["Observation.(unreadable name): R4 has no such element"],
         ),
