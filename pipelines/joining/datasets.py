@@ -21,7 +21,7 @@ from pipelines.joining.parts import Source, open_sources
 from pipelines.joining.rule import JoinRule, load_rule
 from pipelines.joining.shards import Shards, join_shard
 from pipelines.joining.summary import account_of_files, descriptions, keep_account, metadata, rejected_rows
-from pipelines.sources.workspace import locked_folder
+from pipelines.sources.workspace import locked_folder, named
 
 
 def join_datasets(
@@ -45,7 +45,7 @@ def join_datasets(
         InputError: datasets that cannot be read.
         ConfigurationError: datasets of different keys, policies or calendars; out is a source or in use.
     """
-    rule = rule or load_rule()
+    rule, out = rule or load_rule(), named(out)
     sources = open_sources(paths)
     if any(out.resolve() == source.dataset.path.resolve() for source in sources):
         raise ConfigurationError(

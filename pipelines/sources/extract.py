@@ -18,7 +18,7 @@ from pipelines.sources.extraction import Extraction
 from pipelines.sources.inputs import RecordTables, open_input
 from pipelines.sources.mapping import Mapping, load_mapping
 from pipelines.sources.quarantine import Quarantine
-from pipelines.sources.workspace import workspace
+from pipelines.sources.workspace import named, workspace
 
 __all__ = ["ingest", "load_mapping"]
 MASKED = "person numbers masked, cells by column"
@@ -62,6 +62,7 @@ def ingest(
         RejectsError: more rows were rejected than allowed; nothing is written.
         ConfigurationError: the key or a folder cannot be used.
     """
+    out = named(out)
     key = load_or_make_key(key_path or default_key_path(out), out)
     kept = Quarantine(quarantine, out) if quarantine else None
     with workspace(out, mapping, input_path) as records:

@@ -45,6 +45,11 @@ def workspace(out: Path, mapping: Mapping, input_path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def named(out: Path) -> Path:
+    """The folder under a name that others can be made of: "." and ".." have none."""
+    return out if out.name not in {"", ".."} else out.resolve()
+
+
 @contextmanager
 def locked_folder(out: Path) -> Iterator[Path]:
     """A folder of mode 700 beside a dataset, while nobody else writes it; what killed runs left is put right.

@@ -324,3 +324,19 @@ def test_kept_ids_are_joined_with_their_like_alone(both: tuple[Path, Path], tmp_
     alike = [told_otherwise(dataset, ids="kept", id_spaces=["house"]) for dataset in both]
     _, dataset = joined((alike[0], alike[1]), tmp_path / "joined")
     assert dataset.metadata["ids"] == "kept"
+
+
+def test_the_folder_that_one_stands_in_can_be_written(
+    both: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    join_datasets(both, Path())
+    assert check_dataset(tmp_path / "here") == []
+    monkeypatch.chdir(tmp_path)
+    again = both[0].with_name("again")
+    again.mkdir()
+    monkeypatch.chdir(again)
+    source_mapping = load_mapping(both[0].with_name("hospital.yaml"))
+    ingest(source_mapping, both[0].with_name("hospital"), Path(), key_path=both[0].with_name("key"))
+    assert Dataset(again).digest == Dataset(both[1]).digest
