@@ -32,6 +32,8 @@ WRONG_STRUCTURE = "wrong structure"
 NOTHING_IN_IT = "nothing to read in it"
 TAKEN_BACK = "deleted"
 OTHER_VERSION = "other FHIR version"
+MODIFIED = "read although a modifierExtension may change their meaning"
+"""**Source:** HL7 FHIR R4, 2.4.2: one that is not understood must not be passed over unseen."""
 _FATES = "_fates"
 
 
@@ -177,6 +179,9 @@ class PartMaker:
         found: dict[str, list[pl.DataFrame]] = {}
         for group in self._gathering.groups.values():
             self._sampler.look_at(group.resource_type, len(group.rows), group.resources.__getitem__)
+            n_modified = sum("modifierExtension" in resource for resource in group.resources)
+            if n_modified:
+                self.notes[MODIFIED, group.resource_type] += n_modified
             made = self._projected(group.batch(self._resolver, self._options))
             for name, frames in made.items():
                 found.setdefault(name, []).extend(frames)

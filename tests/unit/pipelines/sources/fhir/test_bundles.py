@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +259,12 @@ def test_a_single_resource_that_is_too_large_is_rejected(tmp_path: Path, ending:
     parts = _read(tmp_path, NO_SAMPLE.model_copy(update={"most_bytes": 5_000}))
     assert _fates(parts) == [(1, "", "rejected", "record larger than allowed")]
     assert sum(part.n_records for part in parts) == 1
+
+
+def test_resources_with_a_modifier_extension_are_counted(tmp_path: Path) -> None:
+    negated = [{"url": "https://x.example/negated", "valueBoolean": True}]
+    _write(tmp_path / "x.ndjson", *(_observation(str(n), modifierExtension=negated) for n in range(3)))
+    parts = _read(tmp_path)
+    told = "read although a modifierExtension may change their meaning"
+    assert sum((part.notes for part in parts), Counter()) == {(told, "Observation"): 3}
+    assert _table(parts, "Observation").height == 3
