@@ -91,6 +91,7 @@ class NprReader:
         if batch.end:
             batch.astray.append(Astray(batch.end.offset, "", "rejected", batch.end.reason))
         columns = Columns(batch, n_before)
+        notes = batch.notes + unread_attributes(batch.met, columns.frames)
         versions = Versions(columns)
         findings = check(columns, self.options.more_values)
         derive(columns, findings, self.options)
@@ -116,7 +117,7 @@ class NprReader:
         fates = fates_of(columns, findings, is_made)
         rejected = fates.filter(pl.col("fate") == "rejected")["byte_offset"].to_list()
         raw = raw_records(path, rejected) if rejected else {}
-        return Part(tables, fates, columns.n_records, batch.notes + unread_attributes(batch.met), raw)
+        return Part(tables, fates, columns.n_records, notes, raw)
 
 
 def _deletions(columns: Columns, versions: Versions, is_good: Truths) -> pl.DataFrame:

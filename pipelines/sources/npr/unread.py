@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+import polars as pl
+
 from pipelines.sources.npr.collecting import Met
 from pipelines.sources.npr.elements import ELEMENTS, OTHER_NAMES
 
@@ -19,15 +21,19 @@ _READ = {
 }
 
 
-def unread_attributes(met: Mapping[str, Met]) -> Counter[tuple[str, str]]:
+def unread_attributes(met: Mapping[str, Met], frames: Mapping[str, pl.DataFrame]) -> Counter[tuple[str, str]]:
     """How many elements have each attribute that is not read, as (TOPIC, "Element@attribute").
 
     Args:
         met: the elements of a batch; those of an earlier one are not counted again.
+        frames: what was read of them, by store, before anything was taken out.
     """
     found: Counter[tuple[str, str]] = Counter()
     for store, elements in met.items():
         fresh = elements.attributes[elements.n_told :]
+        read = frames[store][elements.n_told :]
+        if sum(map(len, fresh)) == read.height * read.width - sum(read.null_count().row(0)):
+            continue  # as many as were read: none is left
         names = set().union(*fresh) - _READ[store]
         element = ELEMENTS[store].name
         told = sorted(filter(_NAME.fullmatch, names))[:MOST_NAMES]
