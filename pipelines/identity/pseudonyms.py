@@ -99,7 +99,7 @@ class Pseudonyms:
 
 
 def _is_kept(text: str) -> bool:
-    is_whole = text.isascii() and text.isdigit() and int(text) < LARGEST
+    is_whole = text.isascii() and text.isdigit() and str(int(text)) == text and int(text) < LARGEST
     return is_whole and not (len(text) in {11, 12} and read_person_number(text))
 
 

@@ -91,6 +91,17 @@ def _check_alike(datasets: Sequence[Dataset]) -> None:
                     advice,
                 )
             )
+    clocks = {clock for dataset in datasets if (clock := dataset.metadata.get("clock"))}
+    if len(clocks) > 1:
+        problems.append(
+            Problem(
+                "times in UTC beside times as they were written: one instant would be two",
+                "metadata/dataset.json: clock",
+                ", ".join(sorted(clocks)),
+                "one clock",
+                "name the zone of local times in the mapping, or give the option `clock` of FHIR the zone",
+            )
+        )
     spaces = {space for dataset in datasets for space in dataset.metadata.get("id_spaces", ())}
     if datasets[0].metadata.get("ids") and len(spaces) > 1:
         problems.append(

@@ -112,6 +112,8 @@ def _step(text: pl.Expr, step: CleanStep) -> pl.Expr:
         "icd9_procedure_dot": r"^([0-9]{2})([0-9]+)$",
         "icd10_dot": r"^([A-Z][0-9][0-9A-Z])([0-9A-Z]+)$",
     }[step]
+    if step == "icd10_dot":  # dagger and asterisk say how a code is used and are no part of it
+        text = text.str.replace(r"^([A-Z][0-9][0-9A-Z.]*)[+*†]$", "${1}")
     return text.str.replace(pattern, "${1}.${2}")
 
 

@@ -167,4 +167,18 @@ def _metadata(mapping: Mapping, key_fingerprint: str) -> dict[str, Any]:
         "nominal_anchor": anchor.replace(tzinfo=None).isoformat() if anchor else None,
         "key_fingerprint": key_fingerprint,
         "id_spaces": [mapping.id_space or mapping.name],
+        "clock": "UTC" if _is_in_utc(mapping) else "as written",
     }
+
+
+def _is_in_utc(mapping: Mapping) -> bool:
+    """Whether times become UTC: a zone is named, or the reader's clock is UTC."""
+    if mapping.reader == "fhir":
+        return bool(mapping.options.get("clock", "UTC") == "UTC")
+    return mapping.time_zone is not None or _names_zone(mapping.model_dump(exclude_none=True))
+
+
+def _names_zone(node: object) -> bool:
+    if isinstance(node, dict):
+        return "zone" in node or any(map(_names_zone, node.values()))
+    return isinstance(node, list | tuple) and any(map(_names_zone, node))

@@ -101,3 +101,9 @@ def test_person_numbers_are_no_ids_to_be_kept() -> None:
     whole = pl.Series([NUMBERS[3].lstrip("0")] * 3 + NUMBERS[:2])  # a column of whole numbers
     with pytest.raises(ConfigurationError, match="3 of 3 ids"):
         Pseudonyms(KEY, "a", keep_ids=True).of("subject", whole)
+
+
+def test_ids_with_leading_zeros_are_not_kept_as_another_id() -> None:
+    seven, padded = Pseudonyms(KEY, "a", keep_ids=True).of("subject", pl.Series(["7", "007"])).to_list()
+    assert seven == 7
+    assert padded not in {7, None}

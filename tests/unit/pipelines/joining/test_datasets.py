@@ -246,6 +246,16 @@ def test_what_the_sources_said_of_their_making_is_kept(both: tuple[Path, Path], 
     assert dataset.metadata["key_fingerprint"] == Dataset(both[0]).metadata["key_fingerprint"]
 
 
+def test_local_times_are_not_joined_with_utc(both: tuple[Path, Path], tmp_path: Path) -> None:
+    assert [Dataset(dataset).metadata["clock"] for dataset in both] == ["as written", "as written"]
+    other = tmp_path / "other"
+    shutil.copytree(both[1], other)
+    file = other / "metadata" / "dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"clock": "UTC"}), "utf-8")
+    with pytest.raises(ConfigurationError, match="times in UTC beside times as they were written"):
+        join_datasets((both[0], other), tmp_path / "out", load_rule(None))
+
+
 def test_datasets_of_two_keys_are_refused(both: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     second_folder = tmp_path / "other"

@@ -82,6 +82,8 @@ def as_case(given: Any) -> Any:
         ("icd9_procedure_dot", "3605", "36.05"),
         ("icd10_dot", "A419", "A41.9"),
         ("icd10_dot", "I10", "I10"),
+        ("icd10_dot", "G01*", "G01"),
+        ("icd10_dot", "A170+", "A17.0"),
         ("no_dots", "A41.9", "A419"),
         ("upper", "a41.9", "A41.9"),
         ("no_spaces", " A41 .9", "A41.9"),
