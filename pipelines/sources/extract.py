@@ -78,9 +78,8 @@ def ingest(
                 extraction.read_table(name, mapping.tables[name])
             if isinstance(given, RecordTables):
                 extraction.add_fates(given)
-            extraction.account.check_rejects(
-                mapping.max_reject_share if max_reject_share is None else max_reject_share
-            )
+            most = mapping.max_reject_share if max_reject_share is None else max_reject_share
+            extraction.account.check_rejects(most)
             context.pseudonyms.check()
             told = _metadata(mapping, fingerprint(key)) | context.policy.metadata()
             told |= {"ids": "kept"} if keep_ids else {}

@@ -24,6 +24,7 @@ import polars as pl
 
 from ontology.errors import InputError, Problem
 from phenotype.threads import thread_count
+from pipelines.sources.allocation import keep_freed_memory
 from pipelines.sources.records import FATES, InputFile, Part, RecordReader
 
 BYTES_A_JOB = 24_000_000
@@ -223,6 +224,7 @@ def run_job(
     keep_raw: bool,  # noqa: FBT001 part of what is sent to workers
 ) -> None:
     """Read some files into a folder that gets its name when all is in it."""
+    keep_freed_memory()
     # A worker may outlive a killed ingest for a moment: it must not write into the folder of the next one's.
     making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     making.mkdir(mode=0o700)

@@ -43,7 +43,7 @@ class FhirOptions(Strict):
     time_zone: Zone = "Europe/Oslo"
     clock: Zone = "UTC"
     validate_share: Share = 0.001
-    validate_at_least: Annotated[int, Field(ge=0)] = 1_000
+    validate_at_least: Annotated[int, Field(ge=0)] = 200
     seed: int = 0
     keep_file_names: bool = False
     most_bytes: Annotated[int, Field(ge=1_000)] = 16_000_000
