@@ -52,7 +52,7 @@ def _killed(mapping: str, source: Path, out: Path) -> tuple[int, bool, bool]:
     n_resumed = 0
     for _ in range(N_KILLS):
         _start_and_kill(mapping, source, killed, key, moments.uniform(0.1, 0.9) * undisturbed.wall_seconds)
-        n_resumed += any((out / ".killed.ingest" / "records").glob("??????/counts.json"))
+        n_resumed += any((out / ".killed.ingest" / "records").glob("*-??????/counts.json"))
     pesta("ingest", mapping, source, "--out", killed, "--key", key, "--workers", "2", "--quiet")
     beside = {path.name for path in out.iterdir()} - {"left-alone", "killed", "dataset.key"}
     return n_resumed, _digests(killed) == expected, not beside
