@@ -134,6 +134,7 @@ def _finish(
     rejected, told = gate.frame(account.rejected), gate.content(metadata)
 
     def write_account(folder: Path) -> None:
+        """Write ingest.json, once what stands beside the tables has been written and counted."""
         account.totals |= companion(folder) if companion else {}
         if context.guard.is_shifted:
             forget_order(folder, writer.work)

@@ -8,13 +8,10 @@ it, because they hardly change when the machine is busy.
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
 from pathlib import Path
 
-from harness import finish, own_peak_mb, run
-from large_dataset import N_EVENTS, large_dataset, n_events_of
+from harness import finish
+from large_dataset import N_EVENTS, measured_apart
 
 from phenotype.definitions.text import load_definitions
 from phenotype.phenotypes import write_phenotypes
@@ -23,34 +20,20 @@ from phenotype.trajectory import open_dataset
 SECONDS, MEGABYTES = 60, 4096
 
 
-def measure(folder: Path) -> None:
-    """In a process of its own: prints seconds, processor seconds, peak MB, definitions and rows."""
-    started, started_processor = time.perf_counter(), time.process_time()
+def derive_all(folder: Path) -> tuple[float, ...]:
+    """All shipped definitions; how many there are, and how many rows they gave."""
     definitions = load_definitions()
     rows = write_phenotypes(folder / "phenotypes.parquet", open_dataset(folder), definitions)
-    seconds, processor = time.perf_counter() - started, time.process_time() - started_processor
-    peak_mb = own_peak_mb()
-    print(f"{seconds} {processor} {peak_mb} {len(definitions)} {rows.height}")
+    return len(definitions), rows.height
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="a folder for the datasets; kept")
-    parser.add_argument("--measure", action="store_true", help="one measurement in this process")
-    given = parser.parse_args()
-    large = large_dataset(given.out)
-    if given.measure:
-        measure(large)
-        return
-    n_events = n_events_of(large)
-    done = run([sys.executable, str(Path(__file__)), "--out", str(given.out), "--measure"])
-    seconds, processor, peak_mb, n_definitions, n_rows = map(float, done.output.split())
-    figures = (
-        f"{n_definitions:.0f} definitions over {n_events:,} events: {seconds:.1f} s "
-        f"({processor:.1f} processor seconds), {peak_mb:.0f} MB, {n_rows:,.0f} phenotypes"
+    done = measured_apart(__doc__, __file__, derive_all)
+    n_definitions, n_rows = done.told
+    is_shown = done.n_events >= N_EVENTS and done.seconds < SECONDS and done.peak_mb < MEGABYTES
+    finish(
+        is_shown=is_shown, figures=f"{n_definitions:.0f} definitions {done.words}, {n_rows:,.0f} phenotypes"
     )
-    is_shown = n_events >= N_EVENTS and seconds < SECONDS and peak_mb < MEGABYTES
-    finish(is_shown=is_shown, figures=figures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from pipelines.sources.fhir.projection.frames import (
     Column,
     circumstances,
     concept_columns,
-    facts_table,
     first,
     frame,
     gathered,
@@ -27,8 +26,9 @@ from pipelines.sources.fhir.projection.frames import (
     texts,
     wrong_fields,
 )
+from pipelines.sources.fhir.projection.periods import start_and_end
 from pipelines.sources.fhir.projection.quantities import text
-from pipelines.sources.fhir.projection.times import Moments, moments, moments_between
+from pipelines.sources.fhir.projection.times import Moments, moments_between
 from pipelines.sources.fhir.references import identifier_name
 from pipelines.sources.fhir.systems import same_system
 
@@ -250,29 +250,9 @@ def _contact_keys(batch: Batch, of_encounter: dict[str, pl.Series]) -> pl.DataFr
 def episodes_of_care(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table EpisodeOfCare: a row for the start and one for the end of each, by type."""
     concepts = ConceptReader("EpisodeOfCare", batch.options)
-    found: list[tuple[int, str, Concept]] = []
-    for position, resource in enumerate(batch.resources):
-        types = concepts.read(listed(resource.get("type"))) or [Concept(code="unspecified")]
-        has_end = held(resource.get("period")).get("end") is not None
-        kinds = ["start", "end"] if has_end else ["start"]
-        found += [(position, kind, concept) for concept in types for kind in kinds]
-    positions = [position for position, _, _ in found]
-    kind = texts([row[1] for row in found])
-    periods = [held(batch.resources[position].get("period")) for position in positions]
-    begin = moments([period.get("start") for period in periods], batch.options)
-    finish = moments([period.get("end") for period in periods], batch.options)
-    told = pl.DataFrame({"kind": kind, "first": begin.first, "known": begin.last, "end": finish.last})
-    is_end = pl.col("kind") == "end"
-    told = told.select(
-        time=pl.when(is_end).then("end").otherwise("first"), known=pl.when(~is_end).then("known")
-    )
-    columns: dict[str, Column] = {
-        **gathered(circumstances(batch, "patient"), positions),
-        **concept_columns([concept for _, _, concept in found]),
-        "kind": kind,
-        "time": told["time"],
-        "known_time": told["known"],
-    }
-    rows = [batch.rows[position] for position in positions]
-    wrong = {"period.start": begin.is_wrong, "period.end": finish.is_wrong}
-    return facts_table(batch, FACTS, rows, columns, wrong)
+    found = [
+        (position, concept)
+        for position, resource in enumerate(batch.resources)
+        for concept in concepts.read(listed(resource.get("type"))) or [Concept(code="unspecified")]
+    ]
+    return start_and_end(batch, found, patient="patient")

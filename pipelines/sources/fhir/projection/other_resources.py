@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.sources.fhir.batch import Batch
-from pipelines.sources.fhir.projection.codings import Concept, ConceptReader, bare_codes, first_code
+from pipelines.sources.fhir.projection.codings import ConceptReader, bare_codes, first_code
 from pipelines.sources.fhir.projection.frames import (
     FACTS,
     FATES_TABLE,
@@ -19,14 +19,13 @@ from pipelines.sources.fhir.projection.frames import (
     facts_table,
     first,
     frame,
-    gathered,
     held,
     listed,
-    marks_at,
     no_fact,
     place_words,
     texts,
 )
+from pipelines.sources.fhir.projection.periods import start_and_end
 from pipelines.sources.fhir.projection.quantities import text
 from pipelines.sources.fhir.projection.times import either, moments, when
 from pipelines.sources.fhir.references import identifier_name
@@ -68,40 +67,8 @@ def allergies(batch: Batch) -> dict[str, pl.DataFrame]:
 
 def flags(batch: Batch) -> dict[str, pl.DataFrame]:
     """The table Flag: a row for the start, and one for the end where it is told."""
-    resources, options = batch.resources, batch.options
-    periods = [held(resource.get("period")) for resource in resources]
-    begin = moments([period.get("start") for period in periods], options)
-    finish = moments([period.get("end") for period in periods], options)
-    concepts = ConceptReader("Flag", options).read([resource.get("code") for resource in resources])
-    found: list[tuple[int, str, Concept]] = []
-    for position, period in enumerate(periods):
-        kinds = ("start", "end") if period.get("end") is not None else ("start",)
-        found += [(position, kind, concepts[position]) for kind in kinds]
-    positions = [position for position, _, _ in found]
-    kind = texts([row[1] for row in found])
-    both = pl.DataFrame(
-        {
-            "kind": kind,
-            "first": begin.first.gather(positions),
-            "known": begin.last.gather(positions),
-            "end": finish.last.gather(positions),
-        }
-    )
-    is_end = pl.col("kind") == "end"
-    told = both.select(
-        time=pl.when(is_end).then("end").otherwise("first"), known=pl.when(~is_end).then("known")
-    )
-    columns: dict[str, Column] = {
-        **gathered(circumstances(batch), positions),
-        **concept_columns([concept for _, _, concept in found]),
-        "kind": kind,
-        "time": told["time"],
-        "known_time": told["known"],
-    }
-    wrong = {"period.start": begin.is_wrong, "period.end": finish.is_wrong}
-    return facts_table(
-        batch, FACTS, [batch.rows[position] for position in positions], columns, marks_at(wrong, positions)
-    )
+    codes = [resource.get("code") for resource in batch.resources]
+    return start_and_end(batch, list(enumerate(ConceptReader("Flag", batch.options).read(codes))))
 
 
 def locations(batch: Batch) -> dict[str, pl.DataFrame]:
