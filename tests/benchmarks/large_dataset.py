@@ -71,7 +71,7 @@ def large_dataset(out: Path) -> Path:
 
 
 def measured_apart(what: str | None, script: str, work: Callable[[Path], tuple[float, ...]]) -> Measured:
-    """Do some work on the large dataset in a fresh process, and measure it; only in that process it ends here.
+    """Measure some work on the large dataset in a fresh process, which ends here.
 
     Args:
         what: the script's description.
