@@ -25,7 +25,7 @@ GROUP: by ("sex", "age", "hospital_id"), group, n_rows, n_subjects, n_positive (
     alert_rate, sensitivity, ppv, intervals {auroc}
 MODEL, from `evaluate_task`: kind, folds [FOLD with `fold`, without curves and subgroups], mean {scalar}, sd
     {scalar}, intervals, interval_method, and of all folds' held-out rows together operating_points, curves,
-    subgroups
+    subgroups; a run adds cost {fit_seconds, fit_core_seconds}, means over folds or null
 DIFF: metric, model, other, difference (model - other), low, high, p_value, method, n
 """
 

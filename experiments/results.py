@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from experiments.config import RunConfig
+from experiments.costs import costs_of
 from experiments.evaluation import FoldPredictions, evaluate_task
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder
 from experiments.split_config import TimeSplit
@@ -51,6 +52,8 @@ def task_metrics(
     kinds: dict[str, str] = {name: settings.kind for name, settings in config.models.items()}
     facts = subject_facts(cases)
     judged = evaluate_task(predictions, kinds, facts, task_info(task), config.evaluation)
+    for name, record in judged["models"].items():
+        record["cost"] = costs_of([folder.cost(task.name, name, fold) for fold in range(config.n_folds)])
     unseen = _without_seen(predictions, kinds, facts=facts, task=task, config=config, folder=folder)
     unseen_warnings = unseen.pop("warnings", [])
     n_positive = int(labels["boolean_value"].sum())

@@ -93,6 +93,10 @@ class RunFolder:
         """bundle/TASK/MODEL, the model as a plain folder."""
         return self.path / "bundle" / task / self._numbered(model, fold)
 
+    def cost(self, task: str, model: str, fold: int = 0) -> Path:
+        """costs/TASK/MODEL.json: what the fit took."""
+        return self.path / "costs" / task / f"{self._numbered(model, fold)}.json"
+
     def work(self, *parts: str) -> Path:
         """A place for what a killed run goes on from: checkpoints, metrics of one fold."""
         return self.path.joinpath("work", *parts)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from experiments.config import RunConfig
+from experiments.costs import cost_kept
 from experiments.evaluation import TaskInfo
 from experiments.fitting import fit_model
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame
@@ -38,10 +39,12 @@ class Part:
     Attributes:
         cases: prediction rows, sorted.
         labels: bool of shape (n,), in the order of the rows.
+        outcomes: columns of OUTCOMES, in the order of the rows.
     """
 
     cases: Cases
     labels: npt.NDArray[np.bool_]
+    outcomes: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def make_fold(cases: Cases, outcomes: pl.DataFrame, splits: pl.DataFrame, task: 
     train_keys = of_fold.filter(pl.col("split") == TRAIN)
     threshold = fit_threshold(outcomes.join(train_keys, on=KEYS, how="semi"), task)
     labels = to_labels(outcomes, task, threshold).join(of_fold, on=KEYS, how="inner")
-    parts = {name: _part(cases, labels.filter(pl.col("split") == name)) for name in SPLITS}
+    parts = {name: _part(cases, labels.filter(pl.col("split") == name), outcomes) for name in SPLITS}
     problems = [
         Problem(
             f"task {task.name} cannot be learnt and judged: the {name} rows hold only one answer",
@@ -96,10 +99,13 @@ def make_fold(cases: Cases, outcomes: pl.DataFrame, splits: pl.DataFrame, task: 
     return Fold(task, number, threshold, parts)
 
 
-def _part(cases: Cases, labels: pl.DataFrame) -> Part:
+def _part(cases: Cases, labels: pl.DataFrame, outcomes: pl.DataFrame) -> Part:
     taken = cases.take(labels)
     aligned = taken.rows.join(labels, on=KEYS, how="left", maintain_order="left")
-    return Part(taken, aligned["boolean_value"].to_numpy().astype(np.bool_))
+    of_rows = taken.rows.select(KEYS).join(
+        outcomes.unique(KEYS, keep="first", maintain_order=True), on=KEYS, how="left", maintain_order="left"
+    )
+    return Part(taken, aligned["boolean_value"].to_numpy().astype(np.bool_), of_rows)
 
 
 def write_labels(fold: Fold, folder: RunFolder) -> None:
@@ -146,9 +152,10 @@ def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, pla
     train, tuning = fold.parts[TRAIN], fold.parts[TUNING]
     work = folder.work("fit", fold.task.name, f"{name}_{fold.number}")
     work.mkdir(parents=True, exist_ok=True)
-    model = fit_model(
-        settings, train.cases, train.labels, tuning.cases, tuning.labels, seed=config.seed, folder=work
-    )
+    with cost_kept(folder.cost(fold.task.name, name, fold.number)):
+        model = fit_model(
+            settings, train.cases, train.labels, tuning.cases, tuning.labels, seed=config.seed, folder=work
+        )
     raw = model.predict(tuning.cases)
     calibrator = fit_calibrator(raw, tuning.labels, tuning.cases.rows["subject_id"].to_numpy())
     risks = calibrator.apply(raw)

@@ -51,12 +51,13 @@ class Figure(Frozen):
 
 
 class ModelRow(Frozen):
-    """One model's line: its figures in the order of the task's measures."""
+    """One model's line: its figures in the order of the task's measures, and what fitting it took."""
 
     name: str
     title: str
     kind: str
     figures: tuple[Figure, ...]
+    cost: str
 
 
 class Difference(Frozen):
@@ -188,7 +189,9 @@ def figure_of(model: Mapping[str, Any], measure: str) -> Figure:
 
 def _model_row(name: str, title: str, model: Mapping[str, Any], measures: list[str]) -> ModelRow:
     figures = tuple(figure_of(model, measure) for measure in measures)
-    return ModelRow(name=name, title=title, kind=str(model["kind"]), figures=figures)
+    seconds = (model.get("cost") or {}).get("fit_core_seconds")
+    cost = "–" if seconds is None else f"{seconds:.1f}" if seconds < 10 else count_words(round(seconds))
+    return ModelRow(name=name, title=title, kind=str(model["kind"]), figures=figures, cost=cost)
 
 
 def _difference(row: Mapping[str, Any], titles: Mapping[str, str]) -> Difference:
