@@ -13,6 +13,10 @@ KIND_NAMES: Mapping[str, str] = {
     "logistic": "Logistic regression",
     "lightgbm": "Gradient-boosted trees",
     "transformer": "Transformer network",
+    "two_axis": "Two-axis network",
+    "gru": "Recurrent network",
+    "gru_d": "Recurrent network with decay",
+    "ensemble": "Ensemble",
 }
 
 

@@ -18,6 +18,10 @@ STYLES: Mapping[str, tuple[Style, ...]] = {
     "logistic": (("#b0702a", (7, 3)),),
     "lightgbm": (("#1d5c68", ()),),
     "transformer": (("#6d4a7c", (9, 3, 2, 3)),),
+    "two_axis": (("#2f6f9f", (12, 3)),),
+    "gru": (("#8a5a44", (3, 3, 8, 3)),),
+    "gru_d": (("#7a7a2e", (6, 2, 2, 2, 2, 2)),),
+    "ensemble": (("#a3213d", ()),),
 }
 """Colour and dash by kind of model; a second model of a kind takes its next style, or a spare one."""
 SPARE: tuple[Style, ...] = (("#4f7a3a", (4, 4)), ("#a4452c", (5, 2, 1, 2)), ("#55616e", (1, 1)))
