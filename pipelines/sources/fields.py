@@ -25,7 +25,7 @@ CleanStep = Literal[
     "person_number",
     "whole_number",
 ]
-OffsetUnit = Literal["seconds", "minutes", "hours", "days", "years", "HH:MM"]
+OffsetUnit = Literal["seconds", "minutes", "hours", "days", "years", "HH:MM", "duration"]
 
 
 class Strict(BaseModel):
@@ -242,7 +242,8 @@ class Time(Strict):
         at: the time of day put in place of the column's own: "start" (00:00), "end" (23:59:59), or "HH:MM".
         anchor: "nominal" (the mapping's nominal_anchor), a column with a time, or a time of its own.
         offset: how long after the anchor: a number or a column.
-        unit: the unit of the offset; "HH:MM" for texts such as "42:05".
+        unit: the unit of the offset; "HH:MM" for texts such as "42:05"; "duration" for ISO 8601 ("P1DT2H"),
+            as which a Parquet column of durations is read.
         factor: what the offset is multiplied by; -1 counts backwards.
         first_of, earliest_of, latest_of: chosen among other times, nulls left out.
         plus_hours: added in the end.

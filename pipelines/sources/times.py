@@ -28,6 +28,8 @@ FIRST_YEAR, LAST_YEAR = 1800, 2400
 UNPARSABLE = "unparsable time"
 SKIPPED = "time that the clock skipped"
 OUT_OF_RANGE = "time out of range"
+_DURATION = r"^\s*(-)?P(?:(\d{1,7})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d+)?)S)?)?\s*$"
+"""ISO 8601-1:2019, 5.5.2: days, hours, minutes and seconds; years and months have no fixed length."""
 _MICROSECONDS = {"seconds": 1_000_000, "minutes": 60_000_000, "hours": 3_600_000_000, "days": 86_400_000_000}
 
 
@@ -139,7 +141,7 @@ def _after_anchor(frame: pl.DataFrame, time: Time, clock: Clock) -> Instants:
         shifts = pl.select(pl.format("{}y", whole)).to_series()
         values = pl.select(pl.lit(anchor.values).dt.offset_by(pl.lit(shifts))).to_series()
     else:
-        unit = _MICROSECONDS["minutes" if time.unit == "HH:MM" else time.unit]
+        unit = _MICROSECONDS["minutes" if time.unit in {"HH:MM", "duration"} else time.unit]
         span = (offset * (time.factor * unit)).round(0).cast(pl.Int64, strict=False)
         values = (anchor.values.cast(pl.Int64) + span).cast(INSTANT)
     reasons = anchor.reasons
@@ -149,9 +151,11 @@ def _after_anchor(frame: pl.DataFrame, time: Time, clock: Clock) -> Instants:
 
 
 def _offsets(frame: pl.DataFrame, column: str, unit: str) -> tuple[pl.Series, pl.Series]:
-    """The offset of each row in its unit (HH:MM in minutes), and whether it was given and is unreadable."""
+    """The offset of each row in its unit (texts in minutes), and whether it was given and is unreadable."""
     cells = frame.get_column(column)
-    if unit != "HH:MM":
+    if unit == "duration":
+        offset = _duration_minutes(cells.cast(pl.String))
+    elif unit != "HH:MM":
         offset = cells.cast(pl.Float64, strict=False)
         if cells.dtype == pl.String:
             offset = offset.fill_null(cells.str.strip_chars().cast(pl.Float64, strict=False))
@@ -167,6 +171,18 @@ def _offsets(frame: pl.DataFrame, column: str, unit: str) -> tuple[pl.Series, pl
         )
         offset = hours * 60 + minutes + seconds.fill_null(0.0) / 60
     return offset, offset.is_null() & cells.is_not_null()
+
+
+def _duration_minutes(texts: pl.Series) -> pl.Series:
+    """Minutes of each ISO 8601 duration; null where a text is none, or names no part of one."""
+    parts = texts.str.extract_groups(_DURATION).struct.unnest()
+    parts.columns = ["sign", *"DHMS"]
+    numbers = parts.with_columns(pl.col(*"DHMS").cast(pl.Float64, strict=False))
+    in_minutes = {"D": 1440.0, "H": 60.0, "M": 1.0, "S": 1 / 60}
+    total = pl.sum_horizontal(pl.col(name) * factor for name, factor in in_minutes.items())
+    signed = pl.when(pl.col("sign") == "-").then(-total).otherwise(total)
+    is_told = pl.any_horizontal(pl.col(*in_minutes).is_not_null())
+    return numbers.select(pl.when(is_told).then(signed)).to_series()
 
 
 def _chosen(frame: pl.DataFrame, time: Time, clock: Clock) -> Instants:

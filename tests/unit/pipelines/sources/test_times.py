@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -121,3 +121,20 @@ def test_typed_columns_of_parquet_are_taken_as_they_are() -> None:
 
 def test_years_of_typing_faults_are_out_of_range() -> None:
     assert read("t", t=["0020-01-01", "9999-01-01"]) == ([None, None], ["time out of range"] * 2)
+
+
+def test_durations_are_counted_from_the_anchor_in_iso_form() -> None:
+    """The forms are ISO 8601's own examples and polars' way of writing a Parquet column of durations."""
+    spec = {"anchor": "nominal", "offset": "t", "unit": "duration"}
+    values, reasons = read(spec, t=["PT0S", "P1DT1H", "PT90M", "-PT30M", "PT1.5S", "P", "P1Y", "1h", None])
+    assert values[:5] == [
+        datetime(2012, 1, 1),
+        datetime(2012, 1, 2, 1),
+        datetime(2012, 1, 1, 1, 30),
+        datetime(2011, 12, 31, 23, 30),
+        datetime(2012, 1, 1, 0, 0, 1, 500_000),
+    ]
+    assert values[5:] == [None] * 4
+    assert reasons == [None] * 5 + ["unparsable time"] * 3 + [None]
+    written = pl.Series([timedelta(days=6, hours=23), timedelta(minutes=-5)]).dt.to_string("iso")
+    assert read(spec, t=written.to_list())[0] == [datetime(2012, 1, 7, 23), datetime(2011, 12, 31, 23, 55)]
