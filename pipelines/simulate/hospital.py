@@ -15,9 +15,11 @@ from pipelines.simulate.coding import Cases, CodingRates, code_stays, main_codes
 from pipelines.simulate.cultures import Cultures, take_cultures, true_organism
 from pipelines.simulate.drugs import give_drugs
 from pipelines.simulate.forms import FORMS, Form, write_form
+from pipelines.simulate.planted import plant
 from pipelines.simulate.procedures import do_procedures
 from pipelines.simulate.results import laboratory_rows
 from pipelines.simulate.scenario import Coding, Scenario, coding_at, load_scenario, practice_at
+from pipelines.simulate.twins import add_twins
 from pipelines.simulate.vitals import read_signs, take_rounds, vitals_table
 from pipelines.simulate.world import World, make_world
 
@@ -53,12 +55,11 @@ def simulate(
     world = make_world(n_patients, seed, chosen)
     hidden = Path(out) / "truth"
     hidden.mkdir(parents=True, exist_ok=True)
-    recorder = _Recorder(world, chosen, seed)
-    written = recorder.tables()
+    written, hidden_tables = _Recorder(world, chosen, seed).written()
     for form in FORMS:
         if form in forms:
             write_form(form, written, Path(out))
-    for name, table in recorder.truth().items():
+    for name, table in hidden_tables.items():
         table.write_parquet(hidden / f"{name}.parquet")
 
 
@@ -92,6 +93,25 @@ class _Recorder:
 
     def _practice(self, name: str) -> np.ndarray:
         return practice_at(self.scenario, name, self.world.hospital, self.stays.admitted)
+
+    def written(self) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
+        """The tables of the extract and of the truth, by name, with what the scenario plants in them."""
+        tables, hidden = self.tables(), self.truth()
+        if self.scenario.planted:
+            tables["planted"], risks = plant(
+                self.scenario.planted,
+                tables,
+                self.stays,
+                patient_id=self.world.stay_patient_id,
+                contact_id=self._first_contact_id(),
+                rng=self._stream(10),
+            )
+            hidden["risks"] = pl.concat([hidden["risks"], risks]).sort(
+                "task", "patient_id", "prediction_time"
+            )
+        if self.scenario.twins:
+            tables, hidden["twins"] = add_twins(tables, self.scenario.twins, self._stream(11))
+        return tables, hidden
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """All tables of the extract, by name."""
@@ -188,13 +208,18 @@ class _Recorder:
 
     def truth(self) -> dict[str, pl.DataFrame]:
         """The tables of the truth, by name."""
-        world, contacts = self.world, self.world.contacts
-        first = np.flatnonzero((contacts.stay >= 0) & contacts.is_first)
-        contact_id = np.empty(len(self.stays.person), dtype=np.int64)
-        contact_id[contacts.stay[first]] = tables.FIRST_CONTACT_ID + first
+        world, contact_id = self.world, self._first_contact_id()
         ids = world.stay_patient_id
         return {
             "risks": truth.risks_table(world.course, ids, contact_id),
             "stays": truth.stays_table(world.course, ids, contact_id, self.main, self.organism),
             "patients": truth.patients_table(world),
         }
+
+    def _first_contact_id(self) -> np.ndarray:
+        """The first contact of each stay, as in the extract."""
+        contacts = self.world.contacts
+        first = np.flatnonzero((contacts.stay >= 0) & contacts.is_first)
+        contact_id = np.empty(len(self.stays.person), dtype=np.int64)
+        contact_id[contacts.stay[first]] = tables.FIRST_CONTACT_ID + first
+        return contact_id

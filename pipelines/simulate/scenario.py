@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ontology.configuration import find_config, read_yaml, validate
 from pipelines.simulate.analytes import ANALYTE_NAMES
-from pipelines.simulate.clock import days_since_start
+from pipelines.simulate.clock import END, START, days_since_start
+from pipelines.simulate.planting import Planting
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Factor = Annotated[float, Field(gt=0.0, le=10.0)]
@@ -124,6 +125,24 @@ class Change(Part):
     methods: tuple[Method, ...] = ()
 
 
+class Twins(Part):
+    """Patients who are in the extract twice: as themselves, and as another with nearly the same record.
+
+    Attributes:
+        share: of the patients who get a twin.
+        earlier_days: least and most whole days by which the twin's life lies earlier.
+        birth_days: by how many days at most the twin's birth lies apart from that.
+        jitter_minutes: how far at most a test, a sign, a dose or a culture is moved within its contact.
+        value_noise: standard deviation of the log of values, relative to the patient's.
+    """
+
+    share: Annotated[float, Field(gt=0.0, le=1.0)]
+    earlier_days: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 14)
+    birth_days: Annotated[int, Field(ge=0)] = 60
+    jitter_minutes: Annotated[int, Field(ge=0)] = 10
+    value_noise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
+
+
 class Scenario(Part):
     """A simulated world: hospitals, the coding and practice they share, and what differs.
 
@@ -134,6 +153,9 @@ class Scenario(Part):
         coding: the coding that all share.
         changes: what differs, later ones overriding earlier ones.
         infection_factor: on the odds of sepsis; below 1 for a younger or healthier hospital population.
+        record_from: the first day of what the extract holds; patients are those admitted from then on.
+        planted: questions and outcomes whose risk is a stated function of the record; null for none.
+        twins: patients with a twin; null for none.
     """
 
     name: str
@@ -142,6 +164,9 @@ class Scenario(Part):
     coding: Coding
     changes: tuple[Change, ...] = ()
     infection_factor: Factor = 1.0
+    record_from: date = START.date()
+    planted: Planting | None = None
+    twins: Twins | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
@@ -156,6 +181,10 @@ class Scenario(Part):
         unknown = sorted({method.analyte for method in methods} - set(ANALYTE_NAMES))
         if unknown:
             raise ValueError(f"methods name unknown analytes: {', '.join(unknown)}")
+        if not START.date() <= self.record_from < END.date():
+            raise ValueError(f"record_from must lie from {START.date()} until before {END.date()}")
+        if self.planted and methods:
+            raise ValueError("planted risks read one method an analyte: leave methods or planted out")
         return self
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from pipelines.simulate.clock import END_DAYS
+from pipelines.simulate.clock import END_DAYS, days_since_start
 from pipelines.simulate.contacts import Contacts, report_contacts
 from pipelines.simulate.course import Course, follow
 from pipelines.simulate.disease import Body, draw_body
@@ -17,6 +17,7 @@ from pipelines.simulate.scenario import Scenario
 from pipelines.simulate.stays import Stays
 
 PEOPLE_PER_PATIENT, PEOPLE_BESIDES = (1.16, 1.5, 3.0, 9.0), 40
+PEOPLE_PER_PATIENT_OF_PART = (2.5, 5.0, 10.0, 40.0)
 """People drawn for each patient wanted, until there are enough; not everybody is ever admitted."""
 FIRST_PATIENT_ID = 100_001
 
@@ -59,27 +60,37 @@ class World:
 
 def make_world(n_patients: int, seed: int, scenario: Scenario) -> World:
     """The world of a seed: people are drawn until enough have been admitted, and the first are kept."""
-    for factor in PEOPLE_PER_PATIENT:
+    first_day = days_since_start(scenario.record_from)
+    for factor in PEOPLE_PER_PATIENT if first_day == 0 else PEOPLE_PER_PATIENT_OF_PART:
         streams = [np.random.default_rng([seed, number]) for number in range(7)]
         n_people = int(np.ceil(n_patients * factor)) + PEOPLE_BESIDES
         population = draw_population(n_people, scenario, streams[0])
         body = draw_body(population, scenario, streams[1])
         stays, death = live(population, body, scenario, streams[2])
         stays = stays.take(population.lives_here(stays.person, stays.admitted))
-        people = np.unique(stays.person)[:n_patients]
+        people = np.unique(stays.person[stays.admitted >= first_day])[:n_patients]
         if len(people) == n_patients:
             break
-    population = _stay_until_discharge(population, stays)
+    population = _from_day(_stay_until_discharge(population, stays), first_day)
     traits = streams[3].random((n_people, 8))
     visits = visit_clinics(population, body, stays, death=death, traits=traits, rng=streams[4])
     chosen = np.isin(np.arange(n_people), people)
-    stays, kept = stays.take(chosen[stays.person]), chosen[visits.person]
+    stays = stays.take(chosen[stays.person] & (stays.admitted >= first_day))
+    kept = chosen[visits.person] & (visits.start >= first_day)
     visits = replace(visits, **{field.name: getattr(visits, field.name)[kept] for field in fields(visits)})
     patient_id = np.zeros(n_people, dtype=np.int64)
     patient_id[people] = FIRST_PATIENT_ID + np.arange(n_patients)
     course = follow(stays, population, body, streams[5])
     contacts = report_contacts(course, visits, streams[6])
     return World(population, body, traits, people, patient_id, course, visits, contacts, death)
+
+
+def _from_day(population: Population, first_day: float) -> Population:
+    """Nobody is observed before the first day of the extract."""
+    residence = population.residence.copy()
+    residence[residence[:, :, 1] <= first_day] = np.nan
+    residence[:, :, 0] = np.maximum(residence[:, :, 0], first_day)
+    return replace(population, residence=residence)
 
 
 def _stay_until_discharge(population: Population, stays: Stays) -> Population:
