@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
+from phenotype.ensemble import EnsembleModel
 from phenotype.follow_up import AGE_CODE
 from phenotype.logistic import LogisticModel
 from phenotype.predictor import Model
@@ -15,7 +16,7 @@ from phenotype.trees import LightGBMModel
 from phenotype.ward import WardModel
 
 if TYPE_CHECKING:
-    from phenotype.networks.causal_transformer import TransformerModel
+    from phenotype.networks.model import NetworkModel
 
 EVERYWHERE = (BIRTH_CODE, DEATH_CODE, AGE_CODE, "SEX//", "CONTACT//", "CONTACT_END//")
 """Beginnings of codes that every dataset has, whatever its code systems."""
@@ -33,11 +34,17 @@ def codes_found(model: Model, dataset: Dataset) -> pl.Series:
     """
     common = pl.any_horizontal([pl.col("code").str.starts_with(prefix) for prefix in EVERYWHERE])
     held = dataset.events().select("code").unique().filter(~common).sort("code").collect()
+    return _read_of(model, held)
+
+
+def _read_of(model: Model, held: pl.DataFrame) -> pl.Series:
+    if isinstance(model, EnsembleModel):
+        return pl.concat([_read_of(member.model, held) for member in model.members]).unique().sort()
     if isinstance(model, LightGBMModel | LogisticModel):
         return held.join(model.columns.table.select("code").unique(), on="code", how="semi")["code"].sort()
     if isinstance(model, WardModel):
         return held["code"].filter(held["code"].is_in(_score_codes(model.config.score)))
-    vocabulary = cast("TransformerModel", model).vocabulary
+    vocabulary = cast("NetworkModel", model).vocabulary
     plain = held.with_columns(text_value=pl.lit(None, pl.String))
     return vocabulary.encode(plain)["code"].unique().sort()
 

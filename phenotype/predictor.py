@@ -22,6 +22,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "logistic": ("phenotype.logistic", "LogisticModel"),
     "lightgbm": ("phenotype.trees", "LightGBMModel"),
     "transformer": ("phenotype.networks.causal_transformer", "TransformerModel"),
+    "ensemble": ("phenotype.ensemble", "EnsembleModel"),
 }
 """Kind of model -> module and class; the module is imported when a model of that kind is asked for."""
 
