@@ -24,6 +24,8 @@ NAMES = {
     "stay_sepsis_admission",
     "stay_sepsis_24h",
     "readmission_30d_discharge",
+    "planted_decline",
+    "planted_order",
     *(
         f"landmark_{outcome}_{days}d_{index}"
         for outcome in ("sepsis", "death")
