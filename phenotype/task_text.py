@@ -41,7 +41,7 @@ _DEFINITION = {
         "from the beginning of the stay, or of its first intensive care contact, to the end of the stay; "
         "death before the threshold is a negative, a stay that passed it before death a positive"
     ),
-    "labelled_onset": "the source's own label {code}, which begins {lead} before onset",
+    "labelled_onset": "the source's own label {code}, which begins {lead}",
     "infection_in_stay": _INFECTION,
     "infection_admission": _INFECTION,
     "readmission": "stays joined by the 8-hour rule; the first acute overnight stay after an overnight stay",
@@ -55,7 +55,6 @@ _REPORTED_APART = {
 }
 _NHSN = "NHSN LCBI criteria 1 and 2 without the signs; the value sets name their own sources"
 _SOURCE = {
-    "labelled_onset": "Reyna et al., Crit Care Med 2020;48:210-217, doi 10.1097/CCM.0000000000004145",
     "infection_in_stay": _NHSN,
     "infection_admission": _NHSN,
     "readmission": "SKDE, sykehusopphold.sas and reinnleggelser.sas",
@@ -101,7 +100,7 @@ def describe_task(task: Task) -> TaskText:
         left_out=(*reasons_of(task), *_outcome_reasons(task)),
         definition=_DEFINITION[kind].format(**words),
         reported_apart=_REPORTED_APART.get(kind, "").format(**words),
-        source=_SOURCE.get(kind, ""),
+        source=task.source or _SOURCE.get(kind, ""),
     )
 
 
@@ -149,6 +148,7 @@ def _span(hours: float) -> str:
 def _words(task: Task) -> dict[str, object]:
     """What the sentences' gaps are filled with; a gap that the task does not have stays unused."""
     index, outcome = task.index, task.outcome
+    lead = getattr(outcome, "lead_hours", 0)
     days, percentile = getattr(outcome, "days", None), getattr(outcome, "percentile", None)
     share = f"{100 * (percentile or 0):g} % of the training stays (fitted on training rows only)"
     words: dict[str, object] = {
@@ -158,7 +158,7 @@ def _words(task: Task) -> dict[str, object]:
         "horizon": _span(task.horizon_hours or 0),
         "threshold": f"{days:g} days" if days else share,
         "code": getattr(outcome, "code", ""),
-        "lead": _span(getattr(outcome, "lead_hours", 0)),
+        "lead": f"{_span(lead)} before onset" if lead else "at onset",
     }
     if isinstance(outcome, InfectionInStay | InfectionAdmission):
         codes, commensals = load_valueset(outcome.definition), load_valueset(outcome.commensals)

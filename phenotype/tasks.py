@@ -47,6 +47,7 @@ class Task(Frozen):
             where the stay itself is all that the question is about.
         min_events: fewer positives than this are warned about.
         alert_rates: shares of predictions that may raise an alert, for workload and lead time.
+        source: where the question, or its answers, come from; null where the outcome's definition says it.
     """
 
     name: Name
@@ -61,6 +62,7 @@ class Task(Frozen):
     needs_observation: bool = True
     min_events: Annotated[int, Field(ge=1)] = 100
     alert_rates: tuple[Share, ...] = (0.01, 0.02, 0.05, 0.1)
+    source: Text | None = None
 
     @property
     def event(self) -> str:
