@@ -3,42 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from phenotype.trajectory import BIRTH_CODE, EVENT_ORDER, known_time
+from phenotype.ranges import Ints, bisect, end_to_end
+from phenotype.tokens import NEVER, Tokens, tokens_of
 
 if TYPE_CHECKING:
     from phenotype.cases import Cases
-    from phenotype.networks.config import TransformerConfig
+    from phenotype.networks.config import NetworkConfig
     from phenotype.vocabulary import Vocabulary
 
-AGE_CODE = "AGE"
-_NEVER = np.int64(np.iinfo(np.int64).min)
-_MICROSECONDS_PER_YEAR = 365.25 * 24 * 3600 * 1e6
-
-Ints = npt.NDArray[np.int64]
+MICROSECONDS_PER_YEAR = 365.25 * 24 * 3600 * 1e6
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+__all__ = ["Ints", "Sequences", "make_sequences", "readable_events", "windows", "without"]
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Events of many subjects, laid end to end, and which of them each prediction row may read.
+    """Events of many subjects, laid end to end, and which of them each unit and each prediction row reads.
 
-    Events of a subject stand static facts first, then by the time at which they became known. A row reads
-    `[static_start, older_start)` as static facts, `[older_start, recent_start)` as counts, and
-    `[recent_start, end)` one position after another.
+    Events of a subject stand static facts first, then by the time at which they became known. A unit is what
+    is read in one pass: `[static_start, older_start)` as static facts, `[older_start, recent_start)` as
+    counts, and `[recent_start, end)` one position after another. It answers the prediction rows
+    `first_row[unit]` to `first_row[unit + 1] - 1`, which have its static facts and its window's beginning in
+    common; a row sees events with numbers below its row_end.
 
     Attributes:
         token, value_bin: (E,) int32 ids; bin 0 is no value.
         value: (E,) float32 robust z-score, 0 where there is no value.
         known: (E,) int64 microseconds, the smallest int64 for static facts.
+        step: (E,) int32 number of the event's time point among its subject's, -1 for static facts.
         code: (E,) int32 number in `codes`.
         codes: the events' own codes, sorted.
+        static_start, older_start, recent_start: (U,) int64.
+        end: (U,) int64, the row_end of the unit's last row.
+        first_row: (U + 1,) int64.
+        row_end: (n,) int64; the events of the row's subject before it were known at the prediction time.
         prediction: (n,) int64 microseconds.
-        age_event: (n,) the event that tells the age, -1 where none does.
+        age_event: (n,) the event that tells the age, -1 where none does; the same for all rows of a subject.
+        born: (n,) int64 microseconds of the birth, the smallest int64 where none is recorded.
         age: (n,) float64 years at the prediction time, NaN where unknown.
     """
 
@@ -46,15 +53,24 @@ class Sequences:
     value_bin: npt.NDArray[np.int32]
     value: npt.NDArray[np.float32]
     known: Ints
+    step: npt.NDArray[np.int32]
     code: npt.NDArray[np.int32]
     codes: list[str]
     static_start: Ints
     older_start: Ints
     recent_start: Ints
     end: Ints
+    first_row: Ints
+    row_end: Ints
     prediction: Ints
     age_event: Ints
+    born: Ints
     age: npt.NDArray[np.float64]
+
+    @property
+    def n_units(self) -> int:
+        """How many units there are."""
+        return len(self.end)
 
     @property
     def n_rows(self) -> int:
@@ -62,136 +78,154 @@ class Sequences:
         return len(self.prediction)
 
     def n_events(self) -> Ints:
-        """Events that each row may read, (n,)."""
+        """Events that each unit may read, (U,)."""
         return self.end - self.static_start
 
-    def n_positions(self, rows: Ints | None = None) -> Ints:
-        """An upper bound of the positions that each row (or each of these) takes, the read-out included."""
-        chosen = np.arange(self.n_rows) if rows is None else rows
-        marks = np.concatenate([[0], np.cumsum(self._is_new_time)])
-        return np.asarray(marks[self.end[chosen]] - marks[self.recent_start[chosen]] + 3, dtype=np.int64)
-
-    @property
-    def _is_new_time(self) -> npt.NDArray[np.bool_]:
-        return (
-            np.concatenate([[True], self.known[1:] != self.known[:-1]])
-            if len(self.known)
-            else np.zeros(0, bool)
-        )
+    def unit_of_row(self) -> Ints:
+        """The unit that answers each row, (n,)."""
+        return np.repeat(np.arange(self.n_units), np.diff(self.first_row))
 
 
-def make_sequences(cases: Cases, vocabulary: Vocabulary, config: TransformerConfig) -> Sequences:
+def make_sequences(
+    cases: Cases,
+    vocabulary: Vocabulary,
+    config: NetworkConfig,
+    *,
+    alone: bool = False,
+    store: Tokens | None = None,
+) -> Sequences:
     """What the network may read for every row of `cases`, in their order.
 
     An event counts if it was known at or before the prediction time; the birth and undated facts are static.
-    Rows and shards in any order give the same sequences.
+    Rows and shards in any order give the same sequences. The last positions of a history are read one by one:
+    of p > M = max_positions they begin at position ceil((p - M) / S) * S with S = max(M // 2, 1), so that
+    many rows share a beginning and none depends on which others are asked.
+
+    Args:
+        cases: the rows, sorted by subject and prediction time.
+        vocabulary: what can be read.
+        config: what is read, and whether the rows of a window are answered in one pass (reading).
+        alone: every row is a unit of its own, whatever config.reading says.
+        store: the subjects' tokens, made before with this vocabulary and config.exclude; None: they are made.
 
     **Source:** DESIGN, "Predictors use known_time <= prediction_time".
     """
-    events = vocabulary.encode(readable_events(cases, config).collect(engine="in-memory"))
-    events = events.with_columns(_known_or_static()).sort(
-        "subject_id", "_known", *EVENT_ORDER[1:], nulls_last=False, maintain_order=True
-    )
-    codes = events["code"].unique().sort()
-    token = events["token"].to_numpy()
-    reads_value = events["reads_value"].to_numpy()
-    values = events["numeric_value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    bins, scores = vocabulary.read_values(token, np.where(reads_value, values, np.nan))
-    known = events["_known"].cast(pl.Int64).fill_null(int(_NEVER)).to_numpy().copy()
-    subjects = events["subject_id"].to_numpy()
+    tokens = store or tokens_of(readable_events(cases, config).collect(engine="in-memory"), vocabulary)
     prediction = cases.rows["prediction_time"].cast(pl.Datetime("us")).cast(pl.Int64).to_numpy()
-    ranges = _row_ranges(subjects, known, cases.rows["subject_id"].to_numpy(), prediction, config)
-    age_event, age = _ages(events, values, ranges[0], ranges[1], prediction)
-    return Sequences(
-        token=token,
-        value_bin=bins,
-        value=scores,
-        known=known,
-        code=events["code"].replace_strict(codes, np.arange(len(codes)), return_dtype=pl.Int32).to_numpy(),
-        codes=codes.to_list(),
-        static_start=ranges[0],
-        older_start=ranges[1],
-        recent_start=ranges[2],
-        end=ranges[3],
-        prediction=prediction,
-        age_event=age_event,
-        age=age,
-    )
+    subjects = cases.rows["subject_id"].to_numpy()
+    place = np.searchsorted(tokens.subject, subjects)
+    is_found = np.zeros(len(subjects), dtype=bool)
+    inside = place < len(tokens.subject)
+    is_found[inside] = tokens.subject[place[inside]] == subjects[inside]
+    return _of_rows(tokens, np.where(is_found, place, -1), subjects, prediction, config, alone=alone)
 
 
-def readable_events(cases: Cases, config: TransformerConfig) -> pl.LazyFrame:
+def windows(store: Tokens, config: NetworkConfig) -> Sequences:
+    """Whole trajectories, cut into windows of at most max_positions positions, one after the other.
+
+    Each dated event stands in one window as a position; what lies before the window is counted. Each window
+    is a unit with one row, at the time of its last position. Simultaneous events are never parted: a window
+    then begins a little earlier. Subjects without dated events have none.
+    """
+    n_positions = store.stop - store.dated_start
+    if config.position == "time_point":
+        some = np.flatnonzero(n_positions > 0)
+        n_positions[some] = store.step[store.stop[some] - 1] + 1
+    n_windows = -(-n_positions // config.max_positions)
+    owner = np.repeat(np.arange(len(n_windows)), n_windows)
+    first = end_to_end(np.zeros(len(n_windows), dtype=np.int64), n_windows) * config.max_positions
+    dated, stop = store.dated_start[owner], store.stop[owner]
+    wanted = first if config.position == "time_point" else store.step[dated + first].astype(np.int64)
+    begin = bisect(store.step, dated, stop, wanted)
+    is_kept = np.ones(len(begin), dtype=bool)
+    is_kept[1:] = begin[1:] != begin[:-1]
+    owner, begin, stop = owner[is_kept], begin[is_kept], stop[is_kept]
+    has_next = np.zeros(len(owner), dtype=bool)
+    has_next[:-1] = owner[1:] == owner[:-1]
+    end = np.where(has_next, np.roll(begin, -1), stop)
+    return _sequences(store, owner, (begin, end), store.known[end - 1], np.arange(len(owner) + 1))
+
+
+def readable_events(cases: Cases, config: NetworkConfig) -> pl.LazyFrame:
     """The events of these subjects that a network with this configuration may be shown."""
-    events = cases.events()
-    for prefix in config.exclude:
+    return without(cases.events(), config.exclude)
+
+
+def without(events: pl.LazyFrame, prefixes: tuple[str, ...]) -> pl.LazyFrame:
+    """The events whose codes begin with none of these."""
+    for prefix in prefixes:
         events = events.filter(~pl.col("code").str.starts_with(prefix))
     return events
 
 
-def _known_or_static() -> pl.Expr:
-    """When an event became known; null for undated facts and for the birth, which is always known."""
-    return pl.when(pl.col("code") != BIRTH_CODE).then(known_time()).alias("_known")
+def _of_rows(
+    tokens: Tokens, place: Ints, subjects: Ints, prediction: Ints, config: NetworkConfig, *, alone: bool
+) -> Sequences:
+    """The sequences of prediction rows; place: (n,) their subjects' places in tokens, -1 for none."""
+    dated, stop = (_of_subject(part, place, 0) for part in (tokens.dated_start, tokens.stop))
+    row_end = bisect(tokens.known, dated, stop, prediction, "right")
+    begin = _window_begin(tokens, dated, row_end, config)
+    opens = np.ones(len(place), dtype=bool)
+    if config.reading == "shared" and not alone:
+        opens[1:] = (subjects[1:] != subjects[:-1]) | (begin[1:] != begin[:-1])
+    first_row = np.append(np.flatnonzero(opens), len(place))
+    return _sequences(tokens, place, (begin, row_end), prediction, first_row)
 
 
-def _row_ranges(
-    subjects: Ints, known: Ints, row_subjects: Ints, prediction: Ints, config: TransformerConfig
-) -> tuple[Ints, Ints, Ints, Ints]:
-    """static_start, older_start, recent_start and end of each row."""
-    new_subject = (
-        np.concatenate([[True], subjects[1:] != subjects[:-1]]) if len(subjects) else np.zeros(0, bool)
+def _window_begin(tokens: Tokens, dated: Ints, row_end: Ints, config: NetworkConfig) -> Ints:
+    """Where each row's last positions begin: at a multiple of half the context, whatever else is asked."""
+    begin = row_end.copy()
+    some = np.flatnonzero(row_end > dated)
+    dated, row_end = dated[some], row_end[some]
+    longest, stride = config.max_positions, max(config.max_positions // 2, 1)
+    is_point = config.position == "time_point"
+    n_positions = tokens.step[row_end - 1].astype(np.int64) + 1 if is_point else row_end - dated
+    first = np.where(n_positions > longest, -(-(n_positions - longest) // stride) * stride, 0)
+    if is_point:
+        begin[some] = bisect(tokens.step, dated, row_end, first)
+        return begin
+    step = tokens.step[dated + first].astype(np.int64)
+    before = bisect(tokens.step, dated, row_end, step)
+    after = bisect(tokens.step, dated, row_end, step, "right")
+    is_amid = (before < dated + first) & (after < row_end)
+    begin[some] = np.where(is_amid, after, before)
+    return begin
+
+
+def _sequences(
+    tokens: Tokens, place: Ints, window: tuple[Ints, Ints], prediction: Ints, first_row: Ints
+) -> Sequences:
+    """Rows with their windows' begin and end as units."""
+    begin, row_end = window
+    opening = first_row[:-1]
+    born = _of_subject(tokens.born, place, int(NEVER))
+    years = _of_subject(tokens.years, place, np.nan)
+    has_birth = born != NEVER
+    from_birth = (prediction - np.where(has_birth, born, prediction)) / MICROSECONDS_PER_YEAR
+    age = np.where(has_birth, np.where(from_birth >= 0, from_birth, np.nan), years)
+    return Sequences(
+        token=tokens.token,
+        value_bin=tokens.value_bin,
+        value=tokens.value,
+        known=tokens.known,
+        step=tokens.step,
+        code=tokens.code,
+        codes=tokens.codes,
+        static_start=_of_subject(tokens.start, place, 0)[opening],
+        older_start=_of_subject(tokens.dated_start, place, 0)[opening],
+        recent_start=begin[opening],
+        end=row_end[first_row[1:] - 1],
+        first_row=first_row,
+        row_end=row_end,
+        prediction=prediction,
+        age_event=_of_subject(tokens.age_event, place, -1),
+        born=born,
+        age=age,
     )
-    first = np.flatnonzero(new_subject)
-    last = np.append(first[1:], len(subjects))[: len(first)]
-    owners = subjects[first]
-    starts, olders, recents, ends = (np.zeros(len(prediction), dtype=np.int64) for _ in range(4))
-    row_first = np.searchsorted(row_subjects, owners, side="left")
-    row_last = np.searchsorted(row_subjects, owners, side="right")
-    for start, stop, begin, until in zip(first, last, row_first, row_last, strict=True):
-        if begin == until:
-            continue
-        times = known[start:stop]
-        n_static = np.searchsorted(times, _NEVER, side="right")
-        end = np.maximum(np.searchsorted(times, prediction[begin:until], side="right"), n_static)
-        starts[begin:until] = start
-        olders[begin:until] = start + n_static
-        recents[begin:until] = start + _recent_starts(times, int(n_static), end, config)
-        ends[begin:until] = start + end
-    return starts, olders, recents, ends
 
 
-def _recent_starts(times: Ints, n_static: int, end: Ints, config: TransformerConfig) -> Ints:
-    """Where the last max_positions positions before each end begin, never between simultaneous events."""
-    dated = times[n_static:]
-    if not len(dated):
-        return end
-    number = np.cumsum(np.concatenate([[0], (dated[1:] != dated[:-1]).astype(np.int64)]))
-    last = np.maximum(end - n_static - 1, 0)
-    if config.position == "time_point":
-        begin = np.searchsorted(number, number[last] - config.max_positions + 1, side="left")
-    else:
-        wanted = np.maximum(last + 1 - config.max_positions, 0)
-        begin = np.searchsorted(number, number[wanted], side="left")
-        after = np.searchsorted(number, number[wanted], side="right")
-        begin = np.where((begin < wanted) & (after <= last), after, begin)
-    return np.where(end <= n_static, end, n_static + begin)
-
-
-def _ages(
-    events: pl.DataFrame, values: npt.NDArray[np.float64], starts: Ints, olders: Ints, prediction: Ints
-) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """The static event that tells the age of each row (a birth before an age in years), and the age."""
-    is_birth = (events["code"] == BIRTH_CODE).to_numpy()
-    is_age = (events["code"] == AGE_CODE).to_numpy() & np.isfinite(values)
-    born = events["time"].cast(pl.Int64).fill_null(int(_NEVER)).to_numpy()
-    number = np.arange(len(born))
-    last_birth = np.maximum.accumulate(np.where(is_birth, number, -1)) if len(born) else number
-    last_age = np.maximum.accumulate(np.where(is_age, number, -1)) if len(born) else number
-    event = np.full(len(prediction), -1, dtype=np.int64)
-    age = np.full(len(prediction), np.nan)
-    has_static = np.flatnonzero(olders > starts)
-    birth, years = last_birth[olders[has_static] - 1], last_age[olders[has_static] - 1]
-    birth = np.where((birth >= starts[has_static]) & (born[birth] <= prediction[has_static]), birth, -1)
-    years = np.where(years >= starts[has_static], years, -1)
-    event[has_static] = np.where(birth >= 0, birth, years)
-    from_birth = (prediction[has_static] - born[birth]) / _MICROSECONDS_PER_YEAR
-    age[has_static] = np.where(birth >= 0, from_birth, np.where(years >= 0, values[years], np.nan))
-    return event, age
+def _of_subject(values: npt.NDArray[_Scalar], place: Ints, absent: float) -> npt.NDArray[_Scalar]:
+    """The value of each row's subject, or what stands for a subject without events."""
+    if not len(values):
+        return np.full(len(place), absent, dtype=values.dtype)
+    return np.where(place >= 0, values[place], np.asarray(absent, dtype=values.dtype))
