@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ontology.errors import ConfigurationError, Problem
 from phenotype.ranges import Ints, bisect, end_to_end
-from phenotype.tokens import NEVER, Tokens, tokens_of
+from phenotype.tokens import NEVER, Tokens, reading_digest, tokens_of
 
 if TYPE_CHECKING:
     from phenotype.cases import Cases
@@ -107,9 +108,15 @@ def make_sequences(
         config: what is read, and whether the rows of a window are answered in one pass (reading).
         alone: every row is a unit of its own, whatever config.reading says.
         store: the subjects' tokens, made before with this vocabulary and config.exclude; None: they are made.
+            Subjects that it lacks have no events.
+
+    Raises:
+        ConfigurationError: the store was made with another vocabulary or config.exclude.
 
     **Source:** DESIGN, "Predictors use known_time <= prediction_time".
     """
+    if store is not None and store.made_with != reading_digest(vocabulary, config.exclude):
+        raise _other_store()
     tokens = store or tokens_of(readable_events(cases, config).collect(engine="in-memory"), vocabulary)
     prediction = cases.rows["prediction_time"].cast(pl.Datetime("us")).cast(pl.Int64).to_numpy()
     subjects = cases.rows["subject_id"].to_numpy()
@@ -156,6 +163,18 @@ def without(events: pl.LazyFrame, prefixes: tuple[str, ...]) -> pl.LazyFrame:
     for prefix in prefixes:
         events = events.filter(~pl.col("code").str.starts_with(prefix))
     return events
+
+
+def _other_store() -> ConfigurationError:
+    return ConfigurationError(
+        Problem(
+            "the store of tokens was made for another vocabulary, or with other codes left out",
+            where="exclude",
+            found="another digest",
+            allowed="a store made with the vocabulary and the settings of this network",
+            next_step="tokenise the dataset again with them",
+        )
+    )
 
 
 def _of_rows(

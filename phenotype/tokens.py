@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +35,7 @@ class Tokens:
         step: (E,) int32 number of the event's time point among its subject's, -1 for static facts.
         code: (E,) int32 number in `codes`.
         codes: the events' own codes, sorted.
+        made_with: `reading_digest` of the vocabulary and of what was left out.
     """
 
     subject: Ints
@@ -49,9 +52,21 @@ class Tokens:
     step: npt.NDArray[np.int32]
     code: npt.NDArray[np.int32]
     codes: list[str]
+    made_with: str
 
 
-def tokens_of(events: pl.DataFrame, vocabulary: Vocabulary, codes: pl.Series | None = None) -> Tokens:
+def reading_digest(vocabulary: Vocabulary, exclude: tuple[str, ...]) -> str:
+    """A name for what tokens depend on beside the events."""
+    read = json.dumps([vocabulary.tokens.write_json(), sorted(exclude)])
+    return hashlib.sha256(read.encode()).hexdigest()
+
+
+def tokens_of(
+    events: pl.DataFrame,
+    vocabulary: Vocabulary,
+    codes: pl.Series | None = None,
+    made_with: str = "",
+) -> Tokens:
     """The tokens of all events that the vocabulary can read, the same for any order of rows.
 
     The birth and undated facts are static.
@@ -60,6 +75,7 @@ def tokens_of(events: pl.DataFrame, vocabulary: Vocabulary, codes: pl.Series | N
         events: columns of `phenotype.trajectory.EVENTS`.
         vocabulary: what can be read, and how values are scaled.
         codes: sorted and unique, all codes of the events among them; None: the events' own.
+        made_with: see Tokens.
     """
     events = vocabulary.encode(events).with_columns(_known_or_static())
     events = events.sort("subject_id", "_known", *EVENT_ORDER[1:], nulls_last=False, maintain_order=True)
@@ -90,6 +106,7 @@ def tokens_of(events: pl.DataFrame, vocabulary: Vocabulary, codes: pl.Series | N
         step=_steps(known, owner, start),
         code=events["code"].replace_strict(names, np.arange(len(names)), return_dtype=pl.Int32).to_numpy(),
         codes=names.to_list(),
+        made_with=made_with,
     )
 
 

@@ -48,6 +48,7 @@ class SequenceBatch(NamedTuple):
         age: (U, T) float32 years, NaN where unknown: the row's in every column where rows are read alone,
             else at the column's own time.
         next_code: (N,) int64 tokens of dated events; none where config.next_event_weight is 0.
+        next_value_bin: (N,) int64 bin of each one's value, 0 for none.
         next_position: (N,) int64 flat column that stands before its time point and is to foresee it.
         next_weight: (N,) float32, 1 over the number of the time point's events.
     """
@@ -70,6 +71,7 @@ class SequenceBatch(NamedTuple):
     row: Tensor
     age: Tensor
     next_code: Tensor
+    next_value_bin: Tensor
     next_position: Tensor
     next_weight: Tensor
 
@@ -102,11 +104,12 @@ def make_batch(
 
 class _Next(NamedTuple):
     code: npt.NDArray[Any]
+    value_bin: npt.NDArray[Any]
     position: npt.NDArray[Any]
     weight: npt.NDArray[Any]
 
 
-_NOTHING = _Next(*(np.zeros(0) for _ in range(3)))
+_NOTHING = _Next(*(np.zeros(0) for _ in range(4)))
 
 
 def _next_events(sequences: Sequences, picked: Picked, layout: Layout) -> _Next:
@@ -116,8 +119,13 @@ def _next_events(sequences: Sequences, picked: Picked, layout: Layout) -> _Next:
     column = layout.dated_column[first] - 1
     n_simultaneous = np.bincount(first, minlength=1)[first]
     is_foreseen = column >= dated.owner[dated.position] * layout.kind.shape[1]
-    token = sequences.token[picked.event[dated.place]]
-    return _Next(token[is_foreseen], column[is_foreseen], (1 / n_simultaneous)[is_foreseen])
+    event = picked.event[dated.place[is_foreseen]]
+    return _Next(
+        code=sequences.token[event],
+        value_bin=sequences.value_bin[event],
+        position=column[is_foreseen],
+        weight=1 / n_simultaneous[is_foreseen],
+    )
 
 
 def _tensors(  # noqa: PLR0917 the parts of a batch
@@ -149,6 +157,7 @@ def _tensors(  # noqa: PLR0917 the parts of a batch
         row=tensor(layout.row, np.int64),
         age=tensor(clocks.age, np.float32),
         next_code=tensor(following.code, np.int64),
+        next_value_bin=tensor(following.value_bin, np.int64),
         next_position=tensor(following.position, np.int64),
         next_weight=tensor(following.weight, np.float32),
     )

@@ -177,3 +177,48 @@ def test_any_order_and_any_shards_give_the_same_sequences(make: Make, shards: in
     other = make(shuffled, rows, shards=shards)
     for name in ("token", "value_bin", "value", "known", "code", "static_start", "recent_start", "end"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+HOURLY: list[Event] = [(1, float(h), None, f"A//{h}", None) for h in range(40)]
+
+
+def test_a_window_begins_at_a_multiple_of_half_the_context(make: Make) -> None:
+    """Of p positions with M = 8 and S = 4 they begin at ceil((p - 8) / 4) * 4."""
+    sequences = make(HOURLY, [(1, h - 0.5) for h in (1, 8, 9, 12, 13, 16, 17, 40)], max_positions=8)
+    expected = [0, 0, 4, 4, 8, 8, 12, 32]
+    assert (sequences.recent_start - sequences.static_start).tolist() == expected
+
+
+def test_shared_rows_of_a_window_are_one_unit(make: Make) -> None:
+    """Windows begin at 0 (p <= 8), 4 (p 9 to 12), 8 (p 13 to 16)."""
+    asked = [(1, h - 0.5) for h in (0, 3, 8, 9, 12, 13)] + [(2, 3.0), (3, 3.0)]
+    history = [*HOURLY, (2, 1.0, None, "A//0", None)]
+    shared = make(history, asked, max_positions=8, reading="shared")
+    assert shared.first_row.tolist() == [0, 3, 5, 6, 7, 8]
+    assert (shared.end - shared.static_start).tolist() == [8, 12, 13, 1, 0]
+    assert shared.unit_of_row().tolist() == [0, 0, 0, 1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("position", ["time_point", "event"])
+def test_rows_read_alone_see_what_they_see_in_a_shared_window(make: Make, position: str) -> None:
+    draw = np.random.default_rng(4)
+    history: list[Event] = [
+        (int(s), float(h), None, f"A//{c}", float(v))
+        for s, h, c, v in zip(
+            draw.integers(0, 6, 400),
+            draw.integers(0, 30, 400),
+            draw.integers(0, 5, 400),
+            draw.integers(0, 9, 400),
+            strict=True,
+        )
+    ]
+    asked = [(s, float(h)) for s in range(6) for h in range(-1, 32)]
+    settings = {"max_positions": 6, "position": position}
+    shared = make(history, asked, reading="shared", **settings)
+    alone = make(history, asked, **settings)
+    unit = shared.unit_of_row()
+    assert shared.n_units < alone.n_units == len(asked)
+    for name in ("static_start", "older_start", "recent_start"):
+        np.testing.assert_array_equal(getattr(shared, name)[unit], getattr(alone, name))
+    np.testing.assert_array_equal(shared.row_end, alone.end)
+    np.testing.assert_array_equal(shared.end, shared.row_end[shared.first_row[1:] - 1])
