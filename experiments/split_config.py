@@ -6,11 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from experiments.split_files import read_split_file
+from experiments.split_files import count_folds
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+WholePath = Annotated[Path, AfterValidator(Path.absolute)]
+"""Read from the folder where the command is given; whole in run.yaml, so that a run goes on from anywhere."""
 
 
 class _Frozen(BaseModel):
@@ -60,24 +62,41 @@ class FoldsSplit(_Frozen):
 
 
 class FileSplit(_Frozen):
-    """Patients as a file says; rows of patients whom it does not name are left out.
+    """Patients as files say; rows of patients whom they do not name are left out.
 
     Attributes:
-        path: parquet with subject_id, split (train, tuning, held_out) and, for several folds, fold
-            (0, 1, ...).
+        path: one file or several, whose folds are numbered through. Parquet: subject_id, split (train,
+            tuning, held_out) and, for several folds, fold (0, 1, ...). .npz, .npy, .json: arrays of row
+            numbers from 0, as published work ships them.
+        order: the table whose rows such arrays number: a row a patient.
+        who: source_id and subject_id, as `pesta reidentify` writes them, where `order` has the source's ids.
         tuning_fraction: share of the training patients that tune, in folds that name no tuning patients.
         seed: of that draw.
     """
 
     kind: Literal["file"] = "file"
-    path: Path
+    path: WholePath | Annotated[tuple[WholePath, ...], Field(min_length=1)]
+    order: WholePath | None = None
+    who: WholePath | None = None
     tuning_fraction: Share = 0.1
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _has_order(self) -> FileSplit:
+        if self.who is not None and self.order is None:
+            message = "who says whose the ids of an order are: give the order as well"
+            raise ValueError(message)
+        return self
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, also where there is one."""
+        return self.path if isinstance(self.path, tuple) else (self.path,)
+
     @property
     def n_folds(self) -> int:
-        """How many folds the file names."""
-        return read_split_file(self.path)["fold"].n_unique()
+        """How many folds the files name."""
+        return count_folds(self.paths)
 
 
 class TimeSplit(_Frozen):

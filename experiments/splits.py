@@ -24,7 +24,7 @@ from experiments.split_config import (
     SplitConfig,
     TimeSplit,
 )
-from experiments.split_files import read_split_file
+from experiments.split_files import read_split_files
 from ontology.errors import ConfigurationError, Problem
 from phenotype.trajectory import INSTANT, Dataset
 
@@ -233,7 +233,7 @@ def _draw(subjects: npt.NDArray[np.int64], fraction: float, seed: int) -> list[i
 
 
 def _file_folds(rows: pl.DataFrame, config: FileSplit) -> list[pl.DataFrame]:
-    named = read_split_file(config.path)
+    named = read_split_files(config.paths, config.order, config.who)
     n_unnamed = rows.join(named, on="subject_id", how="anti")["subject_id"].n_unique()
     if n_unnamed:
         logger.warning("%d patients are not in the split file: their rows are left out", n_unnamed)
