@@ -98,10 +98,12 @@ def tokenise(
         written = place.with_name(f".{digest}.{os.getpid()}.writing")
         shutil.rmtree(written, ignore_errors=True)
         written.mkdir(parents=True)
-        _write(dataset, vocabulary, config, written, digest, subjects, events_at_once)
-        if place.exists():
-            shutil.rmtree(place)
-        written.rename(place)
+        try:
+            _write(dataset, vocabulary, config, written, digest, subjects, events_at_once)
+            shutil.rmtree(place, ignore_errors=True)
+            written.rename(place)
+        finally:
+            shutil.rmtree(written, ignore_errors=True)
     return open_store(place)
 
 

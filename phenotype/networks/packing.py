@@ -2,8 +2,8 @@
 
 Shapes: U unit, T column, P column in use, N head, D unit of a head.
 
-**Source:** Dao 2023 (10.48550/arXiv.2307.08691), FlashAttention-2, whose kernels take units of different length
-as they are; `torch.nn.attention.varlen`.
+**Source:** Dao 2023 (10.48550/arXiv.2307.08691), FlashAttention-2, whose kernels take units of different
+length as they are; `torch.nn.attention.varlen`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Packed(NamedTuple):
     """How a batch's columns lie end to end.
 
     Attributes:
-        index: (P,) int64 flat columns (unit * T + column) that are in use, unit by unit.
+        columns: (P,) int64 flat columns (unit * T + column) that are in use, unit by unit.
         place: (U * T,) int64 where each flat column lies among them; 0 for padding.
         starts: (U + 1,) int32 where each unit's columns begin.
         longest: T, at least as long as any unit.
         seen: (U, 1, T, T) whether a column (third) sees another (fourth); None: all of its unit up to itself.
     """
 
-    index: Tensor
+    columns: Tensor
     place: Tensor
     starts: Tensor
     longest: int
@@ -47,11 +47,11 @@ def pack(batch: SequenceBatch, *, is_causal: bool) -> Packed:
             position a time point); else ranks say.
     """
     is_used = (batch.kind != PADDING).flatten()
-    index = is_used.nonzero()[:, 0]
+    columns = is_used.nonzero()[:, 0]
     place = is_used.cumsum(0) - 1
     starts = F.pad(batch.length.cumsum(0), (1, 0)).int()
     seen = None if is_causal else sees(batch)[:, None]
-    return Packed(index, place.clamp(min=0), starts, batch.kind.shape[1], seen)
+    return Packed(columns, place.clamp(min=0), starts, batch.kind.shape[1], seen)
 
 
 def sees(batch: SequenceBatch) -> Tensor:
@@ -71,9 +71,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
     if is_without_padding(v, packed):
         return _attend_varlen(q, k, v, packed)
     n_units, width = len(packed.starts) - 1, packed.longest
-    padded = (_padded(part, packed, n_units) for part in (q, k, v))
-    y = F.scaled_dot_product_attention(*padded, attn_mask=packed.seen, is_causal=packed.seen is None)
-    return y.transpose(1, 2).reshape(n_units * width, *v.shape[1:])[packed.index]
+    q, k, v = (_padded(part, packed, n_units) for part in (q, k, v))
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=packed.seen, is_causal=packed.seen is None)
+    return y.transpose(1, 2).reshape(n_units * width, *y.shape[1::2])[packed.columns]
 
 
 def is_without_padding(v: Tensor, packed: Packed) -> bool:
@@ -91,5 +91,5 @@ def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
 
 def _padded(x: Tensor, packed: Packed, n_units: int) -> Tensor:
     """(P, N, D) -> (U, N, T, D), zeros where a unit is shorter."""
-    flat = x.new_zeros(n_units * packed.longest, *x.shape[1:]).index_copy(0, packed.index, x)
+    flat = x.new_zeros(n_units * packed.longest, *x.shape[1:]).index_copy(0, packed.columns, x)
     return flat.view(n_units, packed.longest, *x.shape[1:]).transpose(1, 2)
