@@ -162,9 +162,20 @@ class RunConfig(Settings):
         unknown = sorted(set(self.reasons.models) - set(self.models))
         faults = [f"tasks names {name} twice" for name in twice]
         faults += [f"reasons.models names {name}, which is not among the models" for name in unknown]
+        faults += self._member_faults()
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _member_faults(self) -> list[str]:
+        """Members of ensembles that do not stand before them."""
+        names = list(self.models)
+        return [
+            f"models.{name} names the member {member}, which does not stand before it among the models"
+            for place, (name, settings) in enumerate(self.models.items())
+            for member in getattr(settings, "members", ())
+            if member not in names[:place]
+        ]
 
     @property
     def n_folds(self) -> int:

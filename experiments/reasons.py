@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -12,10 +11,16 @@ from experiments.run_folder import HELD_OUT, RunFolder
 from experiments.study import KEYS, Fold
 from phenotype.bundle import load_bundle
 from phenotype.cases import Cases
+from phenotype.ensemble import EnsembleModel
+from phenotype.explain.ensembles import combine_reasons
 from phenotype.explain.trees import explain_linear, explain_trees
 from phenotype.logistic import LogisticModel
+from phenotype.predictor import Model
 from phenotype.trees import LightGBMModel
 from phenotype.ward import WardModel
+
+if TYPE_CHECKING:
+    from phenotype.networks.model import NetworkModel
 
 RISK = "predicted_boolean_probability"
 MAX_SHOWN_CODES = 25
@@ -63,30 +68,34 @@ def explain_fold(
     Returns:
         explanations (DESIGN's columns), `model` being TASK/MODEL, the bundle's place below bundle/.
     """
-    bundle_folder = folder.bundle(fold.task.name, model, fold.number)
+    fitted = load_bundle(folder.bundle(fold.task.name, model, fold.number)).model
     cases = fold.parts[HELD_OUT].cases
     chosen = shown.select(KEYS)
-    if _is_cheap(bundle_folder):
+    if _is_cheap(fitted):
         sample = cases.rows.select(KEYS).sample(
             min(config.n_population, cases.rows.height), seed=0, shuffle=True
         )
         chosen = pl.concat([chosen, sample]).unique(KEYS)
-    explained = explain_cases(bundle_folder, cases.take(chosen))
+    explained = explain_model(fitted, cases.take(chosen), MAX_SHOWN_CODES)
     return explained.with_columns(pl.lit(f"{fold.task.name}/{model}").alias("model"))
 
 
-def explain_cases(bundle_folder: Path, cases: Cases) -> pl.DataFrame:
-    """The reasons of a saved model for some cases, by the method that fits its kind."""
-    model = load_bundle(bundle_folder).model
+def explain_model(model: Model, cases: Cases, n: int | None) -> pl.DataFrame:
+    """The reasons of a model, the n codes of each row that moved it most; None tells every code."""
+    if isinstance(model, EnsembleModel):
+        each = [explain_model(member.model, cases, None) for member in model.members]
+        return combine_reasons(each, model.scales, model.intercept, n)
     if isinstance(model, LightGBMModel):
-        return explain_trees(model, cases, MAX_SHOWN_CODES)
+        return explain_trees(model, cases, n)
     if isinstance(model, LogisticModel | WardModel):
-        return explain_linear(model, cases, MAX_SHOWN_CODES)
+        return explain_linear(model, cases, n)
     from phenotype.explain.networks import explain_network
-    from phenotype.networks.causal_transformer import TransformerModel
 
-    return explain_network(cast("TransformerModel", model), cases, MAX_SHOWN_CODES)
+    return explain_network(cast("NetworkModel", model), cases, n)
 
 
-def _is_cheap(bundle_folder: Path) -> bool:
-    return load_bundle(bundle_folder).info.kind != "transformer"
+def _is_cheap(model: Model) -> bool:
+    """Whether a model's reasons cost about as much as its risks."""
+    if isinstance(model, EnsembleModel):
+        return all(_is_cheap(member.model) for member in model.members)
+    return isinstance(model, LightGBMModel | LogisticModel | WardModel)

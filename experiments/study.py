@@ -15,7 +15,7 @@ import polars as pl
 from experiments.config import RunConfig
 from experiments.costs import cost_kept
 from experiments.evaluation import TaskInfo
-from experiments.fitting import fit_model
+from experiments.fitting import ModelConfig, fit_model
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame
 from experiments.scored import score_rows
 from experiments.thresholds import choose_thresholds
@@ -146,15 +146,27 @@ def fit_unit(fold: Fold, name: str, config: RunConfig, folder: RunFolder) -> Non
 
 
 def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, place: Path) -> None:
-    settings = config.models[name]
-    if getattr(settings, "features", ()) is None:
-        settings = settings.model_copy(update={"features": config.features})
+    settings = _settings(fold, name, config)
     train, tuning = fold.parts[TRAIN], fold.parts[TUNING]
+    _refuse_what_pretraining_saw(settings, fold)
+    members = {
+        member: load_bundle(folder.bundle(fold.task.name, member, fold.number)).model
+        for member in getattr(settings, "members", ())
+    }
     work = folder.work("fit", fold.task.name, f"{name}_{fold.number}")
     work.mkdir(parents=True, exist_ok=True)
     with cost_kept(folder.cost(fold.task.name, name, fold.number)):
         model = fit_model(
-            settings, train.cases, train.labels, tuning.cases, tuning.labels, seed=config.seed, folder=work
+            settings,
+            train.cases,
+            train.labels,
+            tuning.cases,
+            tuning.labels,
+            seed=config.seed,
+            folder=work,
+            outcomes=(train.outcomes, tuning.outcomes),
+            horizon_hours=fold.task.horizon_hours,
+            members=members,
         )
     raw = model.predict(tuning.cases)
     calibrator = fit_calibrator(raw, tuning.labels, tuning.cases.rows["subject_id"].to_numpy())
@@ -169,6 +181,32 @@ def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, pla
         cohort=RiskCohort.of_risks(_with_units(tuning.cases, risks)),
     )
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _settings(fold: Fold, name: str, config: RunConfig) -> ModelConfig:
+    """The model's configuration with the run's features, and the seeds that this fold is worth."""
+    settings = config.models[name]
+    updates: dict[str, object] = {}
+    if getattr(settings, "features", ()) is None:
+        updates["features"] = config.features
+    other_fold_seeds = getattr(settings, "other_fold_seeds", None)
+    if fold.number and other_fold_seeds is not None:
+        updates["n_seeds"] = other_fold_seeds
+    return settings.model_copy(update=updates)
+
+
+def _refuse_what_pretraining_saw(settings: ModelConfig, fold: Fold) -> None:
+    """Held-out patients must be new to the body that a network starts from, too.
+
+    Raises:
+        TaskError: the pretraining saw some of them.
+    """
+    pretrained = getattr(settings, "pretrained", None)
+    if pretrained is None:
+        return
+    from phenotype.networks.population import load_population
+
+    load_population(pretrained).check_unseen(fold.parts[HELD_OUT].cases.rows["subject_id"])
 
 
 def _thresholds(fold: Fold, risks: npt.NDArray[np.float64], config: RunConfig) -> dict[str, object]:

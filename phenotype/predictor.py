@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,15 @@ from phenotype.cases import Cases
 if TYPE_CHECKING:
     from phenotype.bundle import Bundle
 
+_NETWORK = ("phenotype.networks.model", "NetworkModel")
 KINDS: Mapping[str, tuple[str, str]] = {
     "ward": ("phenotype.ward", "WardModel"),
     "logistic": ("phenotype.logistic", "LogisticModel"),
     "lightgbm": ("phenotype.trees", "LightGBMModel"),
-    "transformer": ("phenotype.networks.causal_transformer", "TransformerModel"),
+    "transformer": _NETWORK,
+    "gru": _NETWORK,
+    "gru_d": _NETWORK,
+    "two_axis": _NETWORK,
     "ensemble": ("phenotype.ensemble", "EnsembleModel"),
 }
 """Kind of model -> module and class; the module is imported when a model of that kind is asked for."""
@@ -47,7 +51,10 @@ class BundleParts:
 class Model(Protocol):
     """A fitted model: risks for cases, and the parts that a bundle keeps of it."""
 
-    kind: ClassVar[str]
+    @property
+    def kind(self) -> str:
+        """Which kind of model it is."""
+        ...
 
     def predict(self, cases: Cases) -> npt.NDArray[np.float64]:
         """The uncalibrated risk in [0, 1] of every case, (n,) float64, in the order of `cases.rows`."""
