@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,58 +61,59 @@ def fit_network(  # noqa: PLR0917 every fit takes these in this order
         TaskError: one-sided training labels, no code that is frequent enough, or a training that diverged.
     """
     check_labels(train_targets.labels, tuning_targets.labels)
-    start = _start(config, train)
-    if not start.vocabulary.tokens.height:
+    population = _pretrained(config)
+    vocabulary = (
+        population.vocabulary
+        if population
+        else fit_vocabulary(readable_events(train, config), config.min_subjects, config.n_bins)
+    )
+    if not vocabulary.tokens.height:
         raise _nothing_to_read(config)
     if config.auxiliary:
         from phenotype.networks.auxiliary import auxiliary_targets
 
         train_targets = replace(train_targets, auxiliary=auxiliary_targets(train, config.auxiliary))
-    judged = choose_rows(tuning, tuning_targets, start.vocabulary, config, seed)
+    judged = choose_rows(tuning, tuning_targets, vocabulary, config, seed)
     networks = []
     for number in range(config.n_seeds):
-        learnt = choose_rows(train, train_targets, start.vocabulary, config, seed + number)
+        learnt = choose_rows(train, train_targets, vocabulary, config, seed + number)
         data = RowData(learnt, judged, design_of(config.kind), config, seed + number)
-        networks.append(_train(start, data, Path(folder), on_epoch))
-    return NetworkModel(config, start.vocabulary, tuple(networks))
+        networks.append(
+            train_network(data, vocabulary, Path(folder), population=population, on_epoch=on_epoch)
+        )
+    return NetworkModel(config, vocabulary, tuple(networks))
 
 
-@dataclass(frozen=True)
-class _Start:
-    """What a network begins with.
+def train_network(
+    data: RowData,
+    vocabulary: Vocabulary,
+    folder: Path,
+    *,
+    population: PopulationModel | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Network:
+    """One network, trained to its end from where its checkpoint stands, at its best tuning score.
 
-    Attributes:
-        vocabulary: of the training patients, or of the population-wide model that it goes on from.
-        population: that model; None where the network begins from nothing.
+    Args:
+        data: rows, design, settings and seed.
+        vocabulary: what its tokens mean.
+        folder: for checkpoints; each training has a folder of its own in it, named by all that it depends on.
+        population: a population-wide model whose body it begins with.
+        on_epoch: is told each epoch's number and tuning score, also of epochs that were trained before.
+
+    Raises:
+        TaskError: the training diverged.
     """
-
-    vocabulary: Vocabulary
-    population: PopulationModel | None = None
-
-
-def _start(config: NetworkConfig, train: Cases) -> _Start:
-    place = getattr(config, "pretrained", None)
-    if place is None:
-        return _Start(fit_vocabulary(readable_events(train, config), config.min_subjects, config.n_bins))
-    from phenotype.networks.population import load_population
-
-    population = load_population(place)
-    population.check_fits(config)
-    return _Start(population.vocabulary, population)
-
-
-def _train(start: _Start, data: RowData, folder: Path, on_epoch: OnEpoch | None) -> Network:
-    """One network, trained to its end from where its checkpoint stands."""
     config, seed = data.config, data.seed
-    place = folder / data.digest(start.vocabulary, start.population.digest if start.population else "")
+    place = Path(folder) / data.digest(vocabulary, population.digest if population else "")
     with _own_settings(config):
         torch.manual_seed(seed)
-        network = data.design.make_network(config, start.vocabulary)
+        network = data.design.make_network(config, vocabulary)
         network.start_from(data.prevalence, data.train.targets.horizon_hours)
-        if start.population:
+        if population:
             from phenotype.networks.population import begin_from
 
-            begin_from(network, start.population, frozen=getattr(config, "frozen", False))
+            begin_from(network, population, frozen=getattr(config, "frozen", False))
         measure = measure_for(data.tuning.targets.labels, config.stop_on)
         if measure != config.stop_on:
             logger.warning("%s: tuning rows are one-sided, so the log loss decides", config.kind)
@@ -128,6 +129,18 @@ def _train(start: _Start, data: RowData, folder: Path, on_epoch: OnEpoch | None)
             raise _diverged(config)
         module.load_state_dict(found["state_dict"])
     return module.best_network()
+
+
+def _pretrained(config: NetworkConfig) -> PopulationModel | None:
+    """The population-wide model that the configuration names, once it is seen to fit."""
+    place = getattr(config, "pretrained", None)
+    if place is None:
+        return None
+    from phenotype.networks.population import load_population
+
+    population = load_population(place)
+    population.check_fits(config)
+    return population
 
 
 def _tell_again(checkpoint: Mapping[str, Any], on_epoch: OnEpoch) -> None:
