@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phenotype.ranges import Ints
+from phenotype.tokens import Tokens
 from phenotype.trajectory import DEATH_CODE
 from phenotype.vocabulary import Vocabulary
 
-Ints = npt.NDArray[np.int64]
 MICROSECONDS_PER_HOUR = 3.6e9
 
 
@@ -152,3 +153,39 @@ def _hours(
     at[is_seen] = known[event[is_seen]]
     hours = np.maximum((at - times[:, None]) / MICROSECONDS_PER_HOUR, 0)
     return hours.astype(np.float32), is_seen
+
+
+def next_of_rows(tokens: Tokens, tracked: Tracked, place: Ints, times: Ints, ends: Ints) -> Next:
+    """What came after each row.
+
+    Args:
+        tokens: whole records, later events included.
+        tracked: the concepts.
+        place: (R,) number in `tokens.subject` of each row's patient; equal numbers stand together.
+        times: (R,) microseconds, ascending within a patient.
+        ends: (P,) microseconds until which each patient's record is known.
+    """
+    opens = np.flatnonzero(np.diff(place, prepend=-1))
+    parts = []
+    for first, last in zip(opens, [*opens[1:], len(place)], strict=True):
+        subject = place[first]
+        events = slice(tokens.dated_start[subject], tokens.stop[subject])
+        parts.append(
+            next_events(
+                tracked,
+                tokens.token[events].astype(np.int64),
+                tokens.value_bin[events].astype(np.int64),
+                tokens.known[events],
+                times[first:last],
+                int(ends[subject]),
+            )
+        )
+    if not parts:
+        nothing = np.zeros(0, dtype=np.int64)
+        return next_events(tracked, nothing, nothing, nothing, nothing, 0)
+    return Next(
+        np.concatenate([part.hours for part in parts]),
+        np.concatenate([part.is_seen for part in parts]),
+        np.concatenate([part.mark_hours for part in parts]),
+        np.concatenate([part.mark for part in parts]),
+    )

@@ -1,7 +1,7 @@
 """Patients whose histories resemble this one: nearest states by cosine, exact or by an approximate index.
 
 Exact search is a blocked matrix product. Past EXACT_LIMIT rows an HNSW graph of usearch answers instead: of
-the libraries that are kept well it is the smaller one, brings no BLAS and no OpenMP of its own beside those of
+the libraries that are kept well it is the smaller one, brings no BLAS and no OpenMP beside those of
 torch, and builds the same graph twice with one thread.
 
 **Source:** HNSW, Malkov and Yashunin 2018, doi:10.1109/TPAMI.2018.2889473; centring and scaling before the

@@ -1,0 +1,193 @@
+"""A pretrained population-wide model put to use: risks, states, similar patients, clusters, as files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from ontology.errors import ConfigurationError, InputError, Problem, TaskError
+from phenotype.cases import Cases
+from phenotype.clusters import cluster_states, describe_clusters, history_concepts
+from phenotype.deep_phenotypes import deep_phenotypes, last_moments, read_deep_phenotypes
+from phenotype.report.suppression import MIN_CELL, shown_count
+from phenotype.similarity import make_index, similar_patients
+from phenotype.trajectory import INSTANT, Dataset, open_dataset
+
+RISKS = pl.Schema(
+    {
+        "subject_id": pl.Int64(),
+        "prediction_time": INSTANT,
+        "concept": pl.String(),
+        "horizon_hours": pl.Float64(),
+        "risk": pl.Float64(),
+    }
+)
+HOURS = {"h": 1.0, "d": 24.0, "w": 168.0, "y": 8766.0}
+_HORIZON = re.compile(r"(\d+(?:\.\d+)?)\s*([hdwy])")
+TOLD_CONCEPTS = 3
+
+
+def hours_of(horizon: str) -> float:
+    """Hours of a horizon such as 24h, 30d, 4w, 5y.
+
+    Raises:
+        ConfigurationError: it is written otherwise, or is not above 0.
+    """
+    match = _HORIZON.fullmatch(horizon.strip())
+    if match and float(match[1]) > 0:
+        return float(match[1]) * HOURS[match[2]]
+    raise ConfigurationError(
+        Problem(
+            "not a horizon",
+            where="--horizon",
+            found=horizon,
+            allowed="a number above 0 with h, d, w or y: 24h, 30d, 4w, 5y",
+            next_step="write the horizon so",
+        )
+    )
+
+
+def rows_of(dataset: Dataset, task: str | None) -> pl.DataFrame:
+    """The times that are asked about: a task's prediction rows, or where each subject's record ends.
+
+    Raises:
+        ConfigurationError: no such task.
+        TaskError: the dataset has no such row.
+    """
+    if task is None:
+        rows = last_moments(dataset)
+    else:
+        from phenotype.labels import find_outcomes
+        from phenotype.tasks import load_task
+        from pipelines.score import prediction_rows
+
+        rows = prediction_rows(find_outcomes(dataset, load_task(task))[0])
+    if rows.is_empty():
+        raise TaskError(
+            Problem(
+                "nobody in this dataset is asked about",
+                where=f"task {task}" if task else "dataset",
+                found="0 rows",
+                allowed="subjects with dated events, whom the task asks about",
+                next_step="name another task, or check the dataset",
+            )
+        )
+    return rows
+
+
+def query_risks(  # noqa: PLR0917 what is asked of whom, and where the answer goes
+    model: Path, dataset: Path, concepts: Sequence[str], horizons: Sequence[str], task: str | None, out: Path
+) -> int:
+    """Write P(concept recorded within horizon) of every row, all pairs in one pass.
+
+    Returns:
+        How many subjects' times were asked about.
+
+    Raises:
+        BundleError: no pretrained model there.
+        ConfigurationError: concepts that it does not foretell, or horizons that cannot be read.
+    """
+    from experiments.run_folder import write_frame
+    from phenotype.networks.population import load_population
+
+    hours = [hours_of(horizon) for horizon in horizons]
+    population = load_population(model)
+    population.places(concepts)
+    opened = open_dataset(dataset)
+    cases = Cases(opened, rows_of(opened, task))
+    asked = [(concept, hour) for concept in concepts for hour in hours]
+    risks = population.risks(cases, asked)
+    keys = cases.rows.select("subject_id", "prediction_time")
+    parts = [
+        keys.with_columns(
+            pl.lit(concept).alias("concept"),
+            pl.lit(hour).alias("horizon_hours"),
+            pl.Series("risk", risks[:, number]),
+        )
+        for number, (concept, hour) in enumerate(asked)
+    ]
+    told = pl.concat(parts).select(pl.col(name).cast(kind) for name, kind in RISKS.items())
+    write_frame(told.sort("subject_id", "prediction_time", "concept", "horizon_hours"), out)
+    return cases.rows.height
+
+
+def export_states(model: Path, dataset: Path, task: str | None, out: Path) -> int:
+    """Write the deep phenotype of every row.
+
+    Returns:
+        How many rows.
+    """
+    from experiments.run_folder import write_frame
+    from phenotype.networks.population import load_population
+
+    opened = open_dataset(dataset)
+    population = load_population(model)
+    table = deep_phenotypes(population, Cases(opened, rows_of(opened, task)))
+    write_frame(table, out)
+    return table.height
+
+
+def find_similar(
+    states: Path,
+    subjects: Sequence[int] | None,
+    k: int,
+    method: Literal["auto", "exact", "approximate"],
+    out: Path,
+) -> int:
+    """Write the k most similar other patients of some subjects, or of all.
+
+    Returns:
+        How many rows were asked about.
+
+    Raises:
+        InputError: none of the subjects is in the file.
+    """
+    from experiments.run_folder import write_frame
+
+    table = read_deep_phenotypes(states)
+    asked = table.filter(pl.col("subject_id").is_in(list(subjects))) if subjects else table
+    if asked.is_empty():
+        raise InputError(
+            Problem(
+                "none of these subjects has a deep phenotype here",
+                where=str(states),
+                found=f"{table['subject_id'].n_unique()} other subjects",
+                allowed="subject ids of that file",
+                next_step="export their states: `pesta population states`",
+            )
+        )
+    write_frame(similar_patients(make_index(table, method), asked, k), out)
+    return asked.height
+
+
+def make_clusters(states: Path, dataset: Path, n_clusters: int, seed: int, out: Path) -> list[str]:
+    """Write clusters.parquet and descriptions.parquet into a folder; each subject's latest state counts.
+
+    Returns:
+        One line a cluster, the largest first; small counts are not told.
+    """
+    from experiments.run_folder import write_frame
+
+    table = read_deep_phenotypes(states).group_by("subject_id", maintain_order=True).last()
+    clusters = cluster_states(table, n_clusters, seed)
+    descriptions = describe_clusters(clusters, history_concepts(open_dataset(dataset), clusters))
+    out.mkdir(parents=True, exist_ok=True)
+    write_frame(clusters, out / "clusters.parquet")
+    write_frame(descriptions, out / "descriptions.parquet")
+    sizes = clusters.group_by("cluster").len().sort("cluster")
+    return [_line(cluster, size, descriptions) for cluster, size in sizes.iter_rows()]
+
+
+def _line(cluster: int, size: int, descriptions: pl.DataFrame) -> str:
+    if size < MIN_CELL:
+        return f"cluster {cluster}: {shown_count(size)} patients"
+    told = descriptions.filter(pl.col("cluster") == cluster).head(TOLD_CONCEPTS)
+    words = ", ".join(
+        label if odds is None else f"{label} (odds x {odds:.1f})"
+        for label, odds in told.select("label", "odds_ratio").iter_rows()
+    )
+    return f"cluster {cluster}: {size:,} patients: {words or 'nothing over-represented'}"
