@@ -2,12 +2,14 @@
 
 A patient stands in one split only, within a fold; two kinds are exceptions and say so: `time`, where held-out
 rows of patients seen in training are flagged (is_seen), and `random_rows`, which leaks by design, to be shown
-beside an honest split.
+beside an honest split. Where chance leaves a split without a patient with the outcome, or without one
+without it, patients are drawn again by answer (`experiments.split_draws`).
 """
 
 from __future__ import annotations
 
 import logging
+import warnings
 from datetime import timedelta
 
 import numpy as np
@@ -24,6 +26,7 @@ from experiments.split_config import (
     SplitConfig,
     TimeSplit,
 )
+from experiments.split_draws import Answers, answers_of, draw_parts, draw_share
 from experiments.split_files import read_split_files
 from ontology.errors import ConfigurationError, Problem
 from phenotype.trajectory import INSTANT, Dataset
@@ -162,28 +165,27 @@ def _subjects(rows: pl.DataFrame) -> pl.Series:
 
 def _random_subjects(rows: pl.DataFrame, config: RandomSplit) -> pl.DataFrame:
     subjects = _subjects(rows)
-    drawn = _draw_splits(len(subjects), config.fractions, config.seed)
+    drawn = _draw_splits(len(subjects), config.fractions, config.seed, answers_of(rows, subjects))
     return pl.DataFrame({"subject_id": subjects, "split": drawn})
 
 
 def _random_rows(rows: pl.DataFrame, config: RandomRowsSplit) -> pl.DataFrame:
     ordered = rows.select(KEYS).sort(KEYS)
-    return ordered.with_columns(split=pl.Series(_draw_splits(ordered.height, config.fractions, config.seed)))
+    drawn = _draw_splits(ordered.height, config.fractions, config.seed, None)
+    return ordered.with_columns(split=pl.Series(drawn))
 
 
-def _draw_splits(n: int, fractions: Fractions, seed: int) -> list[str]:
+def _draw_splits(n: int, fractions: Fractions, seed: int, answers: Answers | None) -> list[str]:
     """A split for each of n units, in shares as near the fractions as whole units allow."""
-    order = np.random.default_rng(seed).permutation(n)
-    first, second = round(n * fractions.train), round(n * (fractions.train + fractions.tuning))
+    shares = (fractions.train, fractions.tuning, fractions.held_out)
     names = np.empty(n, dtype=object)
-    names[order[:first]], names[order[first:second]], names[order[second:]] = TRAIN, TUNING, HELD_OUT
+    for name, part in zip((TRAIN, TUNING, HELD_OUT), draw_parts(n, shares, seed, answers), strict=True):
+        names[part] = name
     return [str(name) for name in names]
 
 
 def _folded_subjects(rows: pl.DataFrame, config: FoldsSplit) -> list[pl.DataFrame]:
     """Each fold's patients with their split."""
-    from sklearn.model_selection import KFold, StratifiedKFold
-
     subjects = _subjects(rows)
     if len(subjects) < config.n_folds:
         raise ConfigurationError(
@@ -195,22 +197,36 @@ def _folded_subjects(rows: pl.DataFrame, config: FoldsSplit) -> list[pl.DataFram
                 "ask for fewer folds",
             )
         )
-    positive: npt.NDArray[np.bool_] | None = None
-    if "boolean_value" in rows.columns:
-        by_subject = rows.group_by("subject_id").agg(pl.col("boolean_value").any()).sort("subject_id")
-        positive = by_subject["boolean_value"].fill_null(value=False).to_numpy()
-    folder = KFold if positive is None else StratifiedKFold
-    parts = folder(config.n_folds, shuffle=True, random_state=config.seed).split(
-        subjects.to_numpy(), positive
-    )
     return [
         _with_tuning(
             pl.DataFrame({"subject_id": subjects, "split": _marked(len(subjects), held_out)}),
+            rows,
             config.tuning_fraction,
             config.seed + number,
         )
-        for number, (_, held_out) in enumerate(parts)
+        for number, held_out in enumerate(_held_out_parts(rows, subjects, config))
     ]
+
+
+def _held_out_parts(
+    rows: pl.DataFrame, subjects: pl.Series, config: FoldsSplit
+) -> list[npt.NDArray[np.intp]]:
+    """Scikit-learn's folds, stratified where the rows say which are positive."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    answers = answers_of(rows, subjects)
+    positive = None if answers is None else answers.has_positive
+    counts = (0, 0) if positive is None else (int(positive.sum()), int((~positive).sum()))
+    is_stratified = positive is not None and max(counts) >= config.n_folds
+    if positive is not None and 0 < min(counts) < config.n_folds:
+        logger.warning("%d patients for %d folds have the rarer answer", min(counts), config.n_folds)
+    folder = StratifiedKFold if is_stratified else KFold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        parts = folder(config.n_folds, shuffle=True, random_state=config.seed).split(
+            subjects.to_numpy(), positive if is_stratified else None
+        )
+        return [held_out for _, held_out in parts]
 
 
 def _marked(n: int, held_out: npt.NDArray[np.intp]) -> list[str]:
@@ -219,17 +235,21 @@ def _marked(n: int, held_out: npt.NDArray[np.intp]) -> list[str]:
     return [str(name) for name in names]
 
 
-def _with_tuning(subjects: pl.DataFrame, fraction: float, seed: int) -> pl.DataFrame:
-    """Patients with a share of the training ones, drawn at random, turned to tuning."""
-    training = subjects.filter(pl.col("split") == TRAIN)["subject_id"].unique().sort().to_numpy()
-    is_drawn = pl.col("subject_id").is_in(_draw(training, fraction, seed)) & (pl.col("split") == TRAIN)
-    return subjects.with_columns(split=pl.when(is_drawn).then(pl.lit(TUNING)).otherwise("split"))
+def _with_tuning(named: pl.DataFrame, rows: pl.DataFrame, fraction: float, seed: int) -> pl.DataFrame:
+    """Patients, or rows, with a share of the training patients turned to tuning.
 
-
-def _draw(subjects: npt.NDArray[np.int64], fraction: float, seed: int) -> list[int]:
-    """A share of sorted patients, drawn at random."""
-    drawn = np.random.default_rng(seed).permutation(subjects)[: round(subjects.size * fraction)]
-    return [int(subject) for subject in drawn]
+    Args:
+        named: subject_id, split and perhaps prediction_time.
+        rows: the rows asked about, perhaps with boolean_value.
+        fraction: the share of the patients who train.
+        seed: of the draw.
+    """
+    training = named.filter(pl.col("split") == TRAIN)
+    of_training = rows.join(training, on=[name for name in KEYS if name in named.columns], how="semi")
+    subjects = _subjects(training)
+    drawn = draw_share(subjects.to_numpy(), fraction, seed, answers_of(of_training, subjects))
+    is_drawn = pl.col("subject_id").is_in(drawn) & (pl.col("split") == TRAIN)
+    return named.with_columns(split=pl.when(is_drawn).then(pl.lit(TUNING)).otherwise("split"))
 
 
 def _file_folds(rows: pl.DataFrame, config: FileSplit) -> list[pl.DataFrame]:
@@ -241,7 +261,7 @@ def _file_folds(rows: pl.DataFrame, config: FileSplit) -> list[pl.DataFrame]:
     for number in range(named["fold"].n_unique()):
         subjects = named.filter(pl.col("fold") == number).select("subject_id", "split").unique()
         if TUNING not in subjects["split"]:
-            subjects = _with_tuning(subjects, config.tuning_fraction, config.seed + number)
+            subjects = _with_tuning(subjects, rows, config.tuning_fraction, config.seed + number)
         folds.append(_by_subject(rows, subjects))
     return folds
 
@@ -273,9 +293,9 @@ def _by_time(rows: pl.DataFrame, config: TimeSplit) -> pl.DataFrame:
         .then(pl.lit(TUNING))
     )
     dated = rows.select(KEYS).with_columns(split=split).filter(pl.col("split").is_not_null())
-    reserved = _draw(_subjects(rows).to_numpy(), config.reserved_fraction, config.seed)
+    reserved = draw_share(_subjects(rows).to_numpy(), config.reserved_fraction, config.seed, None)
     kept = dated.filter((pl.col("split") == HELD_OUT) | ~pl.col("subject_id").is_in(reserved))
-    return kept if config.tune_before else _with_tuning(kept, config.tuning_fraction, config.seed)
+    return kept if config.tune_before else _with_tuning(kept, rows, config.tuning_fraction, config.seed)
 
 
 def _by_site(rows: pl.DataFrame, dataset: Dataset, config: SiteSplit) -> pl.DataFrame:
@@ -299,4 +319,4 @@ def _by_site(rows: pl.DataFrame, dataset: Dataset, config: SiteSplit) -> pl.Data
     kept = located.filter(is_away | ~is_held_out).with_columns(
         split=pl.when(is_away).then(pl.lit(HELD_OUT)).otherwise(pl.lit(TRAIN))
     )
-    return _with_tuning(kept.select(*KEYS, "split"), config.tuning_fraction, config.seed)
+    return _with_tuning(kept.select(*KEYS, "split"), rows, config.tuning_fraction, config.seed)

@@ -16,10 +16,11 @@ from experiments.config import RunConfig
 from experiments.costs import cost_kept
 from experiments.evaluation import TaskInfo
 from experiments.fitting import ModelConfig, fit_model
+from experiments.one_sided import one_sided_problems
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame
 from experiments.scored import score_rows
 from experiments.thresholds import choose_thresholds
-from ontology.errors import Problem, TaskError
+from ontology.errors import TaskError
 from phenotype.bundle import load_bundle, save_bundle
 from phenotype.calibration import fit_calibrator
 from phenotype.cases import Cases
@@ -83,17 +84,8 @@ def make_fold(cases: Cases, outcomes: pl.DataFrame, splits: pl.DataFrame, task: 
     threshold = fit_threshold(outcomes.join(train_keys, on=KEYS, how="semi"), task)
     labels = to_labels(outcomes, task, threshold).join(of_fold, on=KEYS, how="inner")
     parts = {name: _part(cases, labels.filter(pl.col("split") == name), outcomes) for name in SPLITS}
-    problems = [
-        Problem(
-            f"task {task.name} cannot be learnt and judged: the {name} rows hold only one answer",
-            where=f"fold {number}, split {name}",
-            found=f"{part.labels.size} rows, {int(part.labels.sum())} of them positive",
-            allowed="rows of both kinds",
-            next_step="use more data, another split, or a more frequent outcome",
-        )
-        for name, part in parts.items()
-        if part.labels.all() or not part.labels.any()
-    ]
+    told = {name: (part.labels, part.cases.rows["subject_id"]) for name, part in parts.items()}
+    problems = one_sided_problems(task.name, number, told)
     if problems:
         raise TaskError(problems)
     return Fold(task, number, threshold, parts)
