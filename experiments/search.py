@@ -1,0 +1,310 @@
+"""Searches a model's settings inside a fold's training and tuning rows; what is killed goes on.
+
+Trials are optuna's, in a sqlite file of the search's folder. What a trial is asked depends on the seed and on
+the trials that ended before it, so a search that was killed and resumed tries what it would have tried.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import yaml
+
+from experiments.fitting import AnyModelConfig, fit_model
+from experiments.run_folder import write_json, write_text
+from experiments.search_config import Choice, Dimension, FloatRange, SearchConfig, changed
+from experiments.training_scores import measure_for, shown, tuning_score
+from ontology.errors import PestaError, Problem, TaskError
+from phenotype.cases import Cases
+from phenotype.link import logit
+
+logger = logging.getLogger(__name__)
+TRIALS = "trials.json"
+BEST = "best.yaml"
+_STUDY = "study.db"
+_KEYS = ["subject_id", "prediction_time"]
+AnySettings = TypeVar("AnySettings", bound=AnyModelConfig)
+
+
+class Rows(Protocol):
+    """The rows of one split of a fold."""
+
+    @property
+    def cases(self) -> Cases:
+        """Sorted."""
+        ...
+
+    @property
+    def labels(self) -> npt.NDArray[np.bool_]:
+        """(n,), in the order of the rows."""
+        ...
+
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """Columns of OUTCOMES, in the order of the rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """Rows of an inner split."""
+
+    cases: Cases
+    labels: npt.NDArray[np.bool_]
+    outcomes: pl.DataFrame
+
+    def take(self, is_taken: npt.NDArray[np.bool_]) -> OwnRows:
+        """Some of the rows."""
+        cases = self.cases.take(self.cases.rows.filter(pl.Series(is_taken)))
+        return OwnRows(cases, self.labels[is_taken], self.outcomes.filter(pl.Series(is_taken)))
+
+
+def search_settings(
+    search: SearchConfig,
+    settings: AnySettings,
+    train: Rows,
+    tuning: Rows,
+    *,
+    seed: int,
+    folder: Path,
+    horizon_hours: float | None = None,
+) -> AnySettings:
+    """The best settings of a search, which goes on where it was killed.
+
+    Args:
+        search: what is tried.
+        settings: of the model; what is not searched stays.
+        train: training rows of the fold.
+        tuning: its tuning rows; held-out rows are not given and so never seen.
+        seed: of the search and of every fit.
+        folder: for the trials, `trials.json` and `best.yaml`; kept.
+        horizon_hours: of the task.
+
+    Raises:
+        TaskError: no trial came to its end.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = inner_parts(train, tuning, search.inner_folds, seed)
+    with _study(search, settings, seed, folder) as study:
+        while len(ended := _ended(study)) < search.n_trials:
+            study.sampler = _sampler(search, seed, len(ended))
+            _run_trial(study, search, settings, parts, seed=seed, folder=folder, horizon_hours=horizon_hours)
+            _write_trials(study, search, folder)
+        best = _best(study, search)
+    values = _values(best)
+    named = {"models": {search.model: values}}
+    write_text(yaml.safe_dump(named, sort_keys=True, allow_unicode=True), folder / BEST)
+    return changed(settings, values)
+
+
+def inner_parts(train: Rows, tuning: Rows, n_folds: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """(training, tuning) rows of each inner fold; a patient's rows stay together, whatever their order."""
+    if n_folds == 1:
+        return [(train, tuning)]
+    frame = pl.concat([train.cases.rows, tuning.cases.rows]).with_row_index("_row").sort(_KEYS)
+    order = frame["_row"].to_numpy()
+    together = OwnRows(
+        Cases(train.cases.dataset, frame.drop("_row")),
+        np.concatenate([train.labels, tuning.labels])[order],
+        pl.concat([train.outcomes, tuning.outcomes])[order],
+    )
+    subjects, number = np.unique(frame["subject_id"].to_numpy(), return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(len(subjects))[number] % n_folds
+    return [(together.take(fold != one), together.take(fold == one)) for one in range(n_folds)]
+
+
+def _run_trial(
+    study: Any,
+    search: SearchConfig,
+    settings: AnyModelConfig,
+    parts: Sequence[tuple[Rows, Rows]],
+    *,
+    seed: int,
+    folder: Path,
+    horizon_hours: float | None,
+) -> None:
+    """One more trial, told to the study however it ends."""
+    import optuna
+
+    trial = study.ask()
+    for key, dimension in search.space.items():
+        _suggest(trial, key, dimension)
+    known = [one for one in study.trials if one.value is not None and one.params == trial.params]
+    if known:
+        study.tell(trial, known[0].value)
+        return
+    work = (
+        folder / "work" / hashlib.sha256(json.dumps(trial.params, sort_keys=True).encode()).hexdigest()[:16]
+    )
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        tried = changed(settings, _values(trial))
+        scores = []
+        for number, (train, tuning) in enumerate(parts):
+            model = fit_model(
+                tried,
+                train.cases,
+                train.labels,
+                tuning.cases,
+                tuning.labels,
+                seed=seed,
+                folder=work / str(number),
+                outcomes=(train.outcomes, tuning.outcomes),
+                horizon_hours=horizon_hours,
+                on_epoch=_Pruning(trial) if number == 0 else None,
+            )
+            scores.append(_score(model.predict(tuning.cases), tuning.labels, search))
+        study.tell(trial, float(np.mean(scores)))
+    except optuna.TrialPruned:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except (PestaError, ValueError) as error:
+        logger.warning("search: trial %d failed: %s", trial.number + 1, type(error).__name__)
+        trial.set_user_attr("fault", type(error).__name__)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+class _Pruning:
+    """Tells a trial the epochs of its first network, and gives up where the pruner says so."""
+
+    def __init__(self, trial: Any) -> None:
+        self.trial, self.last = trial, -1
+
+    def __call__(self, epoch: int, score: float) -> None:
+        """Ends the fit by an exception where the trial is given up."""
+        import optuna
+
+        if epoch <= self.last:
+            return
+        self.last = epoch
+        self.trial.report(score, epoch)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def _score(risks: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_], search: SearchConfig) -> float:
+    measure = measure_for(labels, search.metric)
+    return tuning_score(logit(risks), labels, np.ones(len(labels)), measure)
+
+
+def _suggest(trial: Any, key: str, dimension: Dimension) -> None:
+    """Asks for one value; choices go by their JSON, since optuna keeps plain values only."""
+    if isinstance(dimension, Choice):
+        trial.suggest_categorical(key, [json.dumps(value) for value in dimension.values])
+    elif isinstance(dimension, FloatRange):
+        trial.suggest_float(key, dimension.low, dimension.high, log=dimension.log)
+    else:
+        trial.suggest_int(key, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
+
+
+def _values(trial: Any) -> dict[str, Any]:
+    """The settings of a trial, by dotted key."""
+    return {
+        key: json.loads(value) if isinstance(value, str) else value for key, value in trial.params.items()
+    }
+
+
+@contextmanager
+def _study(search: SearchConfig, settings: AnyModelConfig, seed: int, folder: Path) -> Iterator[Any]:
+    """The study of this search, what a killed process was trying told as failed."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    described = json.dumps(
+        [search.model_dump(mode="json", exclude={"n_trials"}), settings.model_dump(mode="json"), seed]
+    )
+    storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / _STUDY).resolve().as_posix()}")
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=hashlib.sha256(described.encode()).hexdigest()[:16],
+            direction="minimize",
+            pruner=_pruner(search),
+            load_if_exists=True,
+        )
+        for trial in study.trials:
+            if not trial.state.is_finished():
+                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        yield study
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _sampler(search: SearchConfig, seed: int, n_ended: int) -> Any:
+    """A sampler whose draws follow from the seed and the trials that ended, not from when it was made."""
+    import optuna
+
+    (drawn,) = np.random.SeedSequence([seed, n_ended]).generate_state(1)
+    return optuna.samplers.TPESampler(
+        seed=int(drawn), n_startup_trials=search.n_startup_trials, constant_liar=False
+    )
+
+
+def _pruner(search: SearchConfig) -> Any:
+    import optuna
+
+    if search.pruner == "median":
+        return optuna.pruners.MedianPruner(search.n_startup_trials, search.n_warmup_epochs)
+    if search.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=max(search.n_warmup_epochs, 1))
+    return optuna.pruners.NopPruner()
+
+
+def _ended(study: Any) -> list[Any]:
+    """Trials that came to an end of their own: whole, or given up."""
+    import optuna
+
+    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return list(study.get_trials(deepcopy=False, states=states))
+
+
+def _best(study: Any, search: SearchConfig) -> Any:
+    whole = [trial for trial in _ended(study) if trial.value is not None and np.isfinite(trial.value)]
+    if not whole:
+        raise TaskError(
+            Problem(
+                "no trial of the search came to its end",
+                where="search",
+                found=f"{search.n_trials} trials, all given up or failed",
+                allowed="at least one whole trial",
+                next_step="narrow the space, or fit one of its settings alone to see what fails",
+            )
+        )
+    return min(whole, key=lambda trial: (trial.value, trial.number))
+
+
+def _write_trials(study: Any, search: SearchConfig, folder: Path) -> None:
+    """All trials that ended, as JSON, and a line about the last one."""
+    ended = _ended(study)
+    told = [_told(number, trial, search) for number, trial in enumerate(ended)]
+    write_json({"model": search.model, "metric": search.metric, "trials": told}, folder / TRIALS)
+    last = ended[-1]
+    found = "given up" if last.value is None else shown(last.value, search.metric)
+    logger.info("search: trial %d of %d, %s", len(ended), search.n_trials, found)
+
+
+def _told(number: int, trial: Any, search: SearchConfig) -> Mapping[str, Any]:
+    """A trial as it is written: its score as it is spoken of, a loss or an area."""
+    is_loss = search.metric == "log_loss"
+    score = trial.value if trial.value is None or is_loss else 1 - trial.value
+    return {
+        "number": number,
+        "state": trial.state.name.lower(),
+        "settings": _values(trial),
+        search.metric: score if score is None or np.isfinite(score) else None,
+        "n_epochs": len(trial.intermediate_values),
+        "seconds": round(trial.duration.total_seconds(), 3) if trial.duration else None,
+        "fault": trial.user_attrs.get("fault"),
+    }
