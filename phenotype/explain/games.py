@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from phenotype.networks.causal_transformer import TransformerModel
+    from phenotype.networks.model import NetworkModel
     from phenotype.sequences import Sequences
 
 
@@ -22,12 +22,12 @@ class DeletionGame:
 
     Attributes:
         model: the network.
-        sequences: made by `model.sequences`.
+        sequences: made by `model.sequences` with alone=True.
         row: which row of them.
         player: (E,) the player that each of the row's events belongs to.
     """
 
-    model: TransformerModel
+    model: NetworkModel
     sequences: Sequences
     row: int
     player: npt.NDArray[np.int64]

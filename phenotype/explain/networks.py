@@ -17,7 +17,7 @@ from phenotype.explain.games import DeletionGame
 from phenotype.explain.owen import OwenValues, PlayerTree, owen_values
 
 if TYPE_CHECKING:
-    from phenotype.networks.causal_transformer import TransformerModel
+    from phenotype.networks.model import NetworkModel
     from phenotype.sequences import Sequences
 
 PAIRS = 8
@@ -39,7 +39,7 @@ class CodeTree:
 
 
 def explain_network(
-    model: TransformerModel, cases: Cases, n: int | None = None, *, n_pairs: int = PAIRS, seed: int = 0
+    model: NetworkModel, cases: Cases, n: int | None = None, *, n_pairs: int = PAIRS, seed: int = 0
 ) -> pl.DataFrame:
     """Owen values of each row's codes within their domains, for the game of leaving events out.
 
@@ -55,7 +55,7 @@ def explain_network(
         phi on the logit scale of the uncalibrated risk. The root holds what all events add to `base`, the
         logit of an empty history; every other inner node's phi is the sum of its children's.
     """
-    sequences = model.sequences(cases)
+    sequences = model.sequences(cases, alone=True)
     keys = cases.rows.select(KEYS)
     records: list[dict[str, Any]] = []
     for row, key in enumerate(keys.iter_rows(named=True)):

@@ -1,177 +1,150 @@
-"""A causal transformer whose positions are hours, not indices, with one risk read-out at the prediction time.
+"""A causal transformer whose positions are hours, not indices, with a read-out for each prediction time.
 
-Shapes: B row, T position, E event, H hidden, V token, A ancestor.
+Columns see the columns that are not after them; a read-out sees what was known at its time, and nothing sees
+a read-out. On a CPU units are padded to a length; on a GPU they are packed end to end.
+
+Shapes: U unit, T column, P packed column, R read-out, W most read-outs of a unit, H hidden, N head, D unit of
+a head.
 
 **Source:** Vaswani et al. 2017 (10.48550/arXiv.1706.03762), decoder only, pre-norm.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Self, cast
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
+import torch.nn.functional as F  # noqa: N812 the field's name
 from torch import Tensor, nn
 
-from phenotype.cases import Cases
-from phenotype.link import sigmoid
-from phenotype.networks.batches import SequenceBatch, bucketed, make_batch
+from phenotype.networks.batches import SequenceBatch, lengths, make_batch
 from phenotype.networks.config import TransformerConfig
-from phenotype.networks.layers import (
-    N_AGE_FEATURES,
-    N_TIME_FEATURES,
-    Block,
-    EventEmbedding,
-    age_features,
-    rotary_angles,
-    time_features,
-)
-from phenotype.networks.sums import N_SUMMARIES
-from phenotype.predictor import BundleParts
-from phenotype.sequences import Ints, Sequences, make_sequences
-from phenotype.threads import torch_threads
-from phenotype.vocabulary import Vocabulary
+from phenotype.networks.layers import Attend, Block, Rotary, rotary_angles
+from phenotype.networks.network import Design
+from phenotype.networks.packing import Packed, pack, sees
+from phenotype.networks.packing import attend as attend_packed
+from phenotype.networks.positions import PADDING, READ_OUT
+from phenotype.networks.stream import StreamNetwork
 
-_N_KINDS = 5
-_PREDICT_POSITIONS = 8192
+if TYPE_CHECKING:
+    from phenotype.vocabulary import Vocabulary
 
 
-class CausalTransformer(nn.Module):
-    """Events -> one logit a row.
+class CausalTransformer(StreamNetwork):
+    """Batch -> outputs of each row.
 
     Args:
         config: sizes.
-        concept_ids: (V, A) concepts of each token, 0 for none.
-        n_bins: value bins of all tokens, the one for no value included.
-    """
-
-    concept_ids: Tensor
-
-    def __init__(self, config: TransformerConfig, concept_ids: npt.NDArray[np.int64], n_bins: int) -> None:
-        super().__init__()
-        self.sees_ties = config.position == "event"
-        self.register_buffer("concept_ids", torch.from_numpy(concept_ids), persistent=False)
-        self.events = EventEmbedding(config.width, int(concept_ids.max(initial=0)), len(concept_ids), n_bins)
-        self.summary = nn.Linear(N_SUMMARIES * config.width, config.width)
-        self.kind = nn.Embedding(_N_KINDS, config.width)
-        self.since = nn.Linear(N_TIME_FEATURES, config.width)
-        self.age = nn.Linear(N_AGE_FEATURES, config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.norm = nn.RMSNorm(config.width)
-        self.drop = nn.Dropout(config.dropout)
-        self.risk = nn.Linear(config.width, 1)
-        nn.init.normal_(self.kind.weight, std=0.1)
-        nn.init.zeros_(self.risk.weight)
-
-    def start_from(self, prevalence: float) -> None:
-        """Makes an untrained network answer with the prevalence."""
-        odds = min(max(prevalence, 1e-4), 1 - 1e-4)
-        nn.init.constant_(self.risk.bias, math.log(odds / (1 - odds)))
-
-    def forward(self, batch: SequenceBatch) -> Tensor:
-        """Logits, (B,)."""
-        B, T = batch.kind.shape
-        each = torch.arange(B, device=batch.kind.device)
-        sums = self.events(batch, self.concept_ids)
-        summary = self.summary(sums[B * T :].view(N_SUMMARIES, B, -1).transpose(0, 1).flatten(1))
-        x = sums[: B * T].view(B, T, -1) + self.kind(batch.kind) + self.since(time_features(batch))
-        x = x + self.age(age_features(batch.age))[:, None]
-        x = x.index_put((each, batch.read_out), summary, accumulate=True)
-        x = self.drop(x)
-        rotary = rotary_angles(batch.hours, cast("Block", self.blocks[0]).attention.head_width)
-        mask = (batch.rank[:, None, None, :] <= batch.rank[:, None, :, None]) if self.sees_ties else None
-        *lower, last = (cast("Block", block) for block in self.blocks)
-        for block in lower:
-            x = block(x, rotary, mask)
-        return cast("Tensor", self.risk(self.drop(self.norm(last.read(x, rotary, batch.read_out)))))[:, 0]
-
-
-@dataclass(frozen=True)
-class TransformerModel:
-    """A trained network with the vocabulary that it reads.
+        vocabulary: what is read.
 
     Attributes:
-        config: as trained.
-        vocabulary: fitted on the training patients.
-        network: in evaluation mode; it predicts on a GPU where there is one.
+        always_packs: whether columns are packed end to end on a CPU too, where it gains nothing.
     """
 
-    config: TransformerConfig
-    vocabulary: Vocabulary
-    network: CausalTransformer
-    kind: ClassVar[str] = "transformer"
+    def __init__(self, config: TransformerConfig, vocabulary: Vocabulary) -> None:
+        super().__init__(config, vocabulary)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.head_width = config.width // config.n_heads
+        self.may_have_ties = config.position == "event"
+        self.always_packs = False
 
-    def predict(self, cases: Cases) -> npt.NDArray[np.float64]:
-        """Sigmoid of the logits, (n,)."""
-        return sigmoid(self.logits(self.sequences(cases)))
+    def read(self, x: Tensor, batch: SequenceBatch) -> Tensor:
+        """(U, T, H) -> (R, H): the last block at the read-outs alone."""
+        *lower, last = (cast("Block", block) for block in self.blocks)
+        if x.is_cuda or self.always_packs:
+            packed, x, rotary, attend = self._packed(x, batch)
+            chosen, at_last = packed.place[batch.read_out], attend
+        else:
+            rotary, attend = rotary_angles(batch.hours, self.head_width, x.dtype), self._reach(batch, x)
+            chosen, at_last = batch.read_out, read_outs_attend(batch)
+        for block in lower:
+            x = block(x, rotary, attend)
+        return last.read(x, rotary, at_last, chosen, is_for_chosen=at_last is not attend)
 
-    def sequences(self, cases: Cases) -> Sequences:
-        """What the network reads of each case."""
-        return make_sequences(cases, self.vocabulary, self.config)
+    def read_all(self, x: Tensor, batch: SequenceBatch) -> Tensor:
+        """(U, T, H) -> (U * T, H)."""
+        packed: Packed | None = None
+        if x.is_cuda or self.always_packs:
+            packed, x, rotary, attend = self._packed(x, batch)
+        else:
+            rotary, attend = rotary_angles(batch.hours, self.head_width, x.dtype), self._reach(batch, x)
+        for block in self.blocks:
+            x = block(x, rotary, attend)
+        return x.flatten(0, 1) if packed is None else x[packed.place]
 
-    def logits(self, sequences: Sequences) -> npt.NDArray[np.float64]:
-        """One logit for each row, (n,)."""
-        groups = bucketed(sequences.n_positions(), _PREDICT_POSITIONS)
-        batches = (make_batch(sequences, rows, self.config.position) for rows in groups)
-        return self._run(groups, batches, sequences.n_rows)
+    def _is_ordered(self, batch: SequenceBatch) -> bool:
+        """Whether all columns of all units see exactly those up to themselves."""
+        return len(batch.row) == len(batch.kind) and not (self.may_have_ties and has_ties(batch))
 
-    def coalition_logits(
-        self, sequences: Sequences, row: int, keep: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.float64]:
-        """The logit of one row as if only some of its events had been recorded, (N,).
+    def _reach(self, batch: SequenceBatch, x: Tensor) -> Attend:
+        """How padded columns see one another."""
+        if self._is_ordered(batch):
+            return causal
+        bias = torch.zeros(1, dtype=x.dtype, device=x.device)
+        bias = bias.masked_fill(~sees(batch), -torch.inf)[:, None]
+        return lambda q, k, v: _attend(q, k, v, bias.to(v.dtype))
 
-        Args:
-            sequences: from `sequences(cases)`.
-            row: which row.
-            keep: (N, E) events kept in each of N coalitions; E is `sequences.n_events()[row]`.
-        """
-        groups = bucketed(keep.sum(1) + 1, _PREDICT_POSITIONS)
-        batches = (
-            make_batch(sequences, np.full(len(rows), row), self.config.position, keep[rows].ravel())
-            for rows in groups
-        )
-        return self._run(groups, batches, len(keep))
+    def _packed(self, x: Tensor, batch: SequenceBatch) -> tuple[Packed, Tensor, Rotary, Attend]:
+        """Columns end to end: how they lie, (P, H), their angles, how they see one another."""
+        packed = pack(batch, is_causal=self._is_ordered(batch))
+        rotary = rotary_angles(batch.hours.flatten()[packed.columns], self.head_width, x.dtype)
+        return packed, x.flatten(0, 1)[packed.columns], rotary, partial(attend_packed, packed=packed)
 
-    def _run(
-        self, groups: Sequence[Ints], batches: Iterable[SequenceBatch], n: int
-    ) -> npt.NDArray[np.float64]:
-        logits = np.zeros(n)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = self.network.to(device)
-        with torch_threads(self.config.n_threads), torch.inference_mode():
-            for rows, batch in zip(groups, batches, strict=True):
-                moved = SequenceBatch(*(tensor.to(device) for tensor in batch))
-                logits[rows] = network(moved).double().cpu().numpy()
-        return logits
 
-    def parts(self) -> BundleParts:
-        """The configuration, the weights, the vocabulary as a table."""
-        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.state_dict().items()}
-        return BundleParts(
-            self.config.model_dump(mode="json"), tensors, tables={"vocabulary": self.vocabulary.tokens}
-        )
+def has_ties(batch: SequenceBatch) -> bool:
+    """Whether any two positions of a unit are simultaneous."""
+    later = batch.kind[:, 1:]
+    is_position = (later != PADDING) & (later != READ_OUT)
+    return bool((is_position & (batch.rank[:, 1:] <= batch.rank[:, :-1])).any())
 
-    @classmethod
-    def from_parts(cls, parts: BundleParts) -> Self:
-        """The model of a bundle's parts.
 
-        Raises:
-            ValueError: weights that do not fit the configuration and the vocabulary.
-        """
-        config = TransformerConfig.model_validate(parts.config)
-        vocabulary = Vocabulary(parts.tables["vocabulary"])
-        network = make_network(config, vocabulary)
-        try:
-            network.load_state_dict({name: torch.tensor(array) for name, array in parts.tensors.items()})
-        except RuntimeError as error:
-            raise ValueError("the weights do not fit the network") from error
-        return cls(config, vocabulary, network.eval())
+def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Each column sees itself and those before it, (U, T, N, D)."""
+    q, k, v = (part.to(v.dtype).transpose(1, 2) for part in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Attention (U, T, N, D) where the mask, true or added to the scores, lets a column see another."""
+    q, k, v = (part.to(v.dtype).transpose(1, 2) for part in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
+
+
+def read_outs_attend(batch: SequenceBatch) -> Attend:
+    """Attention of the read-outs alone: queries (R, N, D), keys and values (U, T, N, D) -> (R, N, D)."""
+    U, T = batch.kind.shape
+    R = len(batch.row)
+    unit, column = batch.read_out // T, batch.read_out % T
+    if R == U:
+        alone = _seen_by(batch, unit, column)[:, None, None, :]
+        return lambda q, k, v: _attend(q[:, None], k, v, alone)[:, 0]
+    n_before = torch.zeros(U + 1, dtype=torch.int64, device=unit.device)
+    n_before[1:] = torch.bincount(unit, minlength=U).cumsum(0)
+    number = torch.arange(R, device=unit.device) - n_before[unit]
+    W = int(number.max()) + 1 if R else 0
+    mask = torch.ones((U, W, T), dtype=torch.bool, device=unit.device)
+    mask = mask.index_put((unit, number), _seen_by(batch, unit, column))[:, None]
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Read-outs padded to the most of a unit."""
+        padded = q.new_zeros((U, W, *q.shape[1:])).index_put((unit, number), q)
+        attended = _attend(padded, k, v, mask)
+        return attended[unit, number]
+
+    return attend
+
+
+def _seen_by(batch: SequenceBatch, unit: Tensor, column: Tensor) -> Tensor:
+    """Which columns of its unit each read-out sees, (R, T)."""
+    is_earlier = batch.rank[unit] <= batch.rank[unit, column][:, None]
+    itself = torch.arange(batch.rank.shape[1], device=unit.device) == column[:, None]
+    return (is_earlier & (batch.kind != READ_OUT)[unit]) | itself
 
 
 def make_network(config: TransformerConfig, vocabulary: Vocabulary) -> CausalTransformer:
     """A network of the configured size, its weights drawn from torch's generator."""
-    return CausalTransformer(config, vocabulary.concept_ids, vocabulary.n_bins)
+    return CausalTransformer(config, vocabulary)
+
+
+DESIGN = Design(make_network, make_batch, lengths)

@@ -1,6 +1,6 @@
-"""What a causal transformer is made of: event embedding, attention turned by hours, features of time.
+"""What a transformer is made of: attention turned by hours, and gated layers.
 
-Shapes: B row, T position, E event, H hidden, N head, D unit of a head, V token, A ancestor, F frequency.
+Shapes: * any leading dimensions (unit and column, or packed column), H hidden, N head, D unit of a head.
 
 **Source:** RMSNorm, Zhang and Sennrich 2019 (10.48550/arXiv.1910.07467); SwiGLU, Shazeer 2020
 (10.48550/arXiv.2002.05202); rotary angles, Su et al. 2021 (10.48550/arXiv.2104.09864), driven by hours here.
@@ -9,49 +9,23 @@ Shapes: B row, T position, E event, H hidden, N head, D unit of a head, V token,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 the field's name
 from torch import Tensor, nn
 
-from phenotype.networks.batches import SequenceBatch
-
 if TYPE_CHECKING:
     from phenotype.networks.config import TransformerConfig
 
 SHORTEST_HOURS, LONGEST_HOURS = 1.0, 87_660.0
 """Periods of the rotary angles: 1 hour to 10 years."""
-_LOG_HOUR_PERIODS = 2.0 ** torch.arange(-1, 5)
-_YEAR_PERIODS = torch.tensor([5.0, 10.0, 20.0, 40.0, 80.0, 160.0])
-N_TIME_FEATURES = 2 * (2 * len(_LOG_HOUR_PERIODS) + 1)
-N_AGE_FEATURES = 2 * len(_YEAR_PERIODS) + 2
 
-
-class EventEmbedding(nn.Module):
-    """Events as vectors (code with its ancestors, value bin, value times a slope of the code), summed."""
-
-    def __init__(self, width: int, n_concepts: int, n_tokens: int, n_bins: int) -> None:
-        super().__init__()
-        self.concept = nn.Embedding(n_concepts + 1, width)
-        self.value_bin = nn.Embedding(n_bins, width)
-        self.slope = nn.Embedding(n_tokens, width)
-        for table, std in ((self.concept, 0.2), (self.value_bin, 0.1), (self.slope, 0.1)):
-            nn.init.normal_(table.weight, std=std)
-
-    def forward(self, batch: SequenceBatch, concept_ids: Tensor) -> Tensor:
-        """(S, H)."""
-        is_one = (concept_ids > 0)[:, :, None]
-        codes = (self.concept(concept_ids) * is_one).sum(1)
-        sums = _summed(codes, batch.code, batch.code_start, batch.code_weight)
-        sums = sums + _summed(self.value_bin.weight, batch.value_bin, batch.value_start, batch.value_weight)
-        slopes = batch.value_weight * batch.value
-        return sums + _summed(self.slope.weight, batch.value_code, batch.value_start, slopes)
-
-
-def _summed(table: Tensor, index: Tensor, start: Tensor, weight: Tensor) -> Tensor:
-    """Weighted sums of a table's rows, one for each start."""
-    return F.embedding_bag(index, table, start, mode="sum", per_sample_weights=weight)
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys, values (*, N, D) -> what each query gathers, (*, N, D)."""
+Rotary = tuple[Tensor, Tensor]
+"""Cosine and signed sine, (*, 1, D), by which queries and keys are turned."""
 
 
 class Block(nn.Module):
@@ -67,17 +41,27 @@ class Block(nn.Module):
         self.down = nn.Linear(inner, config.width, bias=False)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, H) -> (B, T, H)."""
-        x = x + self.drop(self.attention(self.attention_norm(x), rotary, mask))
+    def forward(self, x: Tensor, rotary: Rotary, attend: Attend) -> Tensor:
+        """(*, H) -> (*, H)."""
+        x = x + self.drop(self.attention(self.attention_norm(x), rotary, attend))
         return self._feed(x)
 
-    def read(self, x: Tensor, rotary: Tensor, read_out: Tensor) -> Tensor:
-        """(B, T, H) -> (B, H): this block at the read-out alone, which sees all positions up to its own."""
-        each = torch.arange(len(x), device=x.device)
-        seen = torch.arange(x.shape[1], device=x.device) <= read_out[:, None]
-        attended = self.attention.read(self.attention_norm(x), rotary, seen, read_out)
-        return self._feed(x[each, read_out] + self.drop(attended))
+    def read(
+        self, x: Tensor, rotary: Rotary, attend: Attend, chosen: Tensor, *, is_for_chosen: bool
+    ) -> Tensor:
+        """This block at some columns, (*, H) -> (R, H).
+
+        Args:
+            x: (*, H).
+            rotary: of all columns.
+            attend: for the queries of all columns, or of the chosen ones alone, (R, N, D) -> (R, N, D).
+            chosen: (R,) flat columns.
+            is_for_chosen: `attend` takes the queries of the chosen columns alone.
+        """
+        attended = self.attention.read(
+            self.attention_norm(x), rotary, attend, chosen, is_for_chosen=is_for_chosen
+        )
+        return self._feed(x.reshape(-1, x.shape[-1])[chosen] + self.drop(attended))
 
     def _feed(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(self.feed_norm(x)).chunk(2, dim=-1)
@@ -85,67 +69,60 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention over earlier positions, queries and keys turned by their hours."""
+    """Attention whose queries and keys are turned by their hours; one projection gives all three."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.n_heads = config.n_heads
-        self.head_width = config.width // config.n_heads
-        self.query = nn.Linear(config.width, config.width, bias=False)
-        self.key_value = nn.Linear(config.width, 2 * config.width, bias=False)
+        self.n_heads, self.width = config.n_heads, config.width
+        self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, H) -> (B, T, H); without a mask a position sees itself and those before it."""
-        q = _turn(self._heads(self.query(x)), rotary)
-        k, v = self._keys_values(x, rotary)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-        return cast("Tensor", self.out(y.transpose(1, 2).flatten(2)))
+    def forward(self, x: Tensor, rotary: Rotary, attend: Attend) -> Tensor:
+        """(*, H) -> (*, H)."""
+        return cast("Tensor", self.out(attend(*self._turned(x, rotary)).flatten(-2)))
 
-    def read(self, x: Tensor, rotary: Tensor, seen: Tensor, read_out: Tensor) -> Tensor:
-        """(B, T, H), seen (B, T) -> (B, H); the read-out stands at hour 0 and is not turned."""
-        each = torch.arange(len(x), device=x.device)
-        q = self._heads(self.query(x[each, read_out])[:, None])
-        k, v = self._keys_values(x, rotary)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None, None, :])
-        return cast("Tensor", self.out(y.flatten(1)))
+    def read(
+        self, x: Tensor, rotary: Rotary, attend: Attend, chosen: Tensor, *, is_for_chosen: bool
+    ) -> Tensor:
+        """(*, H) -> (R, H) at the chosen flat columns."""
+        if not is_for_chosen:
+            y = attend(*self._turned(x, rotary)).flatten(-2)
+            return cast("Tensor", self.out(y.reshape(-1, self.width)[chosen]))
+        weight = self.query_key_value.weight
+        at = x.reshape(-1, self.width)[chosen]
+        own = (part.expand(*x.shape[:-1], 1, -1).reshape(-1, 1, part.shape[-1])[chosen] for part in rotary)
+        q = _turn(self._heads(F.linear(at, weight[: self.width])), (next(own), next(own)))
+        k, v = F.linear(x, weight[self.width :]).chunk(2, dim=-1)
+        y = attend(q, _turn(self._heads(k), rotary), self._heads(v))
+        return cast("Tensor", self.out(y.flatten(-2)))
 
-    def _keys_values(self, x: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor]:
-        k, v = self.key_value(x).chunk(2, dim=-1)
-        return _turn(self._heads(k), rotary), self._heads(v)
+    def _turned(self, x: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values (*, N, D), the first two turned."""
+        both, v = self.query_key_value(x).split((2 * self.width, self.width), dim=-1)
+        turned = _turn(both.reshape(*both.shape[:-1], 2 * self.n_heads, -1), rotary)
+        q, k = turned.chunk(2, dim=-2)
+        return q, k, self._heads(v)
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(B, T, H) -> (B, N, T, D)."""
-        return x.view(*x.shape[:-1], self.n_heads, self.head_width).transpose(1, 2)
+        """(*, H) -> (*, N, D)."""
+        return x.reshape(*x.shape[:-1], self.n_heads, -1)
 
 
-def rotary_angles(hours: Tensor, head_width: int) -> Tensor:
-    """Complex units, (B, 1, T, D / 2), turned by hours over log-spaced periods; turns go in float64."""
+def rotary_angles(hours: Tensor, head_width: int, dtype: torch.dtype = torch.float32) -> Rotary:
+    """Cosine and signed sine, (*, 1, D), of hours (*) over log-spaced periods; turns go in float64.
+
+    Unit i of a head is turned with unit i + D / 2.
+    """
     n = head_width // 2
     steps = torch.arange(n, dtype=torch.float64, device=hours.device) / max(n - 1, 1)
     periods = SHORTEST_HOURS * (LONGEST_HOURS / SHORTEST_HOURS) ** steps
-    turns = torch.remainder(hours[:, None, :, None] / periods, 1.0).float()
-    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
+    angles = 2 * math.pi * torch.remainder(hours[..., None, None].double() / periods, 1.0).to(dtype)
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.cat([cosine, cosine], dim=-1), torch.cat([-sine, sine], dim=-1)
 
 
-def _turn(x: Tensor, rotary: Tensor) -> Tensor:
-    """(B, N, T, D) with each pair of neighbouring units turned."""
-    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * rotary).flatten(-2)
-
-
-def time_features(batch: SequenceBatch) -> Tensor:
-    """Fourier features of log(1 + hours) to the prediction time and of the gap before, (B, T, 4F + 2)."""
-    both = torch.stack([-batch.hours.float(), batch.gap_hours], dim=-1).clamp(min=0).log1p()
-    angles = both[..., None] * (2 * math.pi / _LOG_HOUR_PERIODS.to(both.device))
-    features = torch.cat([both[..., None] / 4, angles.sin(), angles.cos()], dim=-1)
-    return features.flatten(-2)
-
-
-def age_features(age: Tensor) -> Tensor:
-    """Fourier features of the age and whether it is known, (B, 2F + 2); all 0 where it is not."""
-    is_known = ~age.isnan()
-    years = torch.where(is_known, age, torch.zeros_like(age))[:, None]
-    angles = years * (2 * math.pi / _YEAR_PERIODS.to(age.device))
-    features = torch.cat([torch.ones_like(years), years / 50 - 1, angles.sin(), angles.cos()], dim=-1)
-    return features * is_known[:, None]
+def _turn(x: Tensor, rotary: Rotary) -> Tensor:
+    """(*, N, D) with each pair of units turned."""
+    cosine, sine = rotary
+    first, second = x.chunk(2, dim=-1)
+    return x * cosine + torch.cat([second, first], dim=-1) * sine

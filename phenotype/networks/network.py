@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch.nn.functional as F  # noqa: N812 the field's name
 from torch import Tensor, nn
 
+from ontology.errors import ConfigurationError, Problem
+
 if TYPE_CHECKING:
     from phenotype.sequences import Ints, Sequences
     from phenotype.vocabulary import Vocabulary
@@ -65,6 +67,21 @@ class Network(nn.Module):
     def risk(self, outputs: Tensor) -> Tensor:
         """The logit of the task's risk, (R, O) -> (R,)."""
         return outputs[:, 0]
+
+    def risk_at(self, outputs: Tensor, hours: float) -> Tensor:
+        """The logit of the risk within so many hours, (R, O) -> (R,).
+
+        Raises:
+            ConfigurationError: the network tells the risk at the task's horizon alone.
+        """
+        raise ConfigurationError(
+            Problem(
+                "this network tells the risk at the task's horizon alone",
+                where="head",
+                allowed="a network with head: hazards",
+                next_step="train one with head: hazards",
+            )
+        )
 
     def loss(self, batch: Any, targets: Targets) -> Tensor:
         """All that is trained on, one number."""

@@ -15,8 +15,9 @@ from ontology.labels import domain_of
 from phenotype.cases import Cases
 from phenotype.explain.concepts import EXPLANATIONS
 from phenotype.explain.networks import explain_network
-from phenotype.networks.causal_transformer import TransformerModel, make_network
+from phenotype.networks.causal_transformer import make_network
 from phenotype.networks.config import TransformerConfig
+from phenotype.networks.model import NetworkModel
 from phenotype.trajectory import EVENTS, open_dataset
 from phenotype.vocabulary import fit_vocabulary
 
@@ -35,14 +36,14 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def model(planted: Planted) -> TransformerModel:
+def model(planted: Planted) -> NetworkModel:
     """Random weights, all of which matter: strong interactions."""
     config = TransformerConfig(width=16, min_subjects=5)
     vocabulary = fit_vocabulary(planted.train.events(), config.min_subjects, config.n_bins)
     torch.manual_seed(0)
     network = make_network(config, vocabulary)
-    torch.nn.init.normal_(network.risk.weight)
-    return TransformerModel(config, vocabulary, network.eval())
+    torch.nn.init.normal_(network.head.out.weight)
+    return NetworkModel(config, vocabulary, (network.eval(),))
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +52,17 @@ def few(planted: Planted) -> Cases:
 
 
 @pytest.fixture(scope="module")
-def explanations(model: TransformerModel, few: Cases) -> pl.DataFrame:
+def explanations(model: NetworkModel, few: Cases) -> pl.DataFrame:
     return explain_network(model, few)
 
 
-def logits(model: TransformerModel, cases: Cases) -> npt.NDArray[np.float64]:
+def logits(model: NetworkModel, cases: Cases) -> npt.NDArray[np.float64]:
     risks = model.predict(cases)
     return np.log(risks) - np.log1p(-risks)
 
 
 def test_base_and_root_give_the_prediction(
-    model: TransformerModel, few: Cases, explanations: pl.DataFrame
+    model: NetworkModel, few: Cases, explanations: pl.DataFrame
 ) -> None:
     assert explanations.schema == EXPLANATIONS
     ends = explanations.filter(pl.col("node").is_in(["", "base"])).group_by(KEYS, maintain_order=True)
@@ -70,7 +71,7 @@ def test_base_and_root_give_the_prediction(
 
 
 def test_the_base_is_the_empty_history(
-    model: TransformerModel, explanations: pl.DataFrame, planted: Planted, tmp_path: Path
+    model: NetworkModel, explanations: pl.DataFrame, planted: Planted, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
     pl.DataFrame(schema=EVENTS).write_parquet(tmp_path / "data" / "0.parquet")
@@ -106,7 +107,7 @@ def test_domains_are_exact_and_codes_carry_error_bars(explanations: pl.DataFrame
     assert (sampled["low"] < sampled["phi"]).all()
 
 
-def test_a_domain_equals_all_orders_of_deleting(model: TransformerModel, few: Cases, tmp_path: Path) -> None:
+def test_a_domain_equals_all_orders_of_deleting(model: NetworkModel, few: Cases, tmp_path: Path) -> None:
     """Of two domains, one is worth the mean of what it adds first and last, here from edited datasets."""
     events = few.events().collect()
     row = few.rows[:1]
@@ -130,13 +131,13 @@ def test_a_domain_equals_all_orders_of_deleting(model: TransformerModel, few: Ca
     assert found.filter(pl.col("node") == one)["phi"].item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_only_the_largest_codes_are_told_on_request(model: TransformerModel, few: Cases) -> None:
+def test_only_the_largest_codes_are_told_on_request(model: NetworkModel, few: Cases) -> None:
     told = explain_network(model, few, 2).filter(~pl.col("parent").is_in([""]))
     assert told.group_by(KEYS).len()["len"].to_list() == [2] * 6
 
 
 def test_the_same_rows_have_the_same_reasons(
-    model: TransformerModel, few: Cases, explanations: pl.DataFrame
+    model: NetworkModel, few: Cases, explanations: pl.DataFrame
 ) -> None:
     alone = explain_network(model, Cases(few.dataset, few.rows[3:4]))
     together = explanations.filter(pl.col("subject_id") == few.rows["subject_id"][3])
@@ -144,5 +145,5 @@ def test_the_same_rows_have_the_same_reasons(
     np.testing.assert_allclose(alone["phi"], together["phi"], atol=1e-5)
 
 
-def test_no_rows_have_no_reasons(model: TransformerModel, few: Cases) -> None:
+def test_no_rows_have_no_reasons(model: NetworkModel, few: Cases) -> None:
     assert explain_network(model, Cases(few.dataset, few.rows[:0])).equals(pl.DataFrame(schema=EXPLANATIONS))

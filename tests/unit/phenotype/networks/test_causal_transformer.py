@@ -15,9 +15,10 @@ import torch
 
 from phenotype.cases import ROWS, Cases
 from phenotype.networks.batches import bucketed, make_batch
-from phenotype.networks.causal_transformer import TransformerModel, make_network
+from phenotype.networks.causal_transformer import make_network
 from phenotype.networks.config import TransformerConfig
 from phenotype.networks.layers import rotary_angles
+from phenotype.networks.model import NetworkModel
 from phenotype.predictor import BundleParts
 from phenotype.sequences import Sequences
 from phenotype.threads import torch_threads
@@ -69,15 +70,15 @@ def cases_of(folder: Path, events: pl.DataFrame, rows: list[tuple[int, float]]) 
     return Cases(open_dataset(folder), asked.sort("subject_id", "prediction_time"))
 
 
-def untrained(cases: Cases, **settings: object) -> TransformerModel:
+def untrained(cases: Cases, **settings: object) -> NetworkModel:
     """A network whose random weights all matter."""
     wanted = {"min_subjects": 1, "width": 32, "n_layers": 2, "max_positions": 8} | settings
     config = TransformerConfig.model_validate(wanted)
     vocabulary = fit_vocabulary(cases.events(), config.min_subjects, config.n_bins)
     torch.manual_seed(0)
     network = make_network(config, vocabulary)
-    torch.nn.init.normal_(network.risk.weight)
-    return TransformerModel(config, vocabulary, network.eval())
+    torch.nn.init.normal_(network.head.out.weight)
+    return NetworkModel(config, vocabulary, (network.eval(),))
 
 
 ROWS_ASKED = [(subject, hours) for subject in range(30) for hours in (3.0, 7.0, 11.0)]
@@ -188,7 +189,7 @@ def test_saved_and_loaded_it_predicts_the_same_bits(tmp_path: Path, position: Po
         {name: array.copy() for name, array in parts.tensors.items()},
         tables={"vocabulary": pl.read_parquet(table)},
     )
-    np.testing.assert_array_equal(TransformerModel.from_parts(read).predict(cases), model.predict(cases))
+    np.testing.assert_array_equal(NetworkModel.from_parts(read).predict(cases), model.predict(cases))
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -196,13 +197,16 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     parts = untrained(cases).parts()
     wrong = BundleParts(parts.config | {"width": 64}, parts.tensors, tables=parts.tables)
     with pytest.raises(ValueError, match="weights do not fit"):
-        TransformerModel.from_parts(wrong)
+        NetworkModel.from_parts(wrong)
 
 
 def test_angles_turn_with_hours_even_after_ten_years() -> None:
     """numpy's exp(2 pi i hours / period), periods 1 h to 87,660 h."""
     hours = torch.tensor([[0.0, -0.25, -1.0, -87_660.0, -87_659.5]], dtype=torch.float64)
-    found = rotary_angles(hours, 6)[0, 0].numpy()
+    cosine, sine = (part[0, :, 0].numpy() for part in rotary_angles(hours, 6))
+    found = cosine[:, :3] + 1j * sine[:, 3:]
+    np.testing.assert_array_equal(cosine[:, :3], cosine[:, 3:])
+    np.testing.assert_array_equal(sine[:, :3], -sine[:, 3:])
     periods = np.array([1.0, 87_660.0**0.5, 87_660.0])
     expected = np.exp(2j * np.pi * hours.numpy()[0][:, None] / periods)
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -234,11 +238,11 @@ def test_positions_stand_static_older_recent_read_out(tmp_path: Path, position: 
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in EVENTS.items() if name not in frame.columns]
     cases = cases_of(tmp_path, frame.with_columns(absent).select(EVENTS.names()), [(1, 5.0)])
     model = untrained(cases, position=position, max_positions=2 if position == "time_point" else 3)
-    batch = make_batch(model.sequences(cases), np.array([0]), position)
+    batch = make_batch(model.sequences(cases), np.array([0]), model.config)
     hours = [0, 0, -3, -2, 0] if position == "time_point" else [0, 0, -3, -3, -2, 0]
     assert batch.hours.tolist() == [hours]
     assert batch.kind.tolist() == [[1, 2, *[3] * (len(hours) - 3), 4]]
-    assert batch.gap_hours.tolist() == [[0, 0, 0, *([1] if position == "time_point" else [0, 1]), 2]]
+    assert batch.gap_hours.tolist() == [[0, 0, 1, *([1] if position == "time_point" else [1, 1]), 2]]
 
 
 def test_a_width_that_heads_do_not_divide_is_refused() -> None:
@@ -251,11 +255,11 @@ def test_it_learns_64_patients_by_heart(tmp_path: Path) -> None:
     cases = cases_of(tmp_path, events, [(subject, 11.0) for subject in range(64)])
     model = untrained(cases, dropout=0.0, width=16)
     labels = torch.from_numpy(np.random.default_rng(2).random(64) < 0.4).float()
-    batch = make_batch(model.sequences(cases), np.arange(64), "time_point")
-    optimizer = torch.optim.AdamW(model.network.parameters(), lr=1e-2)
+    batch = make_batch(model.sequences(cases), np.arange(64), model.config)
+    optimizer = torch.optim.AdamW(model.networks[0].parameters(), lr=1e-2)
     loss = torch.tensor(1.0)
     for _ in range(200):
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(model.network(batch), labels)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model.networks[0](batch)[:, 0], labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,0 +1,207 @@
+"""What stands on a read-out's state: one risk, or hazards of what competes; and foreseeing the next events.
+
+Shapes: R read-out, O output, H hidden, K interval, C cause, A auxiliary target, V token, N event that is
+foreseen, P position that foresees, Q value bin of one token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 the field's name
+from torch import Tensor, nn
+
+from phenotype.hazards import interval_edges, negative_log_likelihood, risk_logit
+from phenotype.networks.network import Targets, log_odds, weighted_loss, weighted_mean
+
+if TYPE_CHECKING:
+    from phenotype.networks.config import StreamConfig
+    from phenotype.vocabulary import Vocabulary
+
+_COMPETING_AT_START = 1e-3
+
+
+class BinaryHead(nn.Module):
+    """State -> the logit of the risk at the task's horizon, and one of each auxiliary target.
+
+    Args:
+        width: of a state.
+        n_auxiliary: targets beside the task's.
+    """
+
+    n_task_outputs = 1
+
+    def __init__(self, width: int, n_auxiliary: int = 0) -> None:
+        super().__init__()
+        self.out = nn.Linear(width, 1 + n_auxiliary)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(R, H) -> (R, 1 + A)."""
+        outputs: Tensor = self.out(states)
+        return outputs
+
+    def risk(self, outputs: Tensor) -> Tensor:
+        """(R, O) -> (R,)."""
+        return outputs[:, 0]
+
+    def loss(self, outputs: Tensor, targets: Targets) -> Tensor:
+        """The labels' binary cross-entropy."""
+        return weighted_loss(self.risk(outputs), targets)
+
+    def start_from(self, prevalence: float, horizon_hours: float | None = None) -> None:
+        """Answers with the prevalence."""
+        with torch.no_grad():
+            self.out.bias[0] = log_odds(prevalence)
+
+
+class HazardsHead(nn.Module):
+    """State -> the hazards of the outcome and of what competes with it, interval by interval.
+
+    Args:
+        width: of a state.
+        n_intervals: K.
+        n_causes: C; events of higher numbers count as the last cause.
+        n_auxiliary: targets beside the task's.
+    """
+
+    edges: Tensor
+
+    def __init__(self, width: int, n_intervals: int, n_causes: int, n_auxiliary: int = 0) -> None:
+        super().__init__()
+        self.n_intervals, self.n_causes = n_intervals, n_causes
+        self.n_task_outputs = n_intervals * n_causes
+        self.out = nn.Linear(width, self.n_task_outputs + n_auxiliary)
+        self.register_buffer("edges", torch.tensor(interval_edges(1.0, n_intervals)))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(R, H) -> (R, K * C + A)."""
+        outputs: Tensor = self.out(states)
+        return outputs
+
+    def hazards(self, outputs: Tensor) -> Tensor:
+        """(R, O) -> logits (R, K, C)."""
+        return outputs[:, : self.n_task_outputs].reshape(-1, self.n_intervals, self.n_causes)
+
+    def risk(self, outputs: Tensor) -> Tensor:
+        """The logit of the outcome's incidence at the horizon, (R,)."""
+        return risk_logit(self.hazards(outputs), self.edges, self.edges[-1])
+
+    def risk_at(self, outputs: Tensor, hours: float) -> Tensor:
+        """The logit of the outcome's incidence within so many hours, (R,)."""
+        return risk_logit(self.hazards(outputs), self.edges, hours)
+
+    def loss(self, outputs: Tensor, targets: Targets) -> Tensor:
+        """What was seen of each row until its event, or until nothing more is known."""
+        event = targets.event.clamp(max=self.n_causes)
+        logits = self.hazards(outputs)
+        return weighted_mean(
+            negative_log_likelihood(logits, self.edges, event, targets.hours), targets.weight
+        )
+
+    def start_from(self, prevalence: float, horizon_hours: float | None = None) -> None:
+        """Takes the horizon, and answers there with the prevalence: the outcome's rate is constant."""
+        edges = interval_edges(horizon_hours or 1.0, self.n_intervals)
+        share = np.diff(edges) / edges[-1]
+        hazard = 1 - (1 - min(max(prevalence, 1e-4), 1 - 1e-4)) ** share
+        rare = _COMPETING_AT_START * share
+        survived = 1 - hazard - rare * (self.n_causes - 1) * (1 - hazard)
+        logits = np.log(np.stack([hazard, *[rare * (1 - hazard)] * (self.n_causes - 1)], axis=1))
+        logits = logits - np.log(survived)[:, None]
+        with torch.no_grad():
+            self.edges.copy_(torch.from_numpy(edges))
+            self.out.bias[: self.n_task_outputs] = torch.from_numpy(logits.ravel())
+
+
+def make_head(config: StreamConfig) -> BinaryHead | HazardsHead:
+    """The head that a configuration names."""
+    n_auxiliary = len(config.auxiliary)
+    if config.head == "hazards":
+        return HazardsHead(config.width, config.n_intervals, config.n_causes, n_auxiliary)
+    return BinaryHead(config.width, n_auxiliary)
+
+
+def auxiliary_loss(logits: Tensor, targets: Targets) -> Tensor:
+    """The sum over auxiliary targets of their binary cross-entropy, each a weighted mean over all rows.
+
+    Args:
+        logits: (R, A).
+        targets: auxiliary is NaN where unknown; such rows add nothing.
+    """
+    is_known = ~targets.auxiliary.isnan()
+    wanted = torch.where(is_known, targets.auxiliary, torch.zeros_like(targets.auxiliary))
+    losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * is_known
+    return weighted_mean(losses.sum(1), targets.weight)
+
+
+class NextEvent(nn.Module):
+    """State of a position -> the codes of the time point that comes next, and the value bin of each.
+
+    The likelihood of a fused token is that of its code among all codes, times that of its value's bin among
+    the code's own. Codes and bins are told by the vectors with which they are read.
+
+    Args:
+        width: of a state.
+        vocabulary: the tokens and their value bins.
+        n_classes: codes that the next one is told apart from; where there are more, all that come next in the
+            batch and a sample of the others, which stands for all of these.
+    """
+
+    bin_offsets: Tensor
+
+    def __init__(self, width: int, vocabulary: Vocabulary, n_classes: int) -> None:
+        super().__init__()
+        self.n_tokens, self.n_classes = vocabulary.tokens.height, n_classes
+        offsets = vocabulary.bin_offsets
+        self.widest = int(np.diff(offsets).max(initial=0))
+        self.register_buffer("bin_offsets", torch.from_numpy(offsets.copy()), persistent=False)
+        self.code = nn.Linear(width, width, bias=False)
+        self.bin = nn.Linear(width, width, bias=False)
+        self.code_level = nn.Parameter(torch.zeros(self.n_tokens))
+        self.bin_level = nn.Parameter(torch.zeros(vocabulary.n_bins))
+
+    def forward(
+        self, states: Tensor, place: Tensor, code: Tensor, value_bin: Tensor, tables: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Less the log likelihood of each event, (N,).
+
+        Args:
+            states: (P, H) of the positions that foresee something.
+            place: (N,) which of them foresees each event.
+            code: (N,) token of each event.
+            value_bin: (N,) value bin of each event, 0 where it has none.
+            tables: vectors of codes (V, H) and of value bins.
+        """
+        losses = self._codes(self.code(states), place, code, tables[0])
+        valued = (value_bin > 0).nonzero()[:, 0]
+        marks = self._bins(self.bin(states)[place[valued]], code[valued], value_bin[valued], tables[1])
+        return losses.index_add(0, valued, marks.to(losses.dtype))
+
+    def _codes(self, states: Tensor, place: Tensor, code: Tensor, codes: Tensor) -> Tensor:
+        if self.n_tokens <= self.n_classes:
+            chances = F.log_softmax(states @ codes.T + self.code_level, dim=1)
+            return -chances[place, code]
+        present, number = torch.unique(code, return_inverse=True)
+        is_other = torch.ones(self.n_tokens, dtype=torch.bool, device=code.device)
+        is_other[present] = False
+        others = is_other.nonzero()[:, 0]
+        drawn = others[torch.randperm(len(others), device=code.device)[: self.n_classes]]
+        classes = torch.cat([present, drawn])
+        stands_for = torch.ones(len(classes), device=code.device)
+        stands_for[len(present) :] = len(others) / max(len(drawn), 1)
+        logits = states @ codes[classes].T + self.code_level[classes] + stands_for.log()
+        return -F.log_softmax(logits, dim=1)[place, number]
+
+    def _bins(self, states: Tensor, code: Tensor, value_bin: Tensor, bins: Tensor) -> Tensor:
+        first = self.bin_offsets[code]
+        n_bins = self.bin_offsets[code + 1] - first
+        place = torch.arange(self.widest, device=code.device)
+        own = first[:, None] + torch.minimum(place, n_bins[:, None] - 1)
+        logits = torch.einsum("nh,nqh->nq", states, bins[own]) + self.bin_level[own]
+        logits = logits.masked_fill(place >= n_bins[:, None], -torch.inf)
+        return F.cross_entropy(logits, value_bin - first, reduction="none")
