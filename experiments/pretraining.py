@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
@@ -23,16 +23,17 @@ from experiments.pretraining_data import (
     records_of,
     seen_subjects,
 )
-from experiments.training import trained
+from experiments.training import _diverged, _is_finished, _own_settings, _read
 from experiments.training_data import Labelled, RowData
 from experiments.training_module import TUNING_SCORE, TrainedNetwork
+from experiments.training_trainer import LAST, make_trainer
 from ontology.errors import Problem, TaskError
 from phenotype.networks.model import design_of
 from phenotype.networks.population import PopulationModel, make_population_network, save_population
 from phenotype.networks.population_network import PopulationNetwork
 from phenotype.next_events import frequent_concepts, track
 from phenotype.sequences import without
-from phenotype.tokens import Tokens, tokens_of
+from phenotype.token_store import tokenise
 from phenotype.trajectory import Dataset
 from phenotype.vocabulary import Vocabulary, fit_vocabulary
 
@@ -57,26 +58,26 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
     Raises:
         TaskError: too few subjects, no code that is frequent enough, or a training that diverged.
     """
+    work = Path(out).with_name(f".{Path(out).name}.work")
     seen = seen_subjects(dataset, config)
     vocabulary = _vocabulary(dataset, seen, config)
-    train_tokens = _tokens(dataset, seen.train, vocabulary, config)
-    concepts = frequent_concepts(
-        vocabulary, np.unique(train_tokens.token[train_tokens.step >= 0]), config.hazards.n_concepts
-    )
-    tracked = track(vocabulary, concepts)
+    stores = [
+        tokenise(dataset, vocabulary, config.network, work / "tokens", subjects=subjects.to_numpy())
+        for subjects in (seen.train, seen.tuning)
+    ]
+    dated = np.unique(stores[0].token[stores[0].step >= 0])
+    tracked = track(vocabulary, frequent_concepts(vocabulary, dated, config.hazards.n_concepts))
+    concepts = tracked.concepts
     train, tuning = (
-        make_rows(dataset, tokens, vocabulary, tracked, config, np.random.default_rng([config.seed, part]))
-        for part, tokens in ((2, train_tokens), (3, _tokens(dataset, seen.tuning, vocabulary, config)))
+        make_rows(dataset, store, vocabulary, tracked, config, np.random.default_rng([config.seed, part]))
+        for part, store in enumerate(stores)
     )
     say(
         f"{len(seen.train):,} subjects to learn from, {len(seen.tuning):,} to tune; "
         f"{train.sequences.n_rows:,} read-outs, {len(concepts)} concepts, {len(tracked.valued)} with values"
     )
     data = TrajectoryData(train, tuning, config)
-    work = Path(out).with_name(f".{Path(out).name}.work")
-    module = trained(
-        lambda: _module(config, vocabulary, concepts, data), data, work / data.digest(vocabulary)
-    )
+    module = _trained(config, vocabulary, concepts, data, work / data.digest(vocabulary))
     network = cast("PopulationNetwork", module.best_network())
     model = PopulationModel(config.network, config.hazards, vocabulary, concepts, network, seen.subjects)
     return save_population(Path(out), model, _card(config, seen, train, module))
@@ -132,6 +133,28 @@ class Pretraining(TrainedNetwork):
             self.best.load_state_dict(self.averaged.state_dict())
 
 
+def _trained(
+    config: PretrainingConfig,
+    vocabulary: Vocabulary,
+    concepts: tuple[str, ...],
+    data: TrajectoryData,
+    place: Path,
+) -> Pretraining:
+    """The training brought to its end from where its checkpoint stands."""
+    with _own_settings(config.network):
+        torch.manual_seed(config.seed)
+        module = _module(config, vocabulary, concepts, data)
+        found = _read(place / LAST)
+        if found is None or not _is_finished(found, config.network):
+            trainer = make_trainer(config.network, place)
+            trainer.fit(module, data, ckpt_path=place / LAST if found else None, weights_only=True)
+            found = _read(place / LAST)
+        if found is None or not math.isfinite(found["state_dict"]["best_score"].item()):
+            raise _diverged(config.network)
+        module.load_state_dict(found["state_dict"])
+    return module
+
+
 def _module(
     config: PretrainingConfig, vocabulary: Vocabulary, concepts: tuple[str, ...], data: TrajectoryData
 ) -> Pretraining:
@@ -158,13 +181,6 @@ def _vocabulary(dataset: Dataset, seen: Seen, config: PretrainingConfig) -> Voca
             )
         )
     return vocabulary
-
-
-def _tokens(
-    dataset: Dataset, subjects: pl.Series, vocabulary: Vocabulary, config: PretrainingConfig
-) -> Tokens:
-    events = without(records_of(dataset, subjects), config.network.exclude)
-    return tokens_of(events.collect(engine="in-memory"), vocabulary)
 
 
 def _card(

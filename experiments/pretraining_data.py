@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from torch import Tensor
 
 from experiments.pretraining_config import PretrainingConfig, ReadOutsConfig
 from experiments.split_files import read_split_files
@@ -25,6 +23,7 @@ from phenotype.networks.population_network import as_tensors
 from phenotype.next_events import Next, Tracked, next_of_rows
 from phenotype.ranges import Ints
 from phenotype.sequences import Sequences, make_sequences
+from phenotype.token_store import TokenStore
 from phenotype.tokens import Tokens
 from phenotype.trajectory import NOT_PREDICTORS, Dataset
 from phenotype.vocabulary import Vocabulary
@@ -46,7 +45,7 @@ class TrajectoryRows:
     """
 
     sequences: Sequences
-    tokens: Tokens
+    tokens: TokenStore
     tracked: Tracked
     place: Ints
     ends: Ints
@@ -55,11 +54,15 @@ class TrajectoryRows:
         """How many read-outs each unit has, (U,)."""
         return np.diff(self.sequences.first_row).astype(np.float64)
 
-    def batch_targets(self, rows: Tensor) -> NextEvents:
+    @property
+    def targets(self) -> TrajectoryRows:
+        """Itself: what came next is found when it is asked for."""
+        return self
+
+    def tensors(self, rows: Ints) -> NextEvents:
         """What came next after some read-outs, in their order."""
-        chosen = rows.numpy()
-        order = np.argsort(chosen, kind="stable")
-        ascending = chosen[order]
+        order = np.argsort(rows, kind="stable")
+        ascending = rows[order]
         found = next_of_rows(
             self.tokens, self.tracked, self.place[ascending], self.sequences.prediction[ascending], self.ends
         )
@@ -71,8 +74,8 @@ class TrajectoryRows:
 
     def digest(self) -> str:
         """The sha256 of what is read, when, and what is foretold."""
-        total = sha256("\n".join(self.tracked.concepts).encode())
-        sequences, tokens = self.sequences, self.tokens
+        total = sha256("\n".join([self.tokens.digest, *self.tracked.concepts]).encode())
+        sequences = self.sequences
         for part in (
             sequences.prediction,
             sequences.first_row,
@@ -80,9 +83,7 @@ class TrajectoryRows:
             self.place,
             self.ends,
         ):
-            total.update(np.ascontiguousarray(part).data.cast("B"))
-        for part in (tokens.subject, tokens.token, tokens.value_bin, tokens.value, tokens.known):
-            total.update(np.ascontiguousarray(part).data.cast("B"))
+            total.update(np.ascontiguousarray(part).data)
         return total.hexdigest()
 
 
@@ -166,9 +167,12 @@ def draw_read_outs(
     Each time at which something became known is drawn with the same chance, whatever comes later, and some
     of the drawn ones are moved on by a while that is drawn beforehand: no time is chosen for what follows.
     """
-    dated = np.flatnonzero(tokens.step >= 0)
-    opens = dated[np.diff(tokens.step[dated], prepend=-1) != 0]
-    owner = np.searchsorted(tokens.stop, opens, side="right")
+    is_new = np.asarray(tokens.step) >= 0
+    is_new[1:] &= np.diff(tokens.step) != 0
+    is_new[tokens.dated_start[tokens.stop > tokens.dated_start]] = True
+    opens = np.flatnonzero(is_new)
+    lying = np.argsort(tokens.stop, kind="stable")
+    owner = lying[np.searchsorted(tokens.stop[lying], opens, side="right")]
     is_drawn = generator.random(len(opens)) < config.share
     owner, time = owner[is_drawn], tokens.known[opens[is_drawn]]
     spread = np.log(config.longest_lag_hours / _SHORTEST_LAG_HOURS)
@@ -183,7 +187,7 @@ def draw_read_outs(
 
 def make_rows(  # noqa: PLR0917 what is read, how, and by which chance
     dataset: Dataset,
-    tokens: Tokens,
+    tokens: TokenStore,
     vocabulary: Vocabulary,
     tracked: Tracked,
     config: PretrainingConfig,
