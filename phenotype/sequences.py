@@ -107,17 +107,20 @@ def make_sequences(
         vocabulary: what can be read.
         config: what is read, and whether the rows of a window are answered in one pass (reading).
         alone: every row is a unit of its own, whatever config.reading says.
-        store: the subjects' tokens, made before with this vocabulary and config.exclude; None: they are made.
+        store: the subjects' tokens, made before with this vocabulary, exclude and value_limit; None: they are
+            made.
             Subjects that it lacks have no events.
 
     Raises:
-        ConfigurationError: the store was made with another vocabulary or config.exclude.
+        ConfigurationError: the store was made with another vocabulary or other settings.
 
     **Source:** DESIGN, "Predictors use known_time <= prediction_time".
     """
-    if store is not None and store.made_with != reading_digest(vocabulary, config.exclude):
+    if store is not None and store.made_with != reading_digest(vocabulary, config):
         raise _other_store()
-    tokens = store or tokens_of(readable_events(cases, config).collect(engine="in-memory"), vocabulary)
+    tokens = store or tokens_of(
+        readable_events(cases, config).collect(engine="in-memory"), vocabulary, config
+    )
     prediction = cases.rows["prediction_time"].cast(pl.Datetime("us")).cast(pl.Int64).to_numpy()
     subjects = cases.rows["subject_id"].to_numpy()
     place = np.searchsorted(tokens.subject, subjects)
@@ -168,8 +171,8 @@ def without(events: pl.LazyFrame, prefixes: tuple[str, ...]) -> pl.LazyFrame:
 def _other_store() -> ConfigurationError:
     return ConfigurationError(
         Problem(
-            "the store of tokens was made for another vocabulary, or with other codes left out",
-            where="exclude",
+            "the store of tokens was made for another vocabulary, or for other settings",
+            where="exclude, value_limit",
             found="another digest",
             allowed="a store made with the vocabulary and the settings of this network",
             next_step="tokenise the dataset again with them",

@@ -84,7 +84,7 @@ def tokenise(
     Args:
         dataset: each subject's events stand in one shard, as MEDS has it.
         vocabulary: what can be read.
-        config: `exclude` counts; stores serve any other setting.
+        config: exclude and value_limit count; a store serves any other setting.
         folder: of stores; this one lies in a folder named by its digest.
         subjects: whose events; None: all.
         events_at_once: about how many events are held in memory.
@@ -153,7 +153,7 @@ def _write(  # noqa: PLR0917 what is written, and where
             for name, dtype in _OF_EVENTS.items()
         }
         for events in _parts(dataset, config, subjects, events_at_once):
-            tokens = tokens_of(events, vocabulary, codes)
+            tokens = tokens_of(events, vocabulary, config, codes)
             before = writers["token"].length
             for name, writer in writers.items():
                 writer.append(getattr(tokens, name))
@@ -165,7 +165,7 @@ def _write(  # noqa: PLR0917 what is written, and where
     described = {
         "format": FORMAT,
         "digest": digest,
-        "made_with": reading_digest(vocabulary, config.exclude),
+        "made_with": reading_digest(vocabulary, config),
         "codes": codes.to_list(),
     }
     (folder / _DESCRIPTION).write_text(json.dumps(described), "utf-8")
@@ -234,7 +234,7 @@ def _parts(
 
 def _digest(dataset: Dataset, vocabulary: Vocabulary, config: NetworkConfig, subjects: Ints | None) -> str:
     """A name for a store: the bytes of the shards, the vocabulary, what is left out, whose events."""
-    total = hashlib.sha256(f"{FORMAT} {reading_digest(vocabulary, config.exclude)}".encode())
+    total = hashlib.sha256(f"{FORMAT} {reading_digest(vocabulary, config)}".encode())
     for shard in dataset.shards:
         with shard.open("rb") as stream:
             total.update(hashlib.file_digest(stream, "sha256").digest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ import polars as pl
 
 from phenotype.ranges import Ints
 from phenotype.trajectory import BIRTH_CODE, EVENT_ORDER, known_time
-from phenotype.vocabulary import Vocabulary
+from phenotype.vocabulary import Z_LIMIT, Vocabulary
+
+if TYPE_CHECKING:
+    from phenotype.networks.config import NetworkConfig
 
 AGE_CODE = "AGE"
 NEVER = np.int64(np.iinfo(np.int64).min)
@@ -35,7 +39,7 @@ class Tokens:
         step: (E,) int32 number of the event's time point among its subject's, -1 for static facts.
         code: (E,) int32 number in `codes`.
         codes: the events' own codes, sorted.
-        made_with: `reading_digest` of the vocabulary and of what was left out.
+        made_with: `reading_digest` of the vocabulary and the settings.
     """
 
     subject: Ints
@@ -55,17 +59,14 @@ class Tokens:
     made_with: str
 
 
-def reading_digest(vocabulary: Vocabulary, exclude: tuple[str, ...]) -> str:
+def reading_digest(vocabulary: Vocabulary, config: NetworkConfig) -> str:
     """A name for what tokens depend on beside the events."""
-    read = json.dumps([vocabulary.tokens.write_json(), sorted(exclude)])
+    read = json.dumps([vocabulary.tokens.write_json(), sorted(config.exclude), _value_limit(config)])
     return hashlib.sha256(read.encode()).hexdigest()
 
 
 def tokens_of(
-    events: pl.DataFrame,
-    vocabulary: Vocabulary,
-    codes: pl.Series | None = None,
-    made_with: str = "",
+    events: pl.DataFrame, vocabulary: Vocabulary, config: NetworkConfig, codes: pl.Series | None = None
 ) -> Tokens:
     """The tokens of all events that the vocabulary can read, the same for any order of rows.
 
@@ -74,8 +75,8 @@ def tokens_of(
     Args:
         events: columns of `phenotype.trajectory.EVENTS`.
         vocabulary: what can be read, and how values are scaled.
+        config: whose value_limit ends the scores, and whose exclude left events out.
         codes: sorted and unique, all codes of the events among them; None: the events' own.
-        made_with: see Tokens.
     """
     events = vocabulary.encode(events).with_columns(_known_or_static())
     events = events.sort("subject_id", "_known", *EVENT_ORDER[1:], nulls_last=False, maintain_order=True)
@@ -83,7 +84,7 @@ def tokens_of(
     token = events["token"].to_numpy()
     values = events["numeric_value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     read = np.where(events["reads_value"].to_numpy(), values, np.nan)
-    bins, scores = vocabulary.read_values(token, read)
+    bins, scores = vocabulary.read_values(token, read, _value_limit(config))
     known = events["_known"].cast(pl.Int64).fill_null(int(NEVER)).to_numpy().copy()
     owners = events["subject_id"].to_numpy()
     start = np.flatnonzero(np.diff(owners, prepend=owners[:1] - 1)) if len(owners) else np.zeros(0, np.int64)
@@ -106,8 +107,12 @@ def tokens_of(
         step=_steps(known, owner, start),
         code=events["code"].replace_strict(names, np.arange(len(names)), return_dtype=pl.Int32).to_numpy(),
         codes=names.to_list(),
-        made_with=made_with,
+        made_with=reading_digest(vocabulary, config),
     )
+
+
+def _value_limit(config: NetworkConfig) -> float:
+    return float(getattr(config, "value_limit", Z_LIMIT))
 
 
 def _known_or_static() -> pl.Expr:

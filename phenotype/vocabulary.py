@@ -35,7 +35,8 @@ groups and subgroups.
 """
 _LONGEST_TEXT = 64
 _IQR_OF_UNIT_NORMAL = 1.349
-_Z_LIMIT = 5.0
+Z_LIMIT = 5.0
+"""Where robust z-scores end, unless a network asks for their tails."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,14 @@ class Vocabulary:
         )
 
     def read_values(
-        self, tokens: npt.NDArray[np.int32], values: npt.NDArray[np.float64]
+        self, tokens: npt.NDArray[np.int32], values: npt.NDArray[np.float64], limit: float = Z_LIMIT
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Bins (0: no value) and robust z-scores within [-5, 5] (0: no value) of events' values.
+        """Bins (0: no value) and robust z-scores within [-limit, limit] (0: no value) of events' values.
 
         Args:
             tokens: (E,) token of each event.
             values: (E,) value, NaN where it has none or none that is read.
+            limit: of the scores.
         """
         bins = np.zeros(len(tokens), dtype=np.int32)
         scores = np.zeros(len(tokens), dtype=np.float32)
@@ -121,7 +123,7 @@ class Vocabulary:
                 continue
             events = events[np.isfinite(values[events])]
             bins[events] = self.bin_offsets[token] + np.searchsorted(edges, values[events], side="right")
-            scores[events] = np.clip((values[events] - median) / scale, -_Z_LIMIT, _Z_LIMIT)
+            scores[events] = np.clip((values[events] - median) / scale, -limit, limit)
         return bins, scores
 
 

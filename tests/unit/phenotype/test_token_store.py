@@ -161,7 +161,7 @@ def test_windows_hold_every_dated_event_once(tmp_path: Path, position: str) -> N
         last = part[-1] + 1
         if last < len(store.known) and last not in store.start:
             assert store.known[last] > store.known[part[-1]], "simultaneous events are not parted"
-    read_alone = tokens_of(readable_events(cases, config).collect(), vocabulary)
+    read_alone = tokens_of(readable_events(cases, config).collect(), vocabulary, config)
     assert windows(read_alone, config).n_units > 0
 
 

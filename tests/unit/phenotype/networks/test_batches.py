@@ -78,7 +78,7 @@ def contents(batch: SequenceBatch, column: int) -> list[tuple[float, ...]]:
 
 
 def seen_by(batch: SequenceBatch, number: int) -> list[tuple[Any, ...]]:
-    """All that a read-out sees: of each column its kind, times (hours back from the read-out), age, contents."""
+    """All that a read-out sees: of each column its kind, times (hours as seen from it), age, contents."""
     width = batch.kind.shape[1]
     read_out = int(batch.read_out[number])
     unit, own = divmod(read_out, width)
@@ -234,7 +234,7 @@ def test_a_code_never_seen_in_training_is_read_as_what_stands_above_it(tmp_path:
 
 
 def test_a_history_longer_than_the_context_is_counted_before_it(tmp_path: Path) -> None:
-    """Of 20 hours with M = 8 the window begins at hour 12 (ceil((20 - 8) / 4) * 4); log(1 + 12) is what was before."""
+    """Of 20 hours with M = 8 the window begins at hour 12, ceil((20 - 8) / 4) * 4; 12 are before it."""
     facts: list[tuple[int, float | None, str, float | None]] = [
         (1, float(h), "A//x", None) for h in range(20)
     ]
