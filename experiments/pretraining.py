@@ -65,7 +65,7 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
         tokenise(dataset, vocabulary, config.network, work / "tokens", subjects=subjects.to_numpy())
         for subjects in (seen.train, seen.tuning)
     ]
-    dated = np.unique(stores[0].token[stores[0].step >= 0])
+    dated = np.unique(stores[0].token[stores[0].step >= 0]).astype(np.int64)
     tracked = track(vocabulary, frequent_concepts(vocabulary, dated, config.hazards.n_concepts))
     concepts = tracked.concepts
     train, tuning = (

@@ -36,6 +36,8 @@ MUST_AGREE = ("kind", "position", "reading", "summaries", "exclude", "width", "n
 """Keys in which a task's network must be like the one that was pretrained."""
 BodyConfig = TransformerConfig | GRUConfig
 _BODY_CONFIG: TypeAdapter[BodyConfig] = TypeAdapter(Annotated[BodyConfig, Field(discriminator="kind")])
+TASK_PARTS = ("head", "next_event")
+"""Modules of a network that belong to a task, not to the body."""
 _POSITIONS = 8192
 
 
@@ -225,19 +227,14 @@ def begin_from(network: nn.Module, population: PopulationModel, *, frozen: bool)
         population: the pretrained model.
         frozen: the body is not trained on: its weights take no gradient, and it drops nothing out.
     """
-    body = dict(population.network.body.state_dict())
-    for name in [name for name in body if name.split(".")[0] in TASK_PARTS]:
-        del body[name]
-    own = network.state_dict()
-    network.load_state_dict(own | {name: tensor for name, tensor in body.items() if name in own})
+    state = network.state_dict()
+    body = population.network.body.state_dict()
+    shared = [name for name in state if name.split(".", maxsplit=1)[0] not in TASK_PARTS]
+    network.load_state_dict(state | {name: body[name] for name in shared})
     if frozen:
         for name, module in network.named_children():
             if name not in TASK_PARTS:
                 module.requires_grad_(requires_grad=False)
-
-
-TASK_PARTS = ("risk", "head", "next_event")
-"""Modules of a network that belong to a task, not to the body."""
 
 
 def save_population(folder: Path, model: PopulationModel, card: dict[str, Any]) -> Path:
