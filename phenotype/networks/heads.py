@@ -1,7 +1,6 @@
-"""What stands on a read-out's state: one risk, or hazards of what competes; and foreseeing the next events.
+"""What stands on a read-out's state: one risk, or the hazards of an outcome and of what competes with it.
 
-Shapes: R read-out, O output, H hidden, K interval, C cause, A auxiliary target, V token, N event that is
-foreseen, P position that foresees, Q value bin of one token.
+Shapes: R read-out, O output, H hidden, K interval, C cause, A auxiliary target.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from phenotype.networks.network import Targets, log_odds, weighted_loss, weighte
 
 if TYPE_CHECKING:
     from phenotype.networks.config import StreamConfig
-    from phenotype.vocabulary import Vocabulary
 
 _COMPETING_AT_START = 1e-3
 
@@ -137,71 +135,3 @@ def auxiliary_loss(logits: Tensor, targets: Targets) -> Tensor:
     wanted = torch.where(is_known, targets.auxiliary, torch.zeros_like(targets.auxiliary))
     losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * is_known
     return weighted_mean(losses.sum(1), targets.weight)
-
-
-class NextEvent(nn.Module):
-    """State of a position -> the codes of the time point that comes next, and the value bin of each.
-
-    The likelihood of a fused token is that of its code among all codes, times that of its value's bin among
-    the code's own. Codes and bins are told by the vectors with which they are read.
-
-    Args:
-        width: of a state.
-        vocabulary: the tokens and their value bins.
-        n_classes: codes that the next one is told apart from; where there are more, all that come next in the
-            batch and a sample of the others, which stands for all of these.
-    """
-
-    bin_offsets: Tensor
-
-    def __init__(self, width: int, vocabulary: Vocabulary, n_classes: int) -> None:
-        super().__init__()
-        self.n_tokens, self.n_classes = vocabulary.tokens.height, n_classes
-        offsets = vocabulary.bin_offsets
-        self.widest = int(np.diff(offsets).max(initial=0))
-        self.register_buffer("bin_offsets", torch.from_numpy(offsets.copy()), persistent=False)
-        self.code = nn.Linear(width, width, bias=False)
-        self.bin = nn.Linear(width, width, bias=False)
-        self.code_level = nn.Parameter(torch.zeros(self.n_tokens))
-        self.bin_level = nn.Parameter(torch.zeros(vocabulary.n_bins))
-
-    def forward(
-        self, states: Tensor, place: Tensor, code: Tensor, value_bin: Tensor, tables: tuple[Tensor, Tensor]
-    ) -> Tensor:
-        """Less the log likelihood of each event, (N,).
-
-        Args:
-            states: (P, H) of the positions that foresee something.
-            place: (N,) which of them foresees each event.
-            code: (N,) token of each event.
-            value_bin: (N,) value bin of each event, 0 where it has none.
-            tables: vectors of codes (V, H) and of value bins.
-        """
-        losses = self._codes(self.code(states), place, code, tables[0])
-        valued = (value_bin > 0).nonzero()[:, 0]
-        marks = self._bins(self.bin(states)[place[valued]], code[valued], value_bin[valued], tables[1])
-        return losses.index_add(0, valued, marks.to(losses.dtype))
-
-    def _codes(self, states: Tensor, place: Tensor, code: Tensor, codes: Tensor) -> Tensor:
-        if self.n_tokens <= self.n_classes:
-            chances = F.log_softmax(states @ codes.T + self.code_level, dim=1)
-            return -chances[place, code]
-        present, number = torch.unique(code, return_inverse=True)
-        is_other = torch.ones(self.n_tokens, dtype=torch.bool, device=code.device)
-        is_other[present] = False
-        others = is_other.nonzero()[:, 0]
-        drawn = others[torch.randperm(len(others), device=code.device)[: self.n_classes]]
-        classes = torch.cat([present, drawn])
-        stands_for = torch.ones(len(classes), device=code.device)
-        stands_for[len(present) :] = len(others) / max(len(drawn), 1)
-        logits = states @ codes[classes].T + self.code_level[classes] + stands_for.log()
-        return -F.log_softmax(logits, dim=1)[place, number]
-
-    def _bins(self, states: Tensor, code: Tensor, value_bin: Tensor, bins: Tensor) -> Tensor:
-        first = self.bin_offsets[code]
-        n_bins = self.bin_offsets[code + 1] - first
-        place = torch.arange(self.widest, device=code.device)
-        own = first[:, None] + torch.minimum(place, n_bins[:, None] - 1)
-        logits = torch.einsum("nh,nqh->nq", states, bins[own]) + self.bin_level[own]
-        logits = logits.masked_fill(place >= n_bins[:, None], -torch.inf)
-        return F.cross_entropy(logits, value_bin - first, reduction="none")

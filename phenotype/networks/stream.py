@@ -11,16 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from phenotype.networks.embedding import PositionEmbedding
-from phenotype.networks.heads import BinaryHead, HazardsHead, NextEvent, auxiliary_loss, make_head
+from phenotype.networks.heads import BinaryHead, HazardsHead, auxiliary_loss, make_head
 from phenotype.networks.network import Network, Targets
+from phenotype.networks.next_event import Following, NextEvent
 
 if TYPE_CHECKING:
     from phenotype.networks.batches import SequenceBatch
     from phenotype.networks.config import StreamConfig
     from phenotype.vocabulary import Vocabulary
-
-NEXT_EVENT_CLASSES = 8192
-"""Codes that the next one is told apart from at once; above it a sample stands for the rest."""
 
 
 class StreamNetwork(Network):
@@ -39,7 +37,7 @@ class StreamNetwork(Network):
         self.head: BinaryHead | HazardsHead = make_head(config)
         self.next_event_weight, self.auxiliary_weight = config.next_event_weight, config.auxiliary_weight
         if config.next_event_weight:
-            self.next_event = NextEvent(config.width, vocabulary, NEXT_EVENT_CLASSES)
+            self.next_event = NextEvent(config.width, vocabulary)
 
     def read(self, x: Tensor, batch: SequenceBatch) -> Tensor:
         """States of the read-outs alone, (U, T, H) -> (R, H), before the last norm."""
@@ -55,20 +53,18 @@ class StreamNetwork(Network):
         states: Tensor = self.norm(self.read(x, batch))
         return states
 
-    def forward(self, batch: SequenceBatch, *, foresees: bool = False) -> Any:
-        """Outputs (R, O); where asked for, also the loss of each next event, (N,)."""
-        if not foresees:
-            outputs: Tensor = self.head(self.drop(self.states(batch)))
-            return outputs
+    def forward(self, batch: SequenceBatch, foreseen: Tensor | None = None) -> Any:
+        """Outputs (R, O); and, where it is said how much each next event counts, (N,), their loss."""
+        if foreseen is None:
+            return self.head(self.drop(self.states(batch)))
         codes = self.embedding.events.codes()
-        x = self.drop(self.embedding(batch, codes))
-        columns = self.read_all(x, batch)
+        columns = self.read_all(self.drop(self.embedding(batch, codes)), batch)
         positions, place = torch.unique(batch.next_position, return_inverse=True)
         chosen = self.norm(columns[torch.cat([batch.read_out, positions])])
         states, foreseeing = self.drop(chosen).split((len(batch.read_out), len(positions)))
-        tables = (codes, self.embedding.events.value_bin.weight)
-        losses = self.next_event(foreseeing, place, batch.next_code, batch.next_value_bin, tables)
-        return self.head(states), losses
+        following = Following(place, batch.next_code, batch.next_value_bin, foreseen)
+        bins = self.embedding.events.value_bin.weight
+        return self.head(states), self.next_event(foreseeing, following, codes, bins)
 
     def risk(self, outputs: Tensor) -> Tensor:
         """The logit of the risk at the task's horizon, (R, O) -> (R,)."""
@@ -82,14 +78,16 @@ class StreamNetwork(Network):
 
     def loss(self, batch: SequenceBatch, targets: Targets) -> Tensor:
         """The task's loss, and where they are wanted those of auxiliary targets and of the next events."""
-        foresees = self.next_event_weight > 0 and batch.next_code.numel() > 0
-        outputs, following = self(batch, foresees=True) if foresees else (self(batch), None)
+        if self.next_event_weight and batch.next_code.numel():
+            outputs, following = self(batch, share_of_next_events(batch, targets.weight))
+        else:
+            outputs, following = self(batch), None
         loss = self.head.loss(outputs, targets)
         if targets.auxiliary.shape[1]:
             others = outputs[:, self.head.n_task_outputs :]
             loss = loss + self.auxiliary_weight * auxiliary_loss(others, targets)
         if following is not None:
-            loss = loss + self.next_event_weight * _next_event_mean(following, batch, targets.weight)
+            loss = loss + self.next_event_weight * following
         return loss
 
     def start_from(self, prevalence: float, horizon_hours: float | None = None) -> None:
@@ -97,11 +95,18 @@ class StreamNetwork(Network):
         self.head.start_from(prevalence, horizon_hours)
 
 
-def _next_event_mean(losses: Tensor, batch: SequenceBatch, weight: Tensor) -> Tensor:
-    """The mean over a unit's time points of the mean over their events; units weigh as much as their rows."""
+def share_of_next_events(batch: SequenceBatch, weight: Tensor) -> Tensor:
+    """How much each next event counts, (N,): in all as much as the rows that are answered.
+
+    A unit counts as much as its rows do; within it each foreseen time point alike, within that each event.
+
+    Args:
+        batch: with next events.
+        weight: (R,) of the rows; the shares of parts of a batch add up by the parts' weights.
+    """
     U, T = batch.kind.shape
     unit = batch.next_position // T
-    counts = torch.zeros(U, device=losses.device).index_add(0, unit, batch.next_weight)
-    weights = torch.zeros(U, device=losses.device).index_add(0, batch.read_out // T, weight)
-    share = (weights / counts.clamp(min=1e-12))[unit] * batch.next_weight
-    return (losses * share).sum() / weight.sum().clamp(min=1e-12)
+    n_points = batch.next_weight.new_zeros(U).index_add(0, unit, batch.next_weight)
+    weights = weight.new_zeros(U).index_add(0, batch.read_out // T, weight)
+    of_unit = weights / n_points.clamp(min=1e-12) / weight.sum().clamp(min=1e-12)
+    return of_unit[unit] * batch.next_weight
