@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from experiments.evaluation_config import EvaluationConfig
 from experiments.fitting import ModelConfig
 from experiments.quality_demand import QualityDemand
+from experiments.search_config import SearchConfig
 from experiments.splits import SplitConfig
 from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
@@ -131,6 +132,8 @@ class RunConfig(Settings):
             for every one that comes with Pesta.
         features: the features that models use unless they name their own.
         models: model name -> configuration, in the order of the report.
+        search: the settings of one model that are tried on each fold's training and tuning rows before it is
+            fitted; held-out rows are never looked at.
         splits: how rows are split into train, tuning and held_out.
         evaluation: intervals, alert rates, subgroups.
         reasons: whose predictions are explained.
@@ -148,6 +151,7 @@ class RunConfig(Settings):
     phenotypes: Literal["all"] | tuple[str, ...] = ()
     features: FeatureSpec = FeatureSpec()
     models: dict[ModelName, ModelConfig] = Field(min_length=1)
+    search: SearchConfig | None = None
     splits: SplitConfig
     evaluation: EvaluationConfig = EvaluationConfig()
     reasons: ReasonsConfig = ReasonsConfig()
@@ -163,6 +167,7 @@ class RunConfig(Settings):
         faults = [f"tasks names {name} twice" for name in twice]
         faults += [f"reasons.models names {name}, which is not among the models" for name in unknown]
         faults += self._member_faults()
+        faults += self.search.faults(self.models) if self.search else []
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -97,6 +97,10 @@ class RunFolder:
         """costs/TASK/MODEL.json: what the fit took."""
         return self.path / "costs" / task / f"{self._numbered(model, fold)}.json"
 
+    def search(self, task: str, model: str, fold: int = 0) -> Path:
+        """search/TASK/MODEL: the trials of a search over the model's settings, and the best."""
+        return self.path / "search" / task / self._numbered(model, fold)
+
     def work(self, *parts: str) -> Path:
         """A place for what a killed run goes on from: checkpoints, metrics of one fold."""
         return self.path.joinpath("work", *parts)

@@ -148,6 +148,7 @@ def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, pla
     work = folder.work("fit", fold.task.name, f"{name}_{fold.number}")
     work.mkdir(parents=True, exist_ok=True)
     with cost_kept(folder.cost(fold.task.name, name, fold.number)):
+        settings = _searched(settings, fold, name, config, folder)
         model = fit_model(
             settings,
             train.cases,
@@ -185,6 +186,25 @@ def _settings(fold: Fold, name: str, config: RunConfig) -> ModelConfig:
     if fold.number and other_fold_seeds is not None:
         updates["n_seeds"] = other_fold_seeds
     return settings.model_copy(update=updates)
+
+
+def _searched(
+    settings: ModelConfig, fold: Fold, name: str, config: RunConfig, folder: RunFolder
+) -> ModelConfig:
+    """The settings, or the best of a search over them inside the fold's training and tuning rows."""
+    if config.search is None or config.search.model != name:
+        return settings
+    from experiments.search import search_settings
+
+    return search_settings(
+        config.search,
+        settings,
+        fold.parts[TRAIN],
+        fold.parts[TUNING],
+        seed=config.seed,
+        folder=folder.search(fold.task.name, name, fold.number),
+        horizon_hours=fold.task.horizon_hours,
+    )
 
 
 def _refuse_what_pretraining_saw(settings: ModelConfig, fold: Fold) -> None:

@@ -17,6 +17,7 @@ from ontology.errors import PestaError, Problem, StorageError
 from pipelines.commands.data import check, export, ingest, join, reidentify, simulate
 from pipelines.commands.ontology import ontology_app
 from pipelines.commands.options import OntologyFolder, Out, Quiet
+from pipelines.commands.population import population_app, pretrain
 from pipelines.progress import Progress
 
 UNEXPECTED_STATUS = 70
@@ -36,7 +37,8 @@ Subjects = Annotated[
 ]
 
 app.add_typer(ontology_app, name="ontology")
-for verb in (simulate, ingest, join, export, reidentify, check):
+app.add_typer(population_app, name="population")
+for verb in (simulate, ingest, join, export, reidentify, check, pretrain):
     app.command()(verb)
 
 
