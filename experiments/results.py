@@ -48,10 +48,14 @@ def task_metrics(
         name: [_fold_predictions(task, name, fold, hours, folder) for fold in range(config.n_folds)]
         for name in config.models
     }
-    labels = pl.concat([folds.held_out for folds in predictions[next(iter(predictions))]])
+    held_out = pl.concat([folds.held_out for folds in predictions[next(iter(predictions))]])
+    labels = held_out.unique(KEYS, keep="first", maintain_order=True)
     kinds: dict[str, str] = {name: settings.kind for name, settings in config.models.items()}
     facts = subject_facts(cases)
-    judged = evaluate_task(predictions, kinds, facts, task_info(task), config.evaluation)
+    ratio = test_train_ratio(pl.read_parquet(folder.splits)) if held_out.height > labels.height else None
+    judged = evaluate_task(
+        predictions, kinds, facts, task_info(task), config.evaluation, test_train_ratio=ratio
+    )
     for name, record in judged["models"].items():
         record["cost"] = costs_of([folder.cost(task.name, name, fold) for fold in range(config.n_folds)])
     unseen = _without_seen(predictions, kinds, facts=facts, task=task, config=config, folder=folder)
@@ -80,6 +84,16 @@ def task_metrics(
             *unseen_warnings,
         ],
     }
+
+
+def test_train_ratio(splits: pl.DataFrame) -> float:
+    """Held-out rows over those that train and tune, the mean over folds, for folds whose tests overlap.
+
+    Args:
+        splits: columns of SPLITS.
+    """
+    shares = splits.group_by("fold").agg(share=(pl.col("split") == HELD_OUT).mean())["share"]
+    return float((shares / (1 - shares)).to_numpy().mean())
 
 
 def _without_seen(
@@ -161,7 +175,7 @@ def lead_model(predictions: dict[str, list[FoldPredictions]]) -> str:
 
 
 def risks_by_horizon(tasks: Sequence[Task], config: RunConfig, folder: RunFolder) -> pl.DataFrame:
-    """Held-out risks of all tasks and models.
+    """Held-out risks of all tasks and models; of a row held out in several folds that of the first.
 
     Returns:
         subject_id, prediction_time, task, model, horizon_hours (null where the stay's end is the horizon),
@@ -179,7 +193,8 @@ def risks_by_horizon(tasks: Sequence[Task], config: RunConfig, folder: RunFolder
         for model in config.models
         for fold in range(config.n_folds)
     ]
-    return pl.concat(frames).sort("task", "model", *KEYS)
+    each = ["task", "model", *KEYS]
+    return pl.concat(frames).unique(each, keep="first", maintain_order=True).sort(each)
 
 
 def _fold_predictions(

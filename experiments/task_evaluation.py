@@ -61,16 +61,20 @@ def evaluate_task(
     subjects: pl.DataFrame,
     task_info: TaskInfo,
     config: EvaluationConfig,
+    *,
+    test_train_ratio: float | None = None,
 ) -> dict[str, Any]:
     """All models of a task on all folds.
 
     Args:
-        predictions: by model, its folds in order; every model has the same rows in the same folds, and a row
-            is held out in one fold only.
+        predictions: by model, its folds in order; every model has the same rows in the same folds. A row that
+            is held out in several folds counts in each, and once, by the first of them, in what is said of
+            all folds' rows together.
         kinds: by model, its kind.
         subjects: as for `evaluate_model`, of all held-out rows.
         task_info: alert rates, cadence, utility.
         config: resampling, bands, curves.
+        test_train_ratio: as `compare_folds` takes it.
 
     Returns:
         `models` {name: MODEL}, `differences` [DIFF], `warnings` [text]. With one fold, intervals and
@@ -80,7 +84,7 @@ def evaluate_task(
         InputError: predictions that cannot be evaluated or compared.
     """
     models = {
-        model: _evaluate(kinds[model], folds, subjects, task_info, config)
+        model: _evaluate(kinds[model], folds, subjects, task_info, config, test_train_ratio)
         for model, folds in predictions.items()
     }
     differences = (
@@ -88,7 +92,9 @@ def evaluate_task(
             {model: folds[0].held_out for model, folds in predictions.items()}, config, _alarms(models)
         )
         if all(len(folds) == 1 for folds in predictions.values())
-        else compare_folds({model: record["folds"] for model, record in models.items()})
+        else compare_folds(
+            {model: record["folds"] for model, record in models.items()}, test_train_ratio=test_train_ratio
+        )
     )
     warnings = [text for record in models.values() for fold in record["folds"] for text in fold["warnings"]]
     return {"models": models, "differences": differences, "warnings": list(dict.fromkeys(warnings))}
@@ -107,12 +113,13 @@ def summarise_folds(folds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, f
     return {"mean": mean, "sd": sd}
 
 
-def _evaluate(
+def _evaluate(  # noqa: PLR0917 what evaluate_task is given
     kind: str,
     folds: Sequence[FoldPredictions],
     subjects: pl.DataFrame,
     task_info: TaskInfo,
     config: EvaluationConfig,
+    test_train_ratio: float | None,
 ) -> dict[str, Any]:
     """MODEL."""
     scored = [score_rows(fold.held_out, "held-out predictions") for fold in folds]
@@ -129,7 +136,7 @@ def _evaluate(
         "kind": kind,
         "folds": measured,
         **summarise_folds(measured),
-        **_intervals(measured),
+        **_intervals(measured, test_train_ratio),
         "operating_points": _points(measured, together, together_alerts, task_info),
         **detail(together, together_alerts, subjects, config),
     }
@@ -148,7 +155,7 @@ def _points(
 
 
 def _pool(scored: Sequence[ScoredRows], alerts: Sequence[Alerts]) -> tuple[ScoredRows, Alerts]:
-    """All folds' held-out rows as one, each row alerting at its own fold's threshold."""
+    """All folds' held-out rows as one, each once, alerting at its own (first) fold's threshold."""
     columns = [f"_alert_{number}" for number in range(len(alerts[0]))]
     marked = [
         rows.predictions.with_columns(
@@ -156,7 +163,9 @@ def _pool(scored: Sequence[ScoredRows], alerts: Sequence[Alerts]) -> tuple[Score
         )
         for rows, own in zip(scored, alerts, strict=True)
     ]
-    together = score_rows(pl.concat(marked), "held-out predictions of all folds")
+    keys = ["subject_id", "prediction_time"]
+    first = pl.concat(marked).unique(keys, keep="first", maintain_order=True)
+    together = score_rows(first, "held-out predictions of all folds")
     pooled = []
     for number, column in enumerate(columns):
         of_folds = [own[number][0] for own in alerts]
@@ -169,14 +178,15 @@ def _pool(scored: Sequence[ScoredRows], alerts: Sequence[Alerts]) -> tuple[Score
     return together, pooled
 
 
-def _intervals(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _intervals(folds: Sequence[Mapping[str, Any]], test_train_ratio: float | None) -> dict[str, Any]:
     """One fold's own intervals, or corrected ones of the mean over several."""
     if len(folds) == 1:
         return {"intervals": folds[0]["intervals"], "interval_method": BOOTSTRAP}
     found: dict[str, Any] = {}
     for name in RESAMPLED:
         values = [fold[name] for fold in folds]
-        corrected = None if None in values else corrected_interval(np.array(values, dtype=np.float64))
+        column = None if None in values else np.array(values, dtype=np.float64)
+        corrected = None if column is None else corrected_interval(column, test_train_ratio)
         found[name] = corrected and {
             "low": corrected["low"],
             "high": corrected["high"],

@@ -140,6 +140,35 @@ def test_several_folds_have_mean_spread_and_corrected_intervals_and_pooled_curve
     assert all(row["n"] == 3 for row in found["differences"])
 
 
+def test_rows_held_out_in_several_folds_count_once_in_what_all_rows_together_say() -> None:
+    """As in published splits that draw a tenth five times: each fold has its figures, nobody two votes."""
+    one, other = predictions(300, seed=1), predictions(300, seed=2)
+    other = other.with_columns(one["boolean_value"]).filter(pl.col("subject_id") >= 100)
+    folds = [FoldPredictions(held_out=rows, tuning=predictions(400, seed=9)) for rows in (one, other)]
+    found = evaluate_task(
+        {"a": folds, "b": folds[::-1]},
+        {"a": "trees", "b": "trees"},
+        facts(one),
+        STAYS,
+        CONFIG,
+        test_train_ratio=0.25,
+    )
+    record = found["models"]["a"]
+    assert [fold["n_rows"] for fold in record["folds"]] == [300, 200]
+    fall = record["curves"]["calibration"]["deciles"]
+    assert sum(group["n_rows"] for group in fall) == 300
+    risk = one["predicted_boolean_probability"].to_numpy()
+    assert fall[0]["predicted"] == pytest.approx(np.sort(risk)[:30].mean(), abs=1e-6)
+    aurocs = np.array([fold["auroc"] for fold in record["folds"]])
+    # Nadeau and Bengio: sqrt((1 / k + n_test / n_train) s^2) times t of k - 1 degrees of freedom, by hand.
+    half = 12.706204736 * np.sqrt((1 / 2 + 0.25) * aurocs.var(ddof=1))
+    assert record["intervals"]["auroc"]["high"] == pytest.approx(aurocs.mean() + half)
+    difference = next(one for one in found["differences"] if one["metric"] == "auroc")
+    apart = np.array([-1, 1]) * (aurocs[0] - aurocs[1])
+    half = 12.706204736 * np.sqrt((1 / 2 + 0.25) * apart.var(ddof=1))
+    assert difference["high"] == pytest.approx(half)
+
+
 def test_hourly_tasks_have_a_utility_with_an_interval_and_its_own_operating_point() -> None:
     held_out, tuning = predictions(60, 1, rows_each=20), predictions(60, 2, rows_each=20)
     found = evaluate_task(
