@@ -26,6 +26,7 @@ from phenotype.networks.network import Network
 from phenotype.networks.targets import RowTargets
 from phenotype.sequences import readable_events
 from phenotype.threads import torch_threads
+from phenotype.token_store import TokenStore, tokenise
 from phenotype.vocabulary import Vocabulary, fit_vocabulary
 
 if TYPE_CHECKING:
@@ -73,15 +74,22 @@ def fit_network(  # noqa: PLR0917 every fit takes these in this order
         from phenotype.networks.auxiliary import auxiliary_targets
 
         train_targets = replace(train_targets, auxiliary=auxiliary_targets(train, config.auxiliary))
-    judged = choose_rows(tuning, tuning_targets, vocabulary, config, seed)
+    stores = [_tokens(cases, vocabulary, config, Path(folder)) for cases in (train, tuning)]
+    judged = choose_rows(tuning, tuning_targets, vocabulary, config, seed, stores[1])
     networks = []
     for number in range(config.n_seeds):
-        learnt = choose_rows(train, train_targets, vocabulary, config, seed + number)
+        learnt = choose_rows(train, train_targets, vocabulary, config, seed + number, stores[0])
         data = RowData(learnt, judged, design_of(config.kind), config, seed + number)
         networks.append(
             train_network(data, vocabulary, Path(folder), population=population, on_epoch=on_epoch)
         )
     return NetworkModel(config, vocabulary, tuple(networks))
+
+
+def _tokens(cases: Cases, vocabulary: Vocabulary, config: NetworkConfig, folder: Path) -> TokenStore:
+    """The events of these patients as tokens on disk, made once for all networks."""
+    subjects = cases.rows["subject_id"].unique().sort().to_numpy()
+    return tokenise(cases.dataset, vocabulary, config, folder / "tokens", subjects=subjects)
 
 
 def train_network(

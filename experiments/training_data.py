@@ -6,9 +6,9 @@ R rows of a task, U units (what is read in one pass; a unit answers one row or m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lightning
 import numpy as np
@@ -25,9 +25,12 @@ from phenotype.networks.network import Batch, Design, Targets
 from phenotype.networks.targets import RowTargets
 from phenotype.sequences import Ints, Sequences, make_sequences
 from phenotype.threads import thread_count
+from phenotype.token_store import TokenStore, open_store
 from phenotype.vocabulary import Vocabulary
 
 Labels = npt.NDArray[np.bool_]
+EVENT_FIELDS = ("token", "value_bin", "value", "known", "step", "code", "codes")
+"""What Sequences hold of events, not of units and rows."""
 _MAX_LOADERS = 4
 _NOT_OF_ONE_TRAINING = {"n_seeds", "other_fold_seeds", "devices", "strategy"}
 """Settings that change no network: a training may be taken up with other devices."""
@@ -40,10 +43,12 @@ class TargetedRows:
     Attributes:
         sequences: n rows.
         targets: of the same n rows.
+        store: where the sequences' events lie on disk; None where they are held in memory.
     """
 
     sequences: Sequences
     targets: RowTargets
+    store: TokenStore | None = None
 
     def unit_weights(self) -> Floats:
         """The summed weight of the rows that each unit answers, (U,)."""
@@ -51,24 +56,57 @@ class TargetedRows:
         return np.asarray(np.diff(total[self.sequences.first_row]))
 
     def digest(self) -> str:
-        """The sha256 of all arrays."""
-        total = sha256()
+        """The sha256 of all arrays; a store's events are known by the store's own digest."""
+        total = sha256(self.store.digest.encode() if self.store else b"")
         for held in (self.targets, self.sequences):
             for field in fields(held):
-                total.update(field.name.encode())
-                total.update(_bytes(getattr(held, field.name)))
+                if self.store is None or held is self.targets or field.name not in EVENT_FIELDS:
+                    total.update(field.name.encode())
+                    total.update(_bytes(getattr(held, field.name)))
         return total.hexdigest()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: the place of the store in place of its events."""
+        if self.store is None:
+            return {"sequences": self.sequences, "targets": self.targets, "store": None}
+        nothing = {name: getattr(self.sequences, name)[:0] for name in EVENT_FIELDS}
+        ranges = replace(self.sequences, **nothing)
+        return {"sequences": ranges, "targets": self.targets, "store": self.store.folder}
 
-def choose_rows(
-    cases: Cases, targets: RowTargets, vocabulary: Vocabulary, config: NetworkConfig, seed: int
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The store opened again in this process."""
+        if state["store"] is not None:
+            store = open_store(state["store"])
+            events = {name: getattr(store, name) for name in EVENT_FIELDS}
+            state = state | {"sequences": replace(state["sequences"], **events), "store": store}
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+
+def choose_rows(  # noqa: PLR0917 what is chosen from, and how
+    cases: Cases,
+    targets: RowTargets,
+    vocabulary: Vocabulary,
+    config: NetworkConfig,
+    seed: int,
+    store: TokenStore | None = None,
 ) -> TargetedRows:
-    """At most config.max_rows_per_subject rows of each patient, drawn by the seed, as sequences."""
+    """At most config.max_rows_per_subject rows of each patient, drawn by the seed, as sequences.
+
+    Args:
+        cases: what is chosen from.
+        targets: of the same rows.
+        vocabulary: what can be read.
+        config: the settings.
+        seed: of the draw.
+        store: the patients' tokens on disk; None: they are made now and held in memory.
+    """
     kept = np.arange(cases.rows.height)
     if config.max_rows_per_subject is not None:
         kept = _drawn(cases.rows["subject_id"].to_numpy(), config.max_rows_per_subject, seed)
     chosen = Cases(cases.dataset, cases.rows[kept])
-    return TargetedRows(make_sequences(chosen, vocabulary, config), targets.take(kept))
+    sequences = make_sequences(chosen, vocabulary, config, store=store)
+    return TargetedRows(sequences, targets.take(kept), store)
 
 
 def _drawn(subjects: Ints, n: int, seed: int) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from phenotype.networks.config import TransformerConfig
 from phenotype.networks.model import NetworkModel, design_of
 from phenotype.networks.positions import RECENT
 from phenotype.networks.targets import RowTargets
+from phenotype.token_store import tokenise
 from phenotype.trajectory import open_dataset
 from phenotype.vocabulary import fit_vocabulary
 
@@ -200,6 +202,20 @@ def test_all_hourly_rows_are_learnt_where_none_are_thinned(patients) -> None:
     rows = choose_rows(cases, RowTargets.of_labels(labels), vocabulary, config, 0)
     assert rows.sequences.n_rows == 500
     np.testing.assert_array_equal(rows.unit_weights(), np.full(50, 10.0))
+
+
+def test_rows_go_to_another_process_without_the_events_that_lie_on_disk(patients, tmp_path: Path) -> None:
+    cases, labels = patients.part(0, 100)
+    vocabulary = fit_vocabulary(cases.events(), 5, 10)
+    store = tokenise(cases.dataset, vocabulary, SMALL, tmp_path, subjects=np.arange(100))
+    rows = choose_rows(cases, RowTargets.of_labels(labels), vocabulary, SMALL, 0, store)
+    sent = pickle.dumps(rows)
+    assert len(sent) < rows.sequences.known.nbytes + 100 * 200
+    received = pickle.loads(sent)  # noqa: S301 our own
+    assert received.digest() == rows.digest()
+    in_memory = choose_rows(cases, RowTargets.of_labels(labels), vocabulary, SMALL, 0)
+    for name in ("known", "value", "token", "row_end"):
+        np.testing.assert_array_equal(getattr(received.sequences, name), getattr(in_memory.sequences, name))
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1.0), (1.0, 0.5)])
