@@ -35,6 +35,7 @@ class NetworkConfig(BaseModel):
         min_subjects: training patients that a code needs for a token of its own; a rarer one is read as its
             nearest ancestor that has as many, and left out where there is none.
         n_bins: quantile bins of a code's values.
+        value_limit: robust z-scores of values beyond it are read as it.
         exclude: codes with these beginnings are never read.
         max_rows_per_subject: prediction rows of one patient used in training and tuning, drawn by the seed;
             null: all of them.
@@ -64,6 +65,7 @@ class NetworkConfig(BaseModel):
     max_positions: int = Field(default=64, ge=1)
     min_subjects: int = Field(default=20, ge=1)
     n_bins: int = Field(default=10, ge=2)
+    value_limit: float = Field(default=5.0, gt=0)
     exclude: tuple[str, ...] = ("SCORE//",)
     max_rows_per_subject: int | None = Field(default=8, ge=1)
     reading: Literal["alone", "shared"] = "alone"
@@ -166,8 +168,13 @@ class TransformerConfig(StreamConfig):
 
 
 class GRUConfig(StreamConfig):
-    """A gated recurrent network on events and gaps: its cost grows with the length, not with its square."""
+    """A gated recurrent network on time points: its cost grows with the length, not with the square of it.
+
+    Attributes:
+        position: time_point alone: a recurrence puts simultaneous events in an order that they do not have.
+    """
 
     kind: Literal["gru"] = "gru"
+    position: Literal["time_point"] = "time_point"
     max_positions: int = Field(default=1024, ge=1)
     n_layers: int = Field(default=1, ge=1)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 the field's name
 from torch import Tensor, nn
 
+from ontology.errors import ConfigurationError, Problem
 from phenotype.hazards import interval_edges, negative_log_likelihood, risk_logit
 from phenotype.networks.network import Targets, log_odds, weighted_loss, weighted_mean
 
@@ -91,7 +92,22 @@ class HazardsHead(nn.Module):
         return risk_logit(self.hazards(outputs), self.edges, self.edges[-1])
 
     def risk_at(self, outputs: Tensor, hours: float) -> Tensor:
-        """The logit of the outcome's incidence within so many hours, (R,)."""
+        """The logit of the outcome's incidence within so many hours, (R,).
+
+        Raises:
+            ConfigurationError: hours at which nothing is told.
+        """
+        horizon = float(self.edges[-1])
+        if not 0 < hours <= horizon:
+            raise ConfigurationError(
+                Problem(
+                    "no risk is told so far ahead",
+                    where="hours",
+                    found=f"{hours:g}",
+                    allowed=f"above 0 and at most {horizon:g}, the horizon of training",
+                    next_step="ask for an earlier hour, or train with a later horizon",
+                )
+            )
         return risk_logit(self.hazards(outputs), self.edges, hours)
 
     def loss(self, outputs: Tensor, targets: Targets) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -20,6 +21,7 @@ from phenotype.cases import Cases
 from phenotype.link import sigmoid
 from phenotype.networks.batches import bucketed
 from phenotype.networks.network import Design, Network
+from phenotype.networks.older_weights import numbered_transformer
 from phenotype.predictor import BundleParts
 from phenotype.sequences import Ints, Sequences, make_sequences
 from phenotype.threads import torch_threads
@@ -85,6 +87,20 @@ class NetworkModel:
     def logits(self, sequences: Sequences) -> npt.NDArray[np.float64]:
         """The logit of the task's risk of each row, (n,)."""
         return self._answer(sequences, _risk)
+
+    def risks_at(self, cases: Cases, hours: Iterable[float]) -> npt.NDArray[np.float64]:
+        """The uncalibrated risk within so many hours of each prediction, (n, number of hours).
+
+        Args:
+            cases: n rows.
+            hours: above 0 and at most the horizon that the networks were trained for.
+
+        Raises:
+            ConfigurationError: networks that tell the risk at their horizon alone, or hours past it.
+        """
+        sequences = self.sequences(cases)
+        reads = [partial(_risk_at, hours=one) for one in hours]
+        return sigmoid(np.stack([self._answer(sequences, read) for read in reads], axis=1))
 
     def coalition_logits(
         self, sequences: Sequences, row: int, keep: npt.NDArray[np.bool_]
@@ -156,6 +172,8 @@ class NetworkModel:
             raise BundleError(Problem("unknown kind of network", "model.json", str(kind), ", ".join(DESIGNS)))
         config = config_class(kind).model_validate(parts.config)
         vocabulary = Vocabulary(parts.tables["vocabulary"])
+        if any(not name.partition(".")[0].isdecimal() for name in parts.tensors):
+            parts = numbered_transformer(parts)
         numbers = sorted({int(name.partition(".")[0]) for name in parts.tensors})
         networks = tuple(_loaded(config, vocabulary, _numbered(parts, number)) for number in numbers)
         return cls(config, vocabulary, networks)
@@ -181,6 +199,10 @@ def _loaded(config: NetworkConfig, vocabulary: Vocabulary, tensors: dict[str, np
     except RuntimeError as error:
         raise ValueError("the weights do not fit the network") from error
     return network.eval()
+
+
+def _risk_at(network: Network, outputs: Tensor, hours: float) -> Tensor:
+    return network.risk_at(outputs, hours)
 
 
 def _risk(network: Network, outputs: Tensor) -> Tensor:

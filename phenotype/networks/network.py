@@ -128,8 +128,11 @@ class Design:
             which of the units' events, end to end (`sequences.n_events()[units]` each), are read: None all;
             the others are deleted, as if they had never been recorded.
         lengths: (sequences, config) -> (U,) what each unit costs, in positions.
+        prepare: (network, sequences of the training rows, config), called once before training; it may set
+            buffers and nothing else.
     """
 
     make_network: Callable[[Any, Vocabulary], Network]
     make_batch: Callable[[Sequences, Ints, Any, Keep | None], Batch]
     lengths: Callable[[Sequences, Any], Ints]
+    prepare: Callable[[Any, Sequences, Any], None] | None = None
