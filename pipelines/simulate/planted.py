@@ -72,10 +72,10 @@ def plant(
     questions = ask(planting, tables["movements"], stays, patient_id, contact_id)
     n_rows = len(questions.asked)
     events = [_events(questions.patient_id, planting.asked_code, questions.asked)]
-    order = np.zeros(n_rows)
+    order: np.ndarray = np.zeros(n_rows)
     if planting.pair:
-        order = rng.integers(0, 2, n_rows) * 2.0 - 1.0
-        order *= rng.random(n_rows) < planting.pair.share
+        has_pair = rng.random(n_rows) < planting.pair.share
+        order = np.where(has_pair, rng.integers(0, 2, n_rows) * 2.0 - 1.0, 0.0)
         events += _pairs(planting.pair, questions, order, rng)
     truths = []
     for outcome in planting.outcomes:
@@ -144,12 +144,12 @@ def _results(
     """Latest result of an analyte and the one before, (n, 2)."""
     code = ANALYTES[ANALYTE_INDEX[analyte]].code
     found = record.latest_two(tables["laboratory"], questions, code, within_days)
-    return np.log(np.maximum(found, 1e-3)) if is_log else found
+    return np.asarray(np.log(np.maximum(found, 1e-3))) if is_log else found
 
 
 def _clipped(scales: np.ndarray) -> np.ndarray:
     """Between -LIMIT and LIMIT; what is not known adds nothing."""
-    return np.nan_to_num(np.clip(scales, -LIMIT, LIMIT), nan=0.0)
+    return np.asarray(np.nan_to_num(np.clip(scales, -LIMIT, LIMIT), nan=0.0))
 
 
 def _pairs(

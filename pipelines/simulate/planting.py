@@ -126,7 +126,8 @@ class PlantedOutcome(Part):
 
     @model_validator(mode="after")
     def _check(self) -> PlantedOutcome:
-        unknown = sorted({effect.analyte for effect in (*self.values, *self.trends)} - set(ANALYTE_NAMES))
+        named = {value.analyte for value in self.values} | {trend.analyte for trend in self.trends}
+        unknown = sorted(named - set(ANALYTE_NAMES))
         if unknown:
             raise ValueError(f"effects name unknown analytes: {', '.join(unknown)}")
         return self

@@ -23,10 +23,16 @@ _MOVED = {
     "blood_cultures": ("collected_time", "answered_time"),
 }
 """Tables whose rows are moved by minutes: the first time stays inside its contact, the second goes along."""
-_DECIMALS = {
-    "temperature": 1,
-    **dict.fromkeys(("heart_rate", "respiratory_rate", "spo2", "systolic_bp", "diastolic_bp"), 0),
+_STEPS = {analyte.code: 10.0**analyte.decimals for analyte in ANALYTES}
+_SIGNS = {
+    "temperature": (1, 0.1),
+    "spo2": (0, 0.1),
+    "heart_rate": (0, 1.0),
+    "respiratory_rate": (0, 1.0),
+    "systolic_bp": (0, 1.0),
+    "diastolic_bp": (0, 1.0),
 }
+"""Decimals of each sign, and how much of the noise it takes: a fever is a few per cent."""
 _HIGHEST = {"spo2": 100.0}
 _COUNTED = ("kontakt_id", "henvisningsperiodeID")
 
@@ -102,7 +108,8 @@ def _moved(
         contacts, on="kontakt_id", how="left", maintain_order="left"
     )
     target = pl.col(first) + pl.duration(minutes="_minutes")
-    move = (target.clip("innDatoTid", "utDatoTid") - pl.col(first)).alias("_move")
+    begin, end = pl.min_horizontal("innDatoTid", first), pl.max_horizontal("utDatoTid", first)
+    move = (target.clip(begin, end) - pl.col(first)).alias("_move")
     return (
         inside.with_columns(move)
         .with_columns((pl.col(name) + pl.col("_move")).alias(name) for name in times)
@@ -112,18 +119,16 @@ def _moved(
 
 def _noisy(rows: pl.DataFrame, noise: float, rng: np.random.Generator) -> pl.DataFrame:
     """Rows with results and signs a little off, rounded as they are reported."""
-    if "value" in rows.columns:
-        decimals = {analyte.code: 10.0**analyte.decimals for analyte in ANALYTES}
-        step = rows["nlk"].replace_strict(decimals, default=10.0, return_dtype=pl.Float64).to_numpy()
+    if "nlk" in rows.columns:
+        step = rows["nlk"].replace_strict(_STEPS, default=10.0, return_dtype=pl.Float64).to_numpy()
         off = rows["value"].to_numpy() * np.exp(noise * rng.standard_normal(rows.height))
         return rows.with_columns(value=pl.Series(np.round(off * step) / step))
-    for name, decimals in _DECIMALS.items():
+    for name, (decimals, spread) in _SIGNS.items():
         if name in rows.columns:
-            value = rows[name].cast(pl.Float64).to_numpy()
-            spread = noise / 10.0 if name in {"temperature", "spo2"} else noise
-            off = np.round(value * np.exp(spread * rng.standard_normal(rows.height)), decimals)
-            off = pl.Series(name, np.minimum(off, _HIGHEST.get(name, np.inf))).fill_nan(None)
-            rows = rows.with_columns(off.cast(rows[name].dtype))
+            factor = np.exp(spread * noise * rng.standard_normal(rows.height))
+            values = np.round(rows[name].cast(pl.Float64).to_numpy() * factor, decimals)
+            values = np.minimum(values, _HIGHEST.get(name, np.inf))
+            rows = rows.with_columns(pl.Series(name, values).fill_nan(None).cast(rows[name].dtype))
     return rows
 
 

@@ -14,7 +14,15 @@ from pipelines.simulate.clock import days_since_start
 from pipelines.simulate.hospital import simulate
 from pipelines.simulate.scenario import Scenario, coding_at, load_scenario, practice_at
 
-SHIPPED = ("default", "coding-drift", "practice-differs", "methods-change", "younger-population")
+SHIPPED = (
+    "default",
+    "coding-drift",
+    "practice-differs",
+    "methods-change",
+    "younger-population",
+    "known-risk",
+    "twins",
+)
 
 
 def write(folder: Path, content: str) -> Path:
