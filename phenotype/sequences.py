@@ -10,7 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from ontology.errors import ConfigurationError, Problem
-from phenotype.ranges import Ints, bisect, end_to_end
+from phenotype.context import n_time_points, row_windows, whole_windows
+from phenotype.ranges import Ints
 from phenotype.tokens import NEVER, Tokens, reading_digest, tokens_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Sequences:
         codes: the events' own codes, sorted.
         static_start, older_start, recent_start: (U,) int64.
         end: (U,) int64, the row_end of the unit's last row.
+        n_time_points: (U,) int64, in each unit's `[recent_start, end)`.
         first_row: (U + 1,) int64.
         row_end: (n,) int64; the events of the row's subject before it were known at the prediction time.
         prediction: (n,) int64 microseconds.
@@ -61,6 +63,7 @@ class Sequences:
     older_start: Ints
     recent_start: Ints
     end: Ints
+    n_time_points: Ints
     first_row: Ints
     row_end: Ints
     prediction: Ints
@@ -98,9 +101,8 @@ def make_sequences(
     """What the network may read for every row of `cases`, in their order.
 
     An event counts if it was known at or before the prediction time; the birth and undated facts are static.
-    Rows and shards in any order give the same sequences. The last positions of a history are read one by one:
-    of p > M = max_positions they begin at position ceil((p - M) / S) * S with S = max(M // 2, 1), so that
-    many rows share a beginning and none depends on which others are asked.
+    Rows and shards in any order give the same sequences. `phenotype.context` says which last positions of a
+    history are read one by one.
 
     Args:
         cases: the rows, sorted by subject and prediction time.
@@ -108,8 +110,7 @@ def make_sequences(
         config: what is read, and whether the rows of a window are answered in one pass (reading).
         alone: every row is a unit of its own, whatever config.reading says.
         store: the subjects' tokens, made before with this vocabulary, exclude and value_limit; None: they are
-            made.
-            Subjects that it lacks have no events.
+            made. Subjects that it lacks have no events.
 
     Raises:
         ConfigurationError: the store was made with another vocabulary or other settings.
@@ -137,23 +138,8 @@ def windows(store: Tokens, config: NetworkConfig) -> Sequences:
     is a unit with one row, at the time of its last position. Simultaneous events are never parted: a window
     then begins a little earlier. Subjects without dated events have none.
     """
-    n_positions = store.stop - store.dated_start
-    if config.position == "time_point":
-        some = np.flatnonzero(n_positions > 0)
-        n_positions[some] = store.step[store.stop[some] - 1] + 1
-    n_windows = -(-n_positions // config.max_positions)
-    owner = np.repeat(np.arange(len(n_windows)), n_windows)
-    first = end_to_end(np.zeros(len(n_windows), dtype=np.int64), n_windows) * config.max_positions
-    dated, stop = store.dated_start[owner], store.stop[owner]
-    wanted = first if config.position == "time_point" else store.step[dated + first].astype(np.int64)
-    begin = bisect(store.step, dated, stop, wanted)
-    is_kept = np.ones(len(begin), dtype=bool)
-    is_kept[1:] = begin[1:] != begin[:-1]
-    owner, begin, stop = owner[is_kept], begin[is_kept], stop[is_kept]
-    has_next = np.zeros(len(owner), dtype=bool)
-    has_next[:-1] = owner[1:] == owner[:-1]
-    end = np.where(has_next, np.roll(begin, -1), stop)
-    return _sequences(store, owner, (begin, end), store.known[end - 1], np.arange(len(owner) + 1))
+    owner, begin, end, last = whole_windows(store, config)
+    return _sequences(store, owner, (begin, end), last, np.arange(len(owner) + 1))
 
 
 def readable_events(cases: Cases, config: NetworkConfig) -> pl.LazyFrame:
@@ -185,8 +171,7 @@ def _of_rows(
 ) -> Sequences:
     """The sequences of prediction rows; place: (n,) their subjects' places in tokens, -1 for none."""
     dated, stop = (_of_subject(part, place, 0) for part in (tokens.dated_start, tokens.stop))
-    row_end = bisect(tokens.known, dated, stop, prediction, "right")
-    begin = _window_begin(tokens, dated, row_end, config)
+    begin, row_end = row_windows(tokens, dated, stop, prediction, config)
     opens = np.ones(len(place), dtype=bool)
     if config.reading == "shared" and not alone:
         opens[1:] = (subjects[1:] != subjects[:-1]) | (begin[1:] != begin[:-1])
@@ -194,32 +179,12 @@ def _of_rows(
     return _sequences(tokens, place, (begin, row_end), prediction, first_row)
 
 
-def _window_begin(tokens: Tokens, dated: Ints, row_end: Ints, config: NetworkConfig) -> Ints:
-    """Where each row's last positions begin: at a multiple of half the context, whatever else is asked."""
-    begin = row_end.copy()
-    some = np.flatnonzero(row_end > dated)
-    dated, row_end = dated[some], row_end[some]
-    longest, stride = config.max_positions, max(config.max_positions // 2, 1)
-    is_point = config.position == "time_point"
-    n_positions = tokens.step[row_end - 1].astype(np.int64) + 1 if is_point else row_end - dated
-    first = np.where(n_positions > longest, -(-(n_positions - longest) // stride) * stride, 0)
-    if is_point:
-        begin[some] = bisect(tokens.step, dated, row_end, first)
-        return begin
-    step = tokens.step[dated + first].astype(np.int64)
-    before = bisect(tokens.step, dated, row_end, step)
-    after = bisect(tokens.step, dated, row_end, step, "right")
-    is_amid = (before < dated + first) & (after < row_end)
-    begin[some] = np.where(is_amid, after, before)
-    return begin
-
-
 def _sequences(
     tokens: Tokens, place: Ints, window: tuple[Ints, Ints], prediction: Ints, first_row: Ints
 ) -> Sequences:
     """Rows with their windows' begin and end as units."""
     begin, row_end = window
-    opening = first_row[:-1]
+    opening, end = first_row[:-1], row_end[first_row[1:] - 1]
     born = _of_subject(tokens.born, place, int(NEVER))
     years = _of_subject(tokens.years, place, np.nan)
     has_birth = born != NEVER
@@ -236,7 +201,8 @@ def _sequences(
         static_start=_of_subject(tokens.start, place, 0)[opening],
         older_start=_of_subject(tokens.dated_start, place, 0)[opening],
         recent_start=begin[opening],
-        end=row_end[first_row[1:] - 1],
+        end=end,
+        n_time_points=n_time_points(tokens, begin[opening], end),
         first_row=first_row,
         row_end=row_end,
         prediction=prediction,

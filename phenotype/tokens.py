@@ -13,7 +13,7 @@ import polars as pl
 
 from phenotype.ranges import Ints
 from phenotype.trajectory import BIRTH_CODE, EVENT_ORDER, known_time
-from phenotype.vocabulary import Z_LIMIT, Vocabulary
+from phenotype.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from phenotype.networks.config import NetworkConfig
@@ -58,10 +58,13 @@ class Tokens:
     codes: list[str]
     made_with: str
 
+    def release(self) -> None:
+        """Gives back what was read, where the arrays lie on disk; here they lie in memory."""
+
 
 def reading_digest(vocabulary: Vocabulary, config: NetworkConfig) -> str:
     """A name for what tokens depend on beside the events."""
-    read = json.dumps([vocabulary.tokens.write_json(), sorted(config.exclude), _value_limit(config)])
+    read = json.dumps([vocabulary.tokens.write_json(), sorted(config.exclude), config.value_limit])
     return hashlib.sha256(read.encode()).hexdigest()
 
 
@@ -84,7 +87,7 @@ def tokens_of(
     token = events["token"].to_numpy()
     values = events["numeric_value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     read = np.where(events["reads_value"].to_numpy(), values, np.nan)
-    bins, scores = vocabulary.read_values(token, read, _value_limit(config))
+    bins, scores = vocabulary.read_values(token, read, config.value_limit)
     known = events["_known"].cast(pl.Int64).fill_null(int(NEVER)).to_numpy().copy()
     owners = events["subject_id"].to_numpy()
     start = np.flatnonzero(np.diff(owners, prepend=owners[:1] - 1)) if len(owners) else np.zeros(0, np.int64)
@@ -109,10 +112,6 @@ def tokens_of(
         codes=names.to_list(),
         made_with=reading_digest(vocabulary, config),
     )
-
-
-def _value_limit(config: NetworkConfig) -> float:
-    return float(getattr(config, "value_limit", Z_LIMIT))
 
 
 def _known_or_static() -> pl.Expr:

@@ -190,12 +190,8 @@ def _last_seen(sequences: Sequences, dated: Dated, row: Ints, owner: Ints) -> In
 
 def lengths(sequences: Sequences, config: NetworkConfig) -> Ints:
     """Columns that each unit takes when all its events are read, (U,)."""
-    start, end = sequences.recent_start, sequences.end
-    n_dated = end - start
-    if config.position == "time_point":
-        some = np.flatnonzero(n_dated > 0)
-        first, last = sequences.step[start[some]], sequences.step[end[some] - 1]
-        n_dated[some] = last.astype(np.int64) - first + 1
+    is_point = config.position == "time_point"
+    n_dated = sequences.n_time_points if is_point else sequences.end - sequences.recent_start
     has_static = sequences.older_start > sequences.static_start
     has_older = sequences.recent_start > sequences.older_start
     n_rows = np.diff(sequences.first_row)

@@ -1,7 +1,7 @@
 """Patients whose histories are as long as histories are: many short, some long, one event at a time.
 
 Lengths are log-normal with median 77, 12 % of them cut at 256 (mean 104), so that padding all to 256 would
-leave 59 % empty. Codes are 4,096, drawn with frequencies that follow Zipf's law; two thirds of them have values.
+leave 59 % empty. Codes are 4,096, drawn with frequencies that follow Zipf's law; two thirds have values.
 """
 
 from __future__ import annotations
