@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 TRIALS = "trials.json"
 BEST = "best.yaml"
 _STUDY = "study.db"
+_WORK = "work"
 _KEYS = ["subject_id", "prediction_time"]
 AnySettings = TypeVar("AnySettings", bound=AnyModelConfig)
 
@@ -102,6 +103,7 @@ def search_settings(
             _run_trial(study, search, settings, parts, seed=seed, folder=folder, horizon_hours=horizon_hours)
             _write_trials(study, search, folder)
         best = _best(study, search)
+    shutil.rmtree(folder / _WORK, ignore_errors=True)
     values = _values(best)
     named = {"models": {search.model: values}}
     write_text(yaml.safe_dump(named, sort_keys=True, allow_unicode=True), folder / BEST)
@@ -140,18 +142,15 @@ def _run_trial(
     trial = study.ask()
     for key, dimension in search.space.items():
         _suggest(trial, key, dimension)
-    known = [one for one in study.trials if one.value is not None and one.params == trial.params]
+    known = [one for one in _ended(study) if _is_whole(one) and one.params == trial.params]
     if known:
         study.tell(trial, known[0].value)
         return
-    work = (
-        folder / "work" / hashlib.sha256(json.dumps(trial.params, sort_keys=True).encode()).hexdigest()[:16]
-    )
-    work.mkdir(parents=True, exist_ok=True)
     try:
         tried = changed(settings, _values(trial))
         scores = []
         for number, (train, tuning) in enumerate(parts):
+            (folder / _WORK / str(number)).mkdir(parents=True, exist_ok=True)
             model = fit_model(
                 tried,
                 train.cases,
@@ -159,7 +158,7 @@ def _run_trial(
                 tuning.cases,
                 tuning.labels,
                 seed=seed,
-                folder=work / str(number),
+                folder=folder / _WORK / str(number),
                 outcomes=(train.outcomes, tuning.outcomes),
                 horizon_hours=horizon_hours,
                 on_epoch=_Pruning(trial) if number == 0 else None,
@@ -172,7 +171,17 @@ def _run_trial(
         logger.warning("search: trial %d failed: %s", trial.number + 1, type(error).__name__)
         trial.set_user_attr("fault", type(error).__name__)
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    shutil.rmtree(work, ignore_errors=True)
+    _forget_checkpoints(folder / _WORK)
+
+
+def _forget_checkpoints(work: Path) -> None:
+    """Removes the trainings of trials that ended; the tokens that they read are kept for the next."""
+    if not any(work.glob("*/*")):
+        return
+    from experiments.training_trainer import LAST
+
+    for checkpoint in list(work.rglob(LAST)):
+        shutil.rmtree(checkpoint.parent)
 
 
 class _Pruning:
@@ -270,8 +279,13 @@ def _ended(study: Any) -> list[Any]:
     return list(study.get_trials(deepcopy=False, states=states))
 
 
+def _is_whole(trial: Any) -> bool:
+    """Whether a trial was judged; one that was given up has its last epoch's score, which is another."""
+    return str(trial.state.name) == "COMPLETE"
+
+
 def _best(study: Any, search: SearchConfig) -> Any:
-    whole = [trial for trial in _ended(study) if trial.value is not None and np.isfinite(trial.value)]
+    whole = [trial for trial in _ended(study) if _is_whole(trial) and np.isfinite(trial.value)]
     if not whole:
         raise TaskError(
             Problem(
@@ -291,19 +305,20 @@ def _write_trials(study: Any, search: SearchConfig, folder: Path) -> None:
     told = [_told(number, trial, search) for number, trial in enumerate(ended)]
     write_json({"model": search.model, "metric": search.metric, "trials": told}, folder / TRIALS)
     last = ended[-1]
-    found = "given up" if last.value is None else shown(last.value, search.metric)
+    found = shown(last.value, search.metric) if _is_whole(last) else "given up"
     logger.info("search: trial %d of %d, %s", len(ended), search.n_trials, found)
 
 
 def _told(number: int, trial: Any, search: SearchConfig) -> Mapping[str, Any]:
     """A trial as it is written: its score as it is spoken of, a loss or an area."""
-    is_loss = search.metric == "log_loss"
-    score = trial.value if trial.value is None or is_loss else 1 - trial.value
+    score = None
+    if _is_whole(trial) and np.isfinite(trial.value):
+        score = trial.value if search.metric == "log_loss" else 1 - trial.value
     return {
         "number": number,
         "state": trial.state.name.lower(),
         "settings": _values(trial),
-        search.metric: score if score is None or np.isfinite(score) else None,
+        search.metric: score,
         "n_epochs": len(trial.intermediate_values),
         "seconds": round(trial.duration.total_seconds(), 3) if trial.duration else None,
         "fault": trial.user_attrs.get("fault"),
