@@ -31,7 +31,7 @@ from ontology.errors import Problem, TaskError
 from phenotype.networks.model import design_of
 from phenotype.networks.population import PopulationModel, make_population_network, save_population
 from phenotype.networks.population_network import PopulationNetwork
-from phenotype.next_events import frequent_concepts, track
+from phenotype.next_events import frequent_concepts, recorded_leaves, track
 from phenotype.sequences import without
 from phenotype.token_store import tokenise
 from phenotype.trajectory import Dataset
@@ -77,9 +77,12 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
         f"{train.sequences.n_rows:,} read-outs, {len(concepts)} concepts, {len(tracked.valued)} with values"
     )
     data = TrajectoryData(train, tuning, config)
-    module = _trained(config, vocabulary, concepts, data, work / data.digest(vocabulary))
+    module = _trained(config, vocabulary, concepts, data, work / data.digest(vocabulary), say)
     network = cast("PopulationNetwork", module.best_network())
-    model = PopulationModel(config.network, config.hazards, vocabulary, concepts, network, seen.subjects)
+    leaves = recorded_leaves(vocabulary, dated, concepts)
+    model = PopulationModel(
+        config.network, config.hazards, vocabulary, concepts, leaves, network, seen.subjects
+    )
     return save_population(Path(out), model, _card(config, seen, train, module))
 
 
@@ -133,20 +136,26 @@ class Pretraining(TrainedNetwork):
             self.best.load_state_dict(self.averaged.state_dict())
 
 
-def _trained(
+def _trained(  # noqa: PLR0917 what is trained on what, where
     config: PretrainingConfig,
     vocabulary: Vocabulary,
     concepts: tuple[str, ...],
     data: TrajectoryData,
     place: Path,
+    say: Say,
 ) -> Pretraining:
     """The training brought to its end from where its checkpoint stands."""
+
+    def tell(epoch: int, score: float) -> None:
+        """One line an epoch."""
+        say(f"  epoch {epoch + 1} of at most {config.network.max_epochs}: tuning loss {score:.4f}")
+
     with _own_settings(config.network):
         torch.manual_seed(config.seed)
         module = _module(config, vocabulary, concepts, data)
         found = _read(place / LAST)
         if found is None or not _is_finished(found, config.network):
-            trainer = make_trainer(config.network, place)
+            trainer = make_trainer(config.network, place, tell)
             trainer.fit(module, data, ckpt_path=place / LAST if found else None, weights_only=True)
             found = _read(place / LAST)
         if found is None or not math.isfinite(found["state_dict"]["best_score"].item()):

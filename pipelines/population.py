@@ -131,6 +131,40 @@ def export_states(model: Path, dataset: Path, task: str | None, out: Path) -> in
     return table.height
 
 
+def export_futures(  # noqa: PLR0917 whose futures, how many, until when, by which chance
+    model: Path, dataset: Path, subjects: Sequence[int], n: int, horizon: str, seed: int, out: Path
+) -> int:
+    """Write n sampled futures of some subjects from where their records end.
+
+    Returns:
+        How many events were drawn.
+
+    Raises:
+        InputError: none of the subjects has a dated event.
+    """
+    from experiments.run_folder import write_frame
+    from phenotype.futures import sample_futures
+    from phenotype.networks.population import load_population
+
+    hours = hours_of(horizon)
+    population = load_population(model)
+    opened = open_dataset(dataset)
+    rows = last_moments(opened).filter(pl.col("subject_id").is_in(list(subjects)))
+    if rows.is_empty():
+        raise InputError(
+            Problem(
+                "none of these subjects has a dated event here",
+                where=str(dataset),
+                found=f"{len(subjects)} subjects asked for",
+                allowed="subject ids of this dataset",
+                next_step="check the ids; the dataset's subjects stand in data/<shard>.parquet",
+            )
+        )
+    futures = sample_futures(population, Cases(opened, rows), n, hours, seed)
+    write_frame(futures, out)
+    return futures.height
+
+
 def find_similar(
     states: Path,
     subjects: Sequence[int] | None,

@@ -84,6 +84,25 @@ def states(
     Progress(quiet).say(f"{n_rows:,} deep phenotypes in {out}")
 
 
+@population_app.command("futures")
+def futures(
+    model: ModelFolder,
+    dataset: DatasetFolder,
+    *,
+    out: OutFile,
+    subjects: Annotated[list[int], typer.Option("--subject", help="Whose; may be repeated.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="Futures of each subject.")] = 20,
+    horizon: Annotated[str, typer.Option(help="24h, 30d, 4w, 5y.")] = "1y",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same futures.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Sample possible futures from where records end; for risks ask `query`, which needs no chance."""
+    from pipelines.population import export_futures
+
+    n_events = export_futures(model, dataset, subjects, n, horizon, seed, out)
+    Progress(quiet).say(f"{n} futures of each subject, {n_events:,} events, in {out}")
+
+
 @population_app.command("similar")
 def similar(
     states: States,
