@@ -13,7 +13,7 @@ from typing import Any
 from ontology.errors import BundleError, Problem
 
 FORMAT = "pesta-bundle"
-FORMAT_NUMBER = 1
+FORMAT_NUMBER = 2
 MANIFEST = "model.json"
 COPY = "copy the bundle again from the run that made it, or train the model again"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.(json|safetensors|txt|parquet)")
@@ -44,8 +44,13 @@ class Migration:
     apply: Callable[[dict[str, Any]], dict[str, Any]]
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
-"""Every step from an older format that can still be read; format 1 is the first, so there is none yet."""
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("a network's weights carry its number; queries, keys and values are one matrix", 1, dict),
+)
+"""Every step from an older format that can still be read.
+
+Format 2 changed the weights and not the manifest: NetworkModel.from_parts turns the older ones.
+"""
 
 
 def migrate(
