@@ -23,14 +23,13 @@ import yaml
 
 from experiments.fitting import AnyModelConfig, fit_model
 from experiments.run_folder import write_json, write_text
-from experiments.search_config import Choice, Dimension, FloatRange, SearchConfig, changed
+from experiments.search_config import TRIALS, Choice, Dimension, FloatRange, SearchConfig, changed
 from experiments.training_scores import measure_for, shown, tuning_score
 from ontology.errors import PestaError, Problem, TaskError
 from phenotype.cases import Cases
 from phenotype.link import logit
 
 logger = logging.getLogger(__name__)
-TRIALS = "trials.json"
 BEST = "best.yaml"
 _STUDY = "study.db"
 _WORK = "work"
@@ -310,7 +309,7 @@ def _write_trials(study: Any, search: SearchConfig, folder: Path) -> None:
 
 
 def _told(number: int, trial: Any, search: SearchConfig) -> Mapping[str, Any]:
-    """A trial as it is written: its score as it is spoken of, a loss or an area."""
+    """A trial as it is written: its score as it is spoken of, a loss or an area; epochs' lower is better."""
     score = None
     if _is_whole(trial) and np.isfinite(trial.value):
         score = trial.value if search.metric == "log_loss" else 1 - trial.value
@@ -319,7 +318,7 @@ def _told(number: int, trial: Any, search: SearchConfig) -> Mapping[str, Any]:
         "state": trial.state.name.lower(),
         "settings": _values(trial),
         search.metric: score,
-        "n_epochs": len(trial.intermediate_values),
+        "epochs": [trial.intermediate_values[epoch] for epoch in sorted(trial.intermediate_values)],
         "seconds": round(trial.duration.total_seconds(), 3) if trial.duration else None,
         "fault": trial.user_attrs.get("fault"),
     }

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+TRIALS = "trials.json"
+"""What a search's folder has of its trials."""
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from experiments.run_record import read_run_record
+from experiments.search_config import TRIALS
 from ontology.errors import Problem, StorageError
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ def track_run(run_folder: Path, *, study: str, uri: str | None = None) -> str:
                         named = {"task": task, "model": model, "n_folds": len(measured["folds"])}
                         _log_params(mlflow, _params({**settings, **named}))
                         _log_measured(mlflow, measured, named, _bundles(run_folder, task, model))
+                        _log_epochs(mlflow, run_folder / "epochs" / task, model)
+            for file in sorted((run_folder / "search").glob(f"*/*/{TRIALS}")):
+                _log_trials(mlflow, experiment_id, file)
             # entered last: a run without this tag was interrupted
             mlflow.set_tag(RECORD_TAG, digest)
     return str(parent.info.run_id)
@@ -228,6 +232,31 @@ def _log_measured(
         mlflow.log_metrics(metrics, model_id=logged.model_id)
 
 
+def _log_epochs(mlflow: Any, place: Path, model: str) -> None:
+    """The tuning score of every epoch (lower is better) of each fold and each of its networks."""
+    for file in _of_model(place, model, ".json"):
+        network = -1
+        for epoch, score in json.loads(file.read_text("utf-8")):
+            network += epoch == 0
+            mlflow.log_metric(f"{file.stem}.network_{network}.tuning_score", score, step=epoch)
+
+
+def _log_trials(mlflow: Any, experiment_id: str, file: Path) -> None:
+    """Each trial of a search as a run of its own: its settings, its score, its epochs."""
+    searched = json.loads(file.read_text("utf-8"))
+    task, name = file.parent.parent.name, file.parent.name
+    for trial in searched["trials"]:
+        with mlflow.start_run(
+            experiment_id=experiment_id, run_name=f"{task} {name} trial {trial['number']}", nested=True
+        ):
+            mlflow.set_tags({"pesta.search": f"{task} {name}", "pesta.trial.state": trial["state"]})
+            _log_params(mlflow, _params({"task": task, "model": searched["model"], **trial["settings"]}))
+            if trial[searched["metric"]] is not None:
+                mlflow.log_metric(f"tuning_{searched['metric']}", trial[searched["metric"]])
+            for epoch, score in enumerate(trial["epochs"]):
+                mlflow.log_metric("tuning_score", score, step=epoch)
+
+
 def _metrics(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Means over folds, their spread, intervals and operating points; counts below MIN_COUNT left out."""
     for name, value in measured["mean"].items():
@@ -250,9 +279,18 @@ def _metrics(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _bundles(run_folder: Path, task: str, model: str) -> list[Path]:
     """The model's bundle, or those of its folds, by name."""
-    place = run_folder / "bundle" / task
-    numbered = [folder for folder in place.glob(f"{model}_*") if folder.name[len(model) + 1 :].isdigit()]
-    return [folder for folder in [place / model, *sorted(numbered)] if (folder / "model.json").exists()]
+    found = _of_model(run_folder / "bundle" / task, model)
+    return [folder for folder in found if (folder / "model.json").exists()]
+
+
+def _of_model(place: Path, model: str, suffix: str = "") -> list[Path]:
+    """What a folder has of a model: one entry, or one for each fold."""
+    numbered = [
+        entry
+        for entry in place.glob(f"{model}_*{suffix}")
+        if entry.name.removesuffix(suffix)[len(model) + 1 :].isdigit()
+    ]
+    return [entry for entry in [place / f"{model}{suffix}", *sorted(numbered)] if entry.exists()]
 
 
 def _signature() -> ModelSignature:

@@ -211,6 +211,63 @@ def test_each_fold_has_its_model_and_small_counts_are_not_entered(run_folder: Pa
     assert child.data.metrics["n_rows"] == N_SUBJECTS
 
 
+def test_the_trials_of_a_search_are_runs_of_their_own(run_folder: Path, client: Any) -> None:
+    """Their settings, their score and their epochs; one that was given up has no score."""
+    trials = [
+        {
+            "number": 0,
+            "state": "complete",
+            "settings": {"learning_rate": 0.01},
+            "auroc": 0.8,
+            "epochs": [0.5, 0.4],
+            "seconds": 1.5,
+            "fault": None,
+        },
+        {
+            "number": 1,
+            "state": "pruned",
+            "settings": {"learning_rate": 1e-6},
+            "auroc": None,
+            "epochs": [0.7],
+            "seconds": 0.5,
+            "fault": None,
+        },
+    ]
+    place = run_folder / "search" / TASK / f"{MODEL}_0"
+    place.mkdir(parents=True)
+    searched = {"model": MODEL, "metric": "auroc", "trials": trials}
+    (place / "trials.json").write_text(json.dumps(searched), "utf-8")
+    run_id = track_run(run_folder, study=STUDY)
+    experiment = client.get_experiment_by_name(STUDY).experiment_id
+    found = client.search_runs([experiment], f"tags.`pesta.search` = '{TASK} {MODEL}_0'")
+    best, given_up = sorted(found, key=lambda run: run.info.run_name)
+    assert best.data.tags["mlflow.parentRunId"] == run_id
+    assert best.data.params["learning_rate"] == "0.01"
+    assert best.data.metrics["tuning_auroc"] == 0.8
+    history = client.get_metric_history(best.info.run_id, "tuning_score")
+    assert [(point.step, point.value) for point in history] == [(0, 0.5), (1, 0.4)]
+    assert given_up.data.tags["pesta.trial.state"] == "pruned"
+    assert "tuning_auroc" not in given_up.data.metrics
+
+
+def test_each_epoch_of_each_network_is_entered(run_folder: Path, client: Any) -> None:
+    """Two networks of one fit: epochs begin anew with the second."""
+    place = run_folder / "epochs" / TASK
+    place.mkdir(parents=True)
+    (place / f"{MODEL}.json").write_text(json.dumps([[0, 0.5], [1, 0.4], [0, 0.6]]), "utf-8")
+    run_id = track_run(run_folder, study=STUDY)
+    experiment = client.get_experiment_by_name(STUDY).experiment_id
+    (child,) = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    scores = [
+        [
+            point.value
+            for point in client.get_metric_history(child.info.run_id, f"{MODEL}.network_{n}.tuning_score")
+        ]
+        for n in range(2)
+    ]
+    assert scores == [[0.5, 0.4], [0.6]]
+
+
 def test_mlflow_is_imported_late_and_tells_nobody() -> None:
     program = """
 import sys
