@@ -80,7 +80,7 @@ def risk_logit(logits: Tensor, edges: Tensor, hours: Tensor | float) -> Tensor:
 
 def _log_hazards(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Log hazards (R, K, C) and the log of outliving each interval (R, K), in float32 at least."""
-    logits = logits.float() if logits.dtype in {torch.float16, torch.bfloat16} else logits
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     spent = F.softplus(logits.logsumexp(-1))
     return logits - spent[..., None], -spent
 

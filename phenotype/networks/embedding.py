@@ -98,7 +98,8 @@ class PositionEmbedding(nn.Module):
             return cast("Tensor", x)
         R = len(batch.row)
         own = self.summary(sums[U * T :].view(N_SUMMARIES, R, -1).transpose(0, 1).flatten(1))
-        return cast("Tensor", x.flatten(0, 1).index_add(0, batch.read_out, own).view(U, T, -1))
+        x = x.flatten(0, 1).index_add(0, batch.read_out, own.to(x.dtype))
+        return cast("Tensor", x.view(U, T, -1))
 
 
 def time_features(batch: SequenceBatch) -> Tensor:

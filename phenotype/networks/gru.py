@@ -72,7 +72,7 @@ class RecurrentNetwork(StreamNetwork):
     def read_all(self, x: Tensor, batch: SequenceBatch) -> Tensor:
         """(U, T, H) -> (U * T, H)."""
         columns, own = self._passes(x, batch)
-        return columns.flatten(0, 1).index_copy(0, batch.read_out, own)
+        return columns.flatten(0, 1).index_copy(0, batch.read_out, own.to(columns.dtype))
 
     def _passes(self, x: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
         """The columns (U, T, H) as if there were no read-outs, and the read-outs (R, H)."""

@@ -110,14 +110,19 @@ class NextEvent(nn.Module):
         every = torch.arange(self.widest, device=code.device) + first[:, None]
         own = torch.minimum(every, last[:, None])
         logits = torch.einsum("nh,nqh->nq", states[following.place[valued]], bins[own]) + self.bin_level[own]
-        logits = logits.float().masked_fill(every > last[:, None], -torch.inf)
+        logits = _exact(logits).masked_fill(every > last[:, None], -torch.inf)
         losses = F.cross_entropy(logits, following.value_bin[valued] - first, reduction="none")
         return (losses * following.share[valued]).sum()
 
 
 def _unlikely(logits: Tensor, place: Tensor, code: Tensor, share: Tensor) -> Tensor:
     """The weighted sum of less the log of softmax, (P, V) at N (position, code) pairs."""
-    return -(F.log_softmax(logits.float(), dim=1)[place, code] * share).sum()
+    return -(F.log_softmax(_exact(logits), dim=1)[place, code] * share).sum()
+
+
+def _exact(logits: Tensor) -> Tensor:
+    """In float32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def unlikely_in_cache(states: Tensor, codes: Tensor, level: Tensor, following: Following) -> Tensor:
