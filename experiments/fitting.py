@@ -15,11 +15,20 @@ from phenotype.cases import Cases
 from phenotype.ensemble import EnsembleConfig, fit_ensemble
 from phenotype.logistic import LogisticConfig, fit_logistic
 from phenotype.networks.config import GRUConfig, NetworkConfig, TransformerConfig
+from phenotype.networks.two_axis_config import TwoAxisConfig
 from phenotype.predictor import Model
 from phenotype.trees import LightGBMConfig, fit_lightgbm
 from phenotype.ward import WardConfig, fit_ward
 
-AnyModelConfig = WardConfig | LogisticConfig | LightGBMConfig | TransformerConfig | GRUConfig | EnsembleConfig
+AnyModelConfig = (
+    WardConfig
+    | LogisticConfig
+    | LightGBMConfig
+    | TransformerConfig
+    | GRUConfig
+    | TwoAxisConfig
+    | EnsembleConfig
+)
 ModelConfig = Annotated[AnyModelConfig, Field(discriminator="kind")]
 
 Labels = npt.NDArray[np.bool_]
