@@ -89,17 +89,17 @@ class PositionEmbedding(nn.Module):
     def forward(self, batch: SequenceBatch, codes: Tensor) -> Tensor:
         """(U, T, H)."""
         U, T = batch.kind.shape
-        dtype = self.kind.weight.dtype
+        H, dtype = self.kind.weight.shape[1], self.kind.weight.dtype
         sums = self.events(batch, codes)
-        x = sums[: U * T].view(U, T, -1) + self.kind(batch.kind) + self.since(time_features(batch).to(dtype))
+        x = sums[: U * T].view(U, T, H) + self.kind(batch.kind) + self.since(time_features(batch).to(dtype))
         ages = batch.age[:, :1] if self.is_alone else batch.age
         x = x + self.age(age_features(ages).to(dtype))
         if not self.has_summaries:
             return cast("Tensor", x)
         R = len(batch.row)
-        own = self.summary(sums[U * T :].view(N_SUMMARIES, R, -1).transpose(0, 1).flatten(1))
+        own = self.summary(sums[U * T :].view(N_SUMMARIES, R, H).transpose(0, 1).flatten(1))
         x = x.flatten(0, 1).index_add(0, batch.read_out, own.to(x.dtype))
-        return cast("Tensor", x.view(U, T, -1))
+        return cast("Tensor", x.view(U, T, H))
 
 
 def time_features(batch: SequenceBatch) -> Tensor:

@@ -85,7 +85,7 @@ class HazardsHead(nn.Module):
 
     def hazards(self, outputs: Tensor) -> Tensor:
         """(R, O) -> logits (R, K, C)."""
-        return outputs[:, : self.n_task_outputs].reshape(-1, self.n_intervals, self.n_causes)
+        return outputs[:, : self.n_task_outputs].reshape(len(outputs), self.n_intervals, self.n_causes)
 
     def risk(self, outputs: Tensor) -> Tensor:
         """The logit of the outcome's incidence at the horizon, (R,)."""

@@ -74,6 +74,7 @@ class Attention(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.n_heads, self.width = config.n_heads, config.width
+        self.head_width = config.width // config.n_heads
         self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
@@ -99,13 +100,13 @@ class Attention(nn.Module):
     def _turned(self, x: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys, values (*, N, D), the first two turned."""
         both, v = self.query_key_value(x).split((2 * self.width, self.width), dim=-1)
-        turned = _turn(both.reshape(*both.shape[:-1], 2 * self.n_heads, -1), rotary)
+        turned = _turn(both.reshape(*both.shape[:-1], 2 * self.n_heads, self.head_width), rotary)
         q, k = turned.chunk(2, dim=-2)
         return q, k, self._heads(v)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(*, H) -> (*, N, D)."""
-        return x.reshape(*x.shape[:-1], self.n_heads, -1)
+        return x.reshape(*x.shape[:-1], self.n_heads, self.head_width)
 
 
 def rotary_angles(hours: Tensor, head_width: int, dtype: torch.dtype = torch.float32) -> Rotary:
