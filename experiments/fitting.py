@@ -15,6 +15,7 @@ from phenotype.cases import Cases
 from phenotype.ensemble import EnsembleConfig, fit_ensemble
 from phenotype.logistic import LogisticConfig, fit_logistic
 from phenotype.networks.config import GRUConfig, NetworkConfig, TransformerConfig
+from phenotype.networks.gru_d_config import GRUDConfig
 from phenotype.networks.two_axis_config import TwoAxisConfig
 from phenotype.predictor import Model
 from phenotype.trees import LightGBMConfig, fit_lightgbm
@@ -26,6 +27,7 @@ AnyModelConfig = (
     | LightGBMConfig
     | TransformerConfig
     | GRUConfig
+    | GRUDConfig
     | TwoAxisConfig
     | EnsembleConfig
 )

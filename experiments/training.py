@@ -117,6 +117,8 @@ def train_network(
     with _own_settings(config):
         torch.manual_seed(seed)
         network = data.design.make_network(config, vocabulary)
+        if data.design.prepare:
+            data.design.prepare(network, data.train.sequences, config)
         network.start_from(data.prevalence, data.train.targets.horizon_hours)
         if population:
             from phenotype.networks.population import begin_from
