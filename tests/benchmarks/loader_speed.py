@@ -4,7 +4,7 @@
 epochs of length-bucketed batches (8,192 positions, what comes next told too), each measurement in a process
 of its own with one thread; events are counted by processor second. Flat: ten times the patients take at most
 a tenth more memory, tokenising (largest resident set) and loading (largest memory of the process's own,
-beside which stand the pages of the store that happen to be mapped: the system may take them back at any time).
+beside which stand the pages of the store that are mapped: the system may take them back at any time).
 """
 
 from __future__ import annotations
