@@ -16,7 +16,7 @@ import polars as pl
 from harness import finish, open_key, pesta
 
 BAR = 0.95
-FULL, SMALL = {"patients": 3000, "learn": 3000, "epochs": 6}, {"patients": 400, "learn": 400, "epochs": 2}
+FULL, SMALL = {"patients": 3000, "learn": 1500, "epochs": 4}, {"patients": 400, "learn": 400, "epochs": 2}
 
 
 def main() -> None:
