@@ -101,6 +101,10 @@ class RunFolder:
         """search/TASK/MODEL: the trials of a search over the model's settings, and the best."""
         return self.path / "search" / task / self._numbered(model, fold)
 
+    def epochs(self, task: str, model: str, fold: int = 0) -> Path:
+        """epochs/TASK/MODEL.json: [epoch, tuning measure] of a model that trains in epochs."""
+        return self.path / "epochs" / task / f"{self._numbered(model, fold)}.json"
+
     def work(self, *parts: str) -> Path:
         """A place for what a killed run goes on from: checkpoints, metrics of one fold."""
         return self.path.joinpath("work", *parts)

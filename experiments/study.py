@@ -17,7 +17,7 @@ from experiments.costs import cost_kept
 from experiments.evaluation import TaskInfo
 from experiments.fitting import ModelConfig, fit_model
 from experiments.one_sided import one_sided_problems
-from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame
+from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame, write_json
 from experiments.scored import score_rows
 from experiments.thresholds import choose_thresholds
 from ontology.errors import TaskError
@@ -147,6 +147,7 @@ def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, pla
     }
     work = folder.work("fit", fold.task.name, f"{name}_{fold.number}")
     work.mkdir(parents=True, exist_ok=True)
+    epochs: list[tuple[int, float]] = []
     with cost_kept(folder.cost(fold.task.name, name, fold.number)):
         settings = _searched(settings, fold, name, config, folder)
         model = fit_model(
@@ -160,7 +161,10 @@ def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, pla
             outcomes=(train.outcomes, tuning.outcomes),
             horizon_hours=fold.task.horizon_hours,
             members=members,
+            on_epoch=lambda epoch, measure: epochs.append((epoch, measure)),
         )
+    if epochs:
+        write_json(epochs, folder.epochs(fold.task.name, name, fold.number))
     raw = model.predict(tuning.cases)
     calibrator = fit_calibrator(raw, tuning.labels, tuning.cases.rows["subject_id"].to_numpy())
     risks = calibrator.apply(raw)
