@@ -150,10 +150,23 @@ class TrainedNetwork(lightning.LightningModule):
             {"params": [weight for weight in learnt if weight.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(
-            groups, lr=self.config.learning_rate, weight_decay=self.config.weight_decay, betas=_BETAS
+            groups,
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+            betas=_BETAS,
+            fused=True,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clipped here: Lightning will not beside a fused optimiser, though bf16 needs no scale."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
 
     def _rate(self, step: int) -> float:
         """The learning rate of a step as a share of the highest."""

@@ -77,7 +77,6 @@ def make_trainer(config: NetworkConfig, folder: Path, on_epoch: OnEpoch | None =
         precision=cast("Any", precision_of(config)),
         max_epochs=config.max_epochs,
         accumulate_grad_batches=pieces_a_device(config.accumulate, n_devices),
-        gradient_clip_val=config.gradient_clip,
         deterministic="warn" if has_gpu else False,
         callbacks=[
             EarlyStopping(TUNING_SCORE, patience=config.patience, mode="min"),

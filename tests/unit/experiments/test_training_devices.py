@@ -237,6 +237,26 @@ def test_averaged_weights_move_once_a_step(patients, tmp_path: Path) -> None:
         torch.testing.assert_close(state[f"network.{name}"], weight, atol=0, rtol=0)
 
 
+def test_sixteen_bits_learn_what_thirty_two_do(patients, tmp_path: Path) -> None:
+    """bf16 keeps eight bits of a product: losses agree to two digits."""
+    settings = {"dropout": 0.0, "event_dropout": 0.0}
+    whole = train(patients, tmp_path / "32", precision="32", **settings)
+    short = train(patients, tmp_path / "bf16", precision="bf16", **settings)
+    np.testing.assert_allclose(short.tuning_scores, whole.tuning_scores, atol=0.01)
+    assert short.tuning_scores != whole.tuning_scores
+    assert {weight.dtype for weight in short.weights.values()} == {torch.float32}
+
+
+def test_no_step_is_longer_than_the_clipped_gradient_allows(patients, tmp_path: Path) -> None:
+    """A gradient clipped to nothing moves nothing but by decay, of which there is none here."""
+    found = train(patients, tmp_path, gradient_clip=1e-30, weight_decay=0.0, max_epochs=1)
+    torch.manual_seed(1)
+    config = PlainConfig()
+    vocabulary = fit_vocabulary(patients.parts()[0].events(), config.min_subjects, config.n_bins)
+    drawn = make_network(config, vocabulary).state_dict()
+    torch.testing.assert_close(found.weights["hidden.weight"], drawn["hidden.weight"], atol=1e-12, rtol=0)
+
+
 class HalfFrozen(PlainNetwork):
     """The embeddings stay as they were drawn."""
 
