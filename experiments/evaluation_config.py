@@ -17,6 +17,9 @@ class EvaluationConfig(BaseModel):
         age_bands: years at which subgroups by age begin.
         net_benefit_thresholds: where decision curves are computed.
         utility: score tasks that have it by the challenge 2019 utility.
+        utility_prevalence: the alarm threshold of the utility is chosen as if patients with the outcome were
+            so many times as frequent as among the tuning patients. Below 1: for another hospital, where the
+            outcome may be rarer; too many alarms cost more there than too few.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +35,7 @@ class EvaluationConfig(BaseModel):
         *(round(0.01 * step, 2) for step in range(1, 61)),
     )
     utility: bool = True
+    utility_prevalence: float = Field(1.0, gt=0)
 
     @field_validator("age_bands")
     @classmethod

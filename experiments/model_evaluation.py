@@ -71,7 +71,12 @@ def evaluate_model(
 def alerts_of(rows: ScoredRows, tuning: ScoredRows, task_info: TaskInfo, config: EvaluationConfig) -> Alerts:
     """The thresholds that tuning rows choose, and the held-out rows that alert at each."""
     rates = task_info.alert_rates if config.alert_rates is None else config.alert_rates
-    thresholds = choose_thresholds(tuning, rates, with_utility=task_info.has_utility and config.utility)
+    thresholds = choose_thresholds(
+        tuning,
+        rates,
+        with_utility=task_info.has_utility and config.utility,
+        utility_prevalence=config.utility_prevalence,
+    )
     return [(threshold, rows.risk >= threshold.value) for threshold in thresholds]
 
 

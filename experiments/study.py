@@ -230,7 +230,12 @@ def _thresholds(fold: Fold, risks: npt.NDArray[np.float64], config: RunConfig) -
     tuning = score_rows(_scored(fold.parts[TUNING], pl.Series(risks)))
     info = task_info(fold.task)
     rates = config.evaluation.alert_rates or info.alert_rates
-    found = choose_thresholds(tuning, rates, with_utility=info.has_utility and config.evaluation.utility)
+    found = choose_thresholds(
+        tuning,
+        rates,
+        with_utility=info.has_utility and config.evaluation.utility,
+        utility_prevalence=config.evaluation.utility_prevalence,
+    )
     return {
         "operating": found[-1].value if found else 0.5,
         "chosen": [asdict(threshold) for threshold in found],

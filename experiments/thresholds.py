@@ -35,17 +35,17 @@ class Threshold:
 
 
 def choose_thresholds(
-    tuning: ScoredRows, alert_rates: Sequence[float], *, with_utility: bool
+    tuning: ScoredRows, alert_rates: Sequence[float], *, with_utility: bool, utility_prevalence: float = 1.0
 ) -> list[Threshold]:
     """The thresholds of one model, from its tuning rows.
 
     For an alert rate: the risk at which the share of tuning rows that alert comes nearest to it (where two
     are as near, the one with fewer alerts); a coarse score may not come near. With utility: the risk at
-    which the challenge 2019 utility is greatest.
+    which the challenge 2019 utility is greatest, patients with sepsis counted `utility_prevalence` times.
     """
     found = [threshold_at_rate(tuning, rate) for rate in alert_rates]
     if with_utility:
-        value = best_utility_threshold(tuning)
+        value = best_utility_threshold(tuning, utility_prevalence)
         found.append(Threshold("best_utility", None, value, float((tuning.risk >= value).mean())))
     return found
 

@@ -89,10 +89,16 @@ def score_utility(rows: ScoredRows, is_alarm: BoolArray) -> dict[str, float | in
     }
 
 
-def best_utility_threshold(rows: ScoredRows) -> float:
-    """The risk from which alarms gain most on these rows; above every risk where no alarm gains."""
+def best_utility_threshold(rows: ScoredRows, prevalence: float = 1.0) -> float:
+    """The risk from which alarms gain most on these rows; above every risk where no alarm gains.
+
+    Args:
+        rows: labelled predictions.
+        prevalence: patients with sepsis count so many times, as if they were so much more frequent.
+    """
     worth = hourly_utility(rows)
-    gained = (worth.alarm - worth.silence)[rows.ranking.order]
+    is_septic = (rows.sums(rows.is_positive) > 0)[rows.subject]
+    gained = ((worth.alarm - worth.silence) * np.where(is_septic, prevalence, 1.0))[rows.ranking.order]
     by_risk = np.add.reduceat(gained, rows.ranking.starts)
     from_risk = np.cumsum(by_risk[::-1])[::-1]
     best = int(np.argmax(from_risk))

@@ -161,6 +161,14 @@ def test_where_no_alarm_gains_none_is_raised() -> None:
     assert best_utility_threshold(rows) > 0.9
 
 
+def test_a_threshold_for_a_rarer_outcome_is_that_of_a_cohort_where_it_is_rarer() -> None:
+    """Prevalence 1/2: the same threshold as with every patient without sepsis there twice."""
+    septic, healthy = (30, 16, [h / 30 for h in range(30)]), [(20, None, [h / 20 for h in range(20)])] * 3
+    once, twice = scored([septic, *healthy]), scored([septic, *healthy, *healthy])
+    assert best_utility_threshold(once, 0.5) == best_utility_threshold(twice)
+    assert best_utility_threshold(once, 0.5) >= best_utility_threshold(once)
+
+
 def test_hours_come_from_the_clock_so_that_a_missing_row_moves_nothing() -> None:
     whole = scored([patient(40, 20, tuple(range(14, 30)))])
     without = score_rows(whole.predictions.filter(pl.col("prediction_time") != START + timedelta(hours=17)))
