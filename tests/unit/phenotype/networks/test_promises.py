@@ -30,7 +30,7 @@ from phenotype.trajectory import EVENTS, open_dataset
 from phenotype.vocabulary import fit_vocabulary
 
 START = datetime(2020, 1, 1)
-KINDS = sorted(kind for kind in DESIGNS if find_spec(DESIGNS[kind][0]))
+KINDS = sorted(DESIGNS)
 N_SUBJECTS = 24
 ASKED = [(subject, hours) for subject in range(N_SUBJECTS) for hours in (3.0, 7.0, 11.0)]
 LONG = 500
