@@ -129,12 +129,13 @@ def train_network(
             logger.warning("%s: tuning rows are one-sided, so the log loss decides", config.kind)
         module = TrainedNetwork(network, config, seed, data.n_steps, measure, compiles=is_compiled(config))
         found = _read(place / LAST)
-        if found and on_epoch:
-            _tell_again(found, on_epoch)
+        n_told = _tell(found, on_epoch)
         if found is None or not _is_finished(found, config):
             trainer = make_trainer(config, place, on_epoch)
             trainer.fit(module, data, ckpt_path=place / LAST if found else None, weights_only=True)
             found = _read(place / LAST)
+            if trainer.num_devices > 1:
+                _tell(found, on_epoch, n_told)
         if found is None or not math.isfinite(found["state_dict"]["best_score"].item()):
             raise _diverged(config)
         module.load_state_dict(found["state_dict"])
@@ -153,11 +154,14 @@ def _pretrained(config: NetworkConfig) -> PopulationModel | None:
     return population
 
 
-def _tell_again(checkpoint: Mapping[str, Any], on_epoch: OnEpoch) -> None:
-    """The epochs that were trained before."""
-    scores = checkpoint["state_dict"]["tuning_scores"].tolist()
-    for epoch, score in enumerate(scores[: checkpoint["epoch"] + 1]):
-        on_epoch(epoch, score)
+def _tell(checkpoint: Mapping[str, Any] | None, on_epoch: OnEpoch | None, first: int = 0) -> int:
+    """Tells the epochs of a checkpoint that nobody was told yet; returns how many it has."""
+    n_epochs = checkpoint["epoch"] + 1 if checkpoint else 0
+    if checkpoint and on_epoch:
+        scores = checkpoint["state_dict"]["tuning_scores"].tolist()
+        for epoch in range(first, n_epochs):
+            on_epoch(epoch, scores[epoch])
+    return n_epochs
 
 
 def _nothing_to_read(config: NetworkConfig) -> TaskError:

@@ -222,8 +222,11 @@ class RowData(lightning.LightningDataModule):
         return float(np.average(self.train.targets.labels, weights=self.train.targets.weight))
 
     def train_dataloader(self) -> DataLoader[Labelled]:
-        """This device's pieces of the trainer's current epoch."""
+        """This device's pieces of the current epoch; pages that the last one read are given back."""
         epoch, device, n_devices = self._whereabouts()
+        for rows in (self.train, self.tuning):
+            if rows.store:
+                rows.store.release()
         pieces = pieces_of_device(
             self._train_batches(epoch), self.train.unit_weights(), self.config.accumulate, device, n_devices
         )

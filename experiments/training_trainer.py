@@ -60,7 +60,7 @@ def make_trainer(config: NetworkConfig, folder: Path, on_epoch: OnEpoch | None =
         config: the settings.
         folder: for the checkpoint.
         on_epoch: is told each epoch's number and tuning score, and may end the training by an exception;
-            on one device only.
+            of several devices it is told nothing here.
     """
     shows_bar = sys.stdout.isatty() and logger.isEnabledFor(logging.INFO)
     has_gpu = torch.cuda.is_available()

@@ -148,7 +148,11 @@ def test_a_training_goes_on_with_other_devices(patients, tmp_path: Path) -> None
 
     with pytest.raises(InterruptedError):
         train(patients, tmp_path / "killed", accumulate=2, on_epoch=stop)
-    went_on = train(patients, tmp_path / "killed", accumulate=2, **TWO)
+    told: list[int] = []
+    went_on = train(
+        patients, tmp_path / "killed", accumulate=2, on_epoch=lambda epoch, _: told.append(epoch), **TWO
+    )
+    assert told == [0, 1, 2, 3]
     undisturbed = train(patients, tmp_path / "undisturbed", accumulate=2)
     assert went_on.tuning_scores == undisturbed.tuning_scores
     assert all(torch.equal(went_on.weights[name], undisturbed.weights[name]) for name in went_on.weights)
