@@ -1,4 +1,4 @@
-"""The verbs of the population-wide model: files as they are described, faults told, no small counts or ids."""
+"""The verbs of the population-wide model: files as described, faults told, no ids, no small counts."""
 
 from __future__ import annotations
 
