@@ -78,6 +78,15 @@ def frequent_concepts(vocabulary: Vocabulary, dated_tokens: Ints, n_concepts: in
     return tuple(sorted(kept[:n_concepts]))
 
 
+def recorded_leaves(vocabulary: Vocabulary, dated_tokens: Ints, concepts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the concepts that events are recorded as and that have no other such concept below them."""
+    names, lists = vocabulary.tokens["token"].to_list(), vocabulary.tokens["concepts"].to_list()
+    recorded = {names[token]: lists[token] for token in np.unique(dated_tokens).tolist()}
+    wanted = set(concepts) & set(recorded)
+    above = {one for name in wanted for one in recorded[name][1:]}
+    return tuple(sorted(wanted - above))
+
+
 def track(vocabulary: Vocabulary, concepts: tuple[str, ...]) -> Tracked:
     """Numbers of these concepts and of their values, token by token."""
     number = {concept: place for place, concept in enumerate(concepts)}

@@ -50,6 +50,7 @@ class PopulationModel:
         hazards: of the head.
         vocabulary: fitted on the subjects that were seen.
         concepts: the names that can be asked for, in order.
+        leaves: those of them that events are recorded as, none above another; futures are of these.
         network: in evaluation mode.
         subjects: ids of all subjects whose records training or its stopping looked at, ascending.
         digest: of the folder that it was read from; empty where it was not.
@@ -59,6 +60,7 @@ class PopulationModel:
     hazards: HazardsConfig
     vocabulary: Vocabulary
     concepts: tuple[str, ...]
+    leaves: tuple[str, ...]
     network: PopulationNetwork
     subjects: pl.Series
     digest: str = ""
@@ -186,7 +188,10 @@ class PopulationModel:
             tensors,
             tables={
                 "vocabulary": self.vocabulary.tokens,
-                "concepts": pl.DataFrame({"concept": list(self.concepts)}, schema={"concept": pl.String}),
+                "concepts": pl.DataFrame(
+                    {"concept": self.concepts, "is_leaf": [one in self.leaves for one in self.concepts]},
+                    schema={"concept": pl.String, "is_leaf": pl.Boolean},
+                ),
                 "subjects": pl.DataFrame({"subject_id": self.subjects.cast(pl.Int64)}),
             },
         )
@@ -201,14 +206,16 @@ class PopulationModel:
         config = _BODY_CONFIG.validate_python(parts.config["network"])
         hazards = HazardsConfig.model_validate(parts.config["hazards"])
         vocabulary = Vocabulary(parts.tables["vocabulary"])
-        concepts = tuple(parts.tables["concepts"]["concept"].to_list())
+        table = parts.tables["concepts"]
+        concepts = tuple(table["concept"].to_list())
+        leaves = tuple(table.filter("is_leaf")["concept"].to_list())
         network = make_population_network(config, hazards, vocabulary, concepts)
         try:
             network.load_state_dict({name: torch.tensor(array) for name, array in parts.tensors.items()})
         except RuntimeError as error:
             raise ValueError("the weights do not fit the network") from error
         subjects = parts.tables["subjects"]["subject_id"]
-        return cls(config, hazards, vocabulary, concepts, network.eval(), subjects, digest)
+        return cls(config, hazards, vocabulary, concepts, leaves, network.eval(), subjects, digest)
 
 
 def make_population_network(

@@ -20,6 +20,7 @@ from experiments.pretraining_config import PretrainingConfig, ReadOutsConfig, lo
 from experiments.pretraining_data import draw_read_outs, seen_subjects
 from ontology.errors import BundleError, ConfigurationError, TaskError
 from phenotype.cases import ROWS, Cases
+from phenotype.futures import sample_futures, waiting_hours
 from phenotype.networks.config import TransformerConfig
 from phenotype.networks.model import design_of
 from phenotype.networks.population import PopulationModel, begin_from, load_population
@@ -266,3 +267,36 @@ def test_too_few_subjects_and_faults_of_the_file_are_told(dataset: Dataset, tmp_
         load_pretraining_config(file)
     assert len(caught.value.problems) == 2
     assert replace(caught.value.problems[0]).where.endswith("hazards.n_concepts")
+
+
+def test_sampled_futures_come_at_the_planted_rates_and_end_where_they_should(
+    dataset: Dataset, model: PopulationModel
+) -> None:
+    cases = held_out(dataset)
+    few = Cases(dataset, cases.rows.head(6))
+    futures = sample_futures(model, few, 40, 100.0, seed=3)
+    assert set(futures["code"]) <= {"LAB//X", "MEDS_DEATH"}
+    for parity, rate in ((0, SLOW), (1, FAST)):
+        visits = futures.filter(pl.col("code") == "LAB//X", pl.col("subject_id") % 2 == parity)
+        n_subjects = few.rows.filter(pl.col("subject_id") % 2 == parity).height
+        assert visits.height / (40 * n_subjects) == pytest.approx(100 * rate, rel=0.25)
+    values = futures.filter(pl.col("code") == "LAB//X", pl.col("subject_id") % 2 == 1)["numeric_value"]
+    edge = model.vocabulary.tokens.filter(pl.col("token") == "LAB//X")["edges"][0][0]
+    assert (values > edge).mean() == pytest.approx(HIGH_SHARE, abs=0.12)
+    spans = futures["time"] - futures["prediction_time"]
+    assert spans.min() > timedelta(0)
+    assert spans.max() <= timedelta(hours=100)
+    last = futures.group_by("subject_id", "future", maintain_order=True).agg(pl.col("code"))
+    assert all("MEDS_DEATH" not in codes[:-1] for codes in last["code"])
+    one = Cases(dataset, few.rows[2:3])
+    again = sample_futures(model, one, 40, 100.0, seed=3)
+    assert again.equals(futures.filter(pl.col("subject_id") == one.rows["subject_id"][0]))
+    assert not sample_futures(model, one, 40, 100.0, seed=4).equals(again)
+
+
+def test_waits_invert_the_cumulative_hazard() -> None:
+    """Hazards 0.1 up to 10 hours, then 0.5: a unit exponential of 0.6 is reached at 6 hours, 2.0 at 12."""
+    waits = waiting_hours(
+        np.array([[0.1, 0.5], [0.1, 0.5], [0.0, 0.0]]), np.array([0.0, 10.0]), np.array([0.6, 2.0, 1.0])
+    )
+    assert waits.tolist() == [pytest.approx(6.0), pytest.approx(12.0), math.inf]
