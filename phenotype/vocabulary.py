@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from phenotype.value_units import in_usual_units, usual_units
+
 TOKENS = pl.Schema(
     {
         "token": pl.String(),
@@ -17,6 +19,7 @@ TOKENS = pl.Schema(
         "median": pl.Float64(),
         "scale": pl.Float64(),
         "edges": pl.List(pl.Float64()),
+        "unit": pl.String(),
     }
 )
 _CUTS = {
@@ -45,7 +48,8 @@ class Vocabulary:
 
     Attributes:
         tokens: columns of TOKENS, sorted by token; `concepts` starts with the token itself, then come its
-            ancestors. median, scale and edges are null where values are not read.
+            ancestors. median, scale and edges are null where values are not read; unit is the one that they
+            are in, null where none was ever sent.
     """
 
     tokens: pl.DataFrame
@@ -72,6 +76,13 @@ class Vocabulary:
         n_bins = [len(edges) + 1 if edges is not None else 0 for edges in self.tokens["edges"].to_list()]
         return np.concatenate([[1], 1 + np.cumsum(n_bins)]).astype(np.int64)
 
+    @cached_property
+    def units(self) -> pl.DataFrame:
+        """Code and unit of the codes whose values have units."""
+        if "unit" not in self.tokens.columns:
+            return self.tokens.select(pl.col("token").alias("code"), unit=pl.lit(None, pl.String)).clear()
+        return self.tokens.select(pl.col("token").alias("code"), "unit").drop_nulls()
+
     @property
     def n_bins(self) -> int:
         """Bins of all tokens, the one for no value included."""
@@ -81,8 +92,11 @@ class Vocabulary:
         """The events that can be read, with token (Int32) and reads_value (Boolean) beside their columns.
 
         Args:
-            events: has code and text_value; order is kept.
+            events: has code and text_value; order is kept. Where it has numeric_value and unit, values come
+            in their code's usual unit.
         """
+        if "numeric_value" in events.columns:
+            events = in_usual_units(events.lazy(), self.units).collect(engine="in-memory")
         kinds = _with_candidates(events.select("code", "text_value").unique())
         known = self.tokens.select("token").with_row_index("token_id")
         found = (
@@ -145,7 +159,8 @@ def fit_vocabulary(events: pl.LazyFrame, min_subjects: int, n_bins: int) -> Voca
     """The vocabulary of training patients' events, the same for any order of rows.
 
     Args:
-        events: training patients' only, with subject_id, code, text_value, numeric_value.
+        events: training patients' only, with subject_id, code, text_value, numeric_value and, where known,
+            unit.
         min_subjects: patients that a token needs.
         n_bins: quantile bins of a code's values.
     """
@@ -164,7 +179,9 @@ def fit_vocabulary(events: pl.LazyFrame, min_subjects: int, n_bins: int) -> Voca
     kept = set(counts["token"])
     concepts = [[token, *(one for one in _above(token) if one in kept)] for token in counts["token"]]
     tokens = counts.with_columns(pl.Series("concepts", concepts, dtype=pl.List(pl.String)))
-    values = _value_scales(events, min_subjects, n_bins)
+    units = usual_units(events)
+    values = _value_scales(in_usual_units(events, units), min_subjects, n_bins)
+    values = values.join(units, on="code", how="left", maintain_order="left")
     joined = tokens.join(values, left_on="token", right_on="code", how="left", maintain_order="left")
     return Vocabulary(joined.select(pl.col(name).cast(dtype) for name, dtype in TOKENS.items()))
 

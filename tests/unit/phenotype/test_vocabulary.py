@@ -117,3 +117,37 @@ def test_nothing_frequent_is_an_empty_vocabulary() -> None:
     assert (vocabulary.tokens.height, vocabulary.concepts, vocabulary.n_bins) == (0, [], 1)
     assert vocabulary.encode(events([(1, "A//B", 1.0, None)])).height == 0
     assert isinstance(vocabulary, Vocabulary)
+
+
+def measured(rows: list[tuple[int, str, float | None, str | None]]) -> pl.DataFrame:
+    """Subject, code, value, unit."""
+    names = {"subject_id": pl.Int64, "code": pl.String, "numeric_value": pl.Float32, "unit": pl.String}
+    return pl.DataFrame(rows, schema=names, orient="row").with_columns(text_value=pl.lit(None, pl.String))
+
+
+def test_values_are_read_in_the_unit_that_most_patients_have() -> None:
+    """0 to 100 g/L; then 5 g/dL is 50 g/L, 50 without a unit is 50 g/L, and 5 mmol/L cannot be converted."""
+    usual = [(n, "LAB//HB", float(n), "g/L") for n in range(101)]
+    other = [(1, "LAB//HB", 5.0, "g/dL"), (2, "LAB//HB", 50.0, None), (3, "LAB//HB", 5.0, "mmol/L")]
+    vocabulary = fit_vocabulary(measured(usual).lazy(), min_subjects=5, n_bins=4)
+    read = vocabulary.encode(measured(other))
+    assert read["numeric_value"].to_list() == [pytest.approx(50.0), 50.0, None]
+    assert read["reads_value"].to_list() == [True] * 3, "that it was measured is read of all three"
+    assert vocabulary.units.rows() == [("LAB//HB", "g/L")]
+
+
+def test_training_values_in_other_units_count_in_the_usual_one() -> None:
+    """Half as many in g/dL, a tenth of the number: the median is that of one unit throughout."""
+    usual = [(n, "LAB//HB", float(n), "g/L") for n in range(101)]
+    tenth = [(n, "LAB//HB", n / 10, "g/dL") for n in range(101) if n % 2]
+    both = fit_vocabulary(measured(usual + tenth).lazy(), min_subjects=5, n_bins=4).tokens
+    one = fit_vocabulary(measured(usual).lazy(), min_subjects=5, n_bins=4).tokens
+    name = pl.col("token") == "LAB//HB"
+    assert both.filter(name)["median"].item() == pytest.approx(one.filter(name)["median"].item(), abs=0.5)
+
+
+def test_a_vocabulary_of_an_earlier_bundle_has_no_units() -> None:
+    vocabulary = fit_vocabulary(measured([(n, "LAB//X", 1.0, "g/L") for n in range(9)]).lazy(), 5, 4)
+    earlier = Vocabulary(vocabulary.tokens.drop("unit"))
+    read = earlier.encode(measured([(1, "LAB//X", 7.0, "mg/dL")]))
+    assert read["numeric_value"].to_list() == [7.0]

@@ -26,7 +26,7 @@ def vocabulary(n_tokens: int) -> Vocabulary:
     names = [f"T//{token:05d}" for token in range(n_tokens)]
     frame = pl.DataFrame({"token": names, "n_subjects": 1, "concepts": [[name] for name in names]})
     scales = frame.with_columns(
-        pl.lit(0.0).alias("median"), pl.lit(1.0).alias("scale"), pl.Series("edges", edges)
+        pl.lit(0.0).alias("median"), pl.lit(1.0).alias("scale"), pl.Series("edges", edges), unit=None
     )
     return Vocabulary(scales.select(pl.col(name).cast(dtype) for name, dtype in TOKENS.items()))
 
