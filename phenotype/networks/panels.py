@@ -151,11 +151,21 @@ def _panel_events(sequences: Sequences, units: Ints, keep: npt.NDArray[np.bool_]
     value = np.clip(sequences.value[event].astype(np.float64), -_LIMIT, _LIMIT)
     value = np.where(sequences.value_bin[event] > 0, value, np.nan)
     token = sequences.token[event].astype(np.int64)
-    # A unit's events stand in the order of time; what is simultaneous stands in the order of its contents.
-    order = np.argsort(owner * (int(token.max(initial=0)) + 1) + token, kind="stable")
+    order = _panel_order(owner * (int(token.max(initial=0)) + 1) + token, hours, value)
     owner, token = owner[order], token[order]
     opens = (np.diff(owner, prepend=-1) != 0) | (np.diff(token, prepend=-1) != 0)
     return PanelEvents(owner, token, hours[order], value[order], np.flatnonzero(opens))
+
+
+def _panel_order(cell: Ints, hours: Floats, value: Floats) -> Ints:
+    """Numbers of events by cell, then time, then value, of events that stand in the order of time."""
+    order = np.argsort(cell, kind="stable")
+    cell, hours, value = cell[order], hours[order], value[order]
+    simultaneous = (hours[1:] == hours[:-1]) | np.isnan(hours[1:])
+    is_disordered = (cell[1:] == cell[:-1]) & simultaneous & ~(value[1:] >= value[:-1])
+    if not is_disordered.any():
+        return order
+    return order[np.lexsort((value, -np.nan_to_num(hours, nan=np.inf), cell))]
 
 
 def _windows(events: PanelEvents, window_hours: Sequence[float]) -> tuple[Ints, Ints]:

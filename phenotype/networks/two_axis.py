@@ -44,6 +44,34 @@ class Places(NamedTuple):
     variable: Tensor
 
 
+class VariableAttention(nn.Module):
+    """Each variable of a row attends to those of the row that have events.
+
+    Args:
+        width: of what a variable says.
+        n_heads: a divisor of the width.
+        config: sizes.
+    """
+
+    def __init__(self, width: int, n_heads: int, config: TwoAxisConfig) -> None:
+        super().__init__()
+        self.n_heads, self.dropout = n_heads, config.dropout
+        self.norm = nn.LayerNorm(width)
+        self.name = nn.Linear(config.time_width, width)
+        self.asks, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, is_read: Tensor, names: Tensor) -> Tensor:
+        """(R, V, width), (R, V), (V, D) -> (R, V, width)."""
+        R, V, width = x.shape
+        asked = self.asks(self.norm(x) + self.name(names))
+        q, k, v = asked.view(R, V, 3, self.n_heads, width // self.n_heads).permute(2, 0, 3, 1, 4)
+        itself = torch.eye(V, dtype=torch.bool, device=x.device)
+        heard = F.scaled_dot_product_attention(q, k, v, (is_read[:, None] | itself)[:, None])
+        heard = self.out(heard.transpose(1, 2).reshape(R, V, width))
+        return x + F.dropout(heard, self.dropout, self.training)
+
+
 class TimeAttention(nn.Module):
     """Each variable attends to its own windows of time.
 
@@ -64,6 +92,9 @@ class TimeAttention(nn.Module):
         self.query = nn.Linear(D, Q)
         self.out = nn.Parameter(torch.randn(n_variables, Q * D, config.variable_width) / math.sqrt(Q * D))
         self.out_bias = nn.Parameter(torch.randn(n_variables, config.variable_width) * 0.1)
+        self.between = nn.ModuleList(
+            VariableAttention(Q * D, Q, config) for _ in range(config.variable_layers)
+        )
         nn.init.normal_(self.window.weight, std=0.3)
         nn.init.normal_(self.variable.weight, std=0.3)
 
@@ -81,6 +112,10 @@ class TimeAttention(nn.Module):
         total, sums = sums[:, : self.n_queries], sums[:, self.n_queries :]
         pooled = sums.view(n_cells, self.n_queries, x.shape[1]) / total[:, :, None].clamp(min=_SMALLEST_TOTAL)
         pooled = pooled.view(len(batch.row), self.n_variables, self.n_queries * x.shape[1])
+        if len(self.between):
+            is_read = (total[:, 0] > 0).view(len(batch.row), self.n_variables)
+            for layer in self.between:
+                pooled = layer(pooled, is_read, self.variable.weight)
         return F.gelu(torch.einsum("rvi,vio->rvo", pooled, self.out) + self.out_bias)
 
 
