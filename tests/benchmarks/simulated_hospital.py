@@ -29,7 +29,7 @@ from phenotype.cases import Cases
 from phenotype.feature_spec import FeatureSpec
 from phenotype.trajectory import open_dataset
 
-NETWORK, COUNTS = "transformer", "counts"
+NETWORK, COUNTS = "network", "counts"
 DECLINE, ORDER = "planted_decline", "planted_order"
 SEEDS = {"train": 101, "fresh": 202}
 GAP_BAR, SLOPE_BAR, COUNT_BAR = 0.015, 0.05, 0.02
@@ -45,6 +45,7 @@ def main() -> None:
     fresh = _dataset(out / "fresh", given.fresh, SEEDS["fresh"])
     truth = _truth(out / "fresh")
     figures = _figures("benchmark_simulated", train, fresh, truth, out / "run")
+    figures |= _figures("benchmark_simulated_order", train, fresh, truth, out / "run-order")
     if given.latent:
         _figures("benchmark_simulated_latent", train, fresh, truth, out / "run-latent")
     name, distance, n_features = _strongest_count(fresh, truth.filter(task=ORDER), out)
