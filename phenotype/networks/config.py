@@ -172,9 +172,11 @@ class GRUConfig(StreamConfig):
 
     Attributes:
         position: time_point alone: a recurrence puts simultaneous events in an order that they do not have.
+        compile: never by default: torch.compile writes a recurrence out step by step.
     """
 
     kind: Literal["gru"] = "gru"
     position: Literal["time_point"] = "time_point"
     max_positions: int = Field(default=1024, ge=1)
     n_layers: int = Field(default=1, ge=1)
+    compile: Literal["auto", "never"] = "never"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from phenotype.explain.concepts import EXPLANATIONS
 from phenotype.explain.networks import explain_network
 from phenotype.networks.causal_transformer import make_network
 from phenotype.networks.config import TransformerConfig
-from phenotype.networks.model import NetworkModel
+from phenotype.networks.model import NetworkModel, config_class, design_of
 from phenotype.trajectory import EVENTS, open_dataset
 from phenotype.vocabulary import fit_vocabulary
 
@@ -147,3 +147,24 @@ def test_the_same_rows_have_the_same_reasons(
 
 def test_no_rows_have_no_reasons(model: NetworkModel, few: Cases) -> None:
     assert explain_network(model, Cases(few.dataset, few.rows[:0])).equals(pl.DataFrame(schema=EXPLANATIONS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reading", "head"), [("transformer", "shared", "hazards"), ("gru", "alone", "binary")]
+)
+def test_every_network_is_explained_by_the_same_game(
+    planted: Planted, few: Cases, kind: str, reading: str, head: str
+) -> None:
+    """Rows of one pass are explained each alone: base and root give the risk that the one pass gave."""
+    config = config_class(kind).model_validate(
+        {"width": 16, "min_subjects": 5, "reading": reading, "head": head}
+    )
+    vocabulary = fit_vocabulary(planted.train.events(), config.min_subjects, config.n_bins)
+    torch.manual_seed(0)
+    network: Any = design_of(kind).make_network(config, vocabulary)
+    torch.nn.init.normal_(network.head.out.weight)
+    model = NetworkModel(config, vocabulary, (network.eval(),))
+    found = explain_network(model, few, n_pairs=1)
+    assert found["model"].unique().to_list() == [kind]
+    ends = found.filter(pl.col("node").is_in(["", "base"])).group_by(KEYS, maintain_order=True)
+    np.testing.assert_allclose(ends.agg(pl.col("phi").sum())["phi"], logits(model, few), atol=1e-5)
