@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from phenotype.token_concepts import concepts_of_ontology
 from phenotype.value_units import in_usual_units, usual_units
 
 TOKENS = pl.Schema(
@@ -48,8 +49,8 @@ class Vocabulary:
 
     Attributes:
         tokens: columns of TOKENS, sorted by token; `concepts` starts with the token itself, then come its
-            ancestors. median, scale and edges are null where values are not read; unit is the one that they
-            are in, null where none was ever sent.
+            ancestors, by its form and by the ontology that was in use. median, scale and edges are null where
+            values are not read; unit is the one that they are in, null where none was ever sent.
     """
 
     tokens: pl.DataFrame
@@ -177,7 +178,9 @@ def fit_vocabulary(events: pl.LazyFrame, min_subjects: int, n_bins: int) -> Voca
         .sort("token")
     )
     kept = set(counts["token"])
-    concepts = [[token, *(one for one in _above(token) if one in kept)] for token in counts["token"]]
+    by_form = {token: [token, *(one for one in _above(token) if one in kept)] for token in counts["token"]}
+    by_ontology = concepts_of_ontology(by_form)
+    concepts = [above + by_ontology[token] for token, above in by_form.items()]
     tokens = counts.with_columns(pl.Series("concepts", concepts, dtype=pl.List(pl.String)))
     units = usual_units(events)
     values = _value_scales(in_usual_units(events, units), min_subjects, n_bins)

@@ -151,3 +151,20 @@ def test_a_vocabulary_of_an_earlier_bundle_has_no_units() -> None:
     earlier = Vocabulary(vocabulary.tokens.drop("unit"))
     read = earlier.encode(measured([(1, "LAB//X", 7.0, "mg/dL")]))
     assert read["numeric_value"].to_list() == [7.0]
+
+
+def test_blocks_and_editions_stand_above_codes() -> None:
+    """A41.9 and A40.1 are in block A30-A49 of ICD-10; B20 is not, but in the same chapter, I; nor is a drug.
+
+    **Source:** ICD-10, chapter I, blocks A30-A49 and B20-B24.
+    """
+    codes = ["ICD10-NO//A41.9", "ICD10//A41.9", "ICD10-NO//A40.1", "ICD10-NO//B20", "ATC//J01CF05"]
+    seen = events([(subject, code, None, None) for subject in (1, 2) for code in codes])
+    tokens = fit_vocabulary(seen.lazy(), min_subjects=2, n_bins=4).tokens
+    concepts = dict(zip(tokens["token"], map(set, tokens["concepts"].to_list()), strict=True))
+    for code in codes[:3]:
+        assert {"ICD10//A30-A49", "ICD10//I"} <= concepts[code]
+    assert "ICD10//A30-A49" not in concepts["ICD10-NO//B20"]
+    assert "ICD10//I" in concepts["ICD10-NO//B20"]
+    assert "ICD10//A41.9" in concepts["ICD10-NO//A41.9"], "one code of two editions"
+    assert not any(concept.startswith("ICD10") for concept in concepts["ATC//J01CF05"])
