@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 the field's name
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ class GRUDNetwork(Network):
         self.static = nn.Embedding(vocabulary.tokens.height, 2 * _STATIC_WIDTH)
         self.cell = DecayingCell(n_features, V, H)
         self.norm = nn.LayerNorm(H)
-        self.drop, self.drop_input = nn.Dropout(config.dropout), nn.Dropout(config.dropout / 3)
+        self.drop = nn.Dropout(config.dropout)
         if config.side_width:
             n_counts = 2 * V * ("counts" in self.tells)
             self.side = nn.Linear(n_features + _N_SUMMARIES * V + n_counts, config.side_width)
@@ -112,11 +113,11 @@ class GRUDNetwork(Network):
             grid = self._elsewhere(grid)
         static = self._static(batch)
         features, gap, carried = self._features(grid, static)
-        states = self.norm(self.cell(self.drop_input(features), gap))
+        states = self.norm(self.cell(self._thinned(features), gap))
         parts = [self._read(states, batch)]
         if self.config.side_width:
             told = torch.cat([features, *self._summaries(grid, carried)], -1)
-            parts.append(self._read(F.gelu(self.side(self.drop_input(told))), batch))
+            parts.append(self._read(F.gelu(self.side(self._thinned(told))), batch))
         joined = torch.cat([self.drop(torch.cat(parts, -1)), *self._of_row(batch, static)], -1)
         outputs: Tensor = self.head(self.drop(F.gelu(self.join(joined))))
         return outputs
@@ -184,6 +185,14 @@ class GRUDNetwork(Network):
         """The last column that each row sees, (U, T, ...) -> (R, ...); zeros where it sees none."""
         return columns.flatten(0, 1)[batch.read_column] * batch.sees.unsqueeze(-1)
 
+    def _thinned(self, told: Tensor) -> Tensor:
+        """Inputs (U, T, F); in training a third of config.dropout of them dropped, at all times alike."""
+        share = self.config.dropout / 3
+        if not self.training or share == 0:
+            return told
+        is_kept = torch.rand(len(told), 1, told.shape[-1], device=told.device) >= share
+        return told * (is_kept / (1 - share))
+
     def _elsewhere(self, grid: Grid) -> Grid:
         """The grid as another hospital might have recorded it: other levels, some variables never taken."""
         U, _, V = grid.value.shape
@@ -201,12 +210,15 @@ class GRUDNetwork(Network):
 def choose_variables(vocabulary: Vocabulary, n_most: int) -> tuple[Tensor, int]:
     """The variable of each token (that of no variable is their number), and how many variables there are.
 
-    The tokens that most training patients have are the variables, equals in the order of their names.
+    The tokens that most training patients have are the variables, equals in the order of their names. Those
+    above other tokens come last: rare codes alone are read as them.
     """
-    counts = vocabulary.tokens["n_subjects"].to_numpy()
-    order = (-counts).argsort(kind="stable")[:n_most]
-    variable = torch.full((len(counts),), len(order), dtype=torch.int64)
-    variable[torch.from_numpy(order.copy())] = torch.arange(len(order))
+    concepts = vocabulary.tokens["concepts"].to_list()
+    above = {one for of_token in concepts for one in of_token[1:]}
+    is_above = np.array([token in above for token in vocabulary.tokens["token"]], dtype=bool)
+    order = np.lexsort((-vocabulary.tokens["n_subjects"].to_numpy(), is_above))[:n_most]
+    variable = torch.full((len(concepts),), len(order), dtype=torch.int64)
+    variable[torch.from_numpy(order)] = torch.arange(len(order))
     return variable, len(order)
 
 

@@ -20,7 +20,8 @@ class GRUDConfig(NetworkConfig):
         width: hidden units.
         side_width: units of the layer that reads running summaries of each variable beside the recurrence; 0
             leaves it out.
-        dropout: share of units that are dropped in training; a third of that of inputs.
+        dropout: share of units that are dropped in training; a third of that of inputs,
+            which are dropped for all time points of a pass at once.
         max_variables: the codes that most patients have are the grid's variables; others are not read (static
             facts are read whatever they are).
         tells: what is told beside values. When and how often something is measured is a hospital's habit:
