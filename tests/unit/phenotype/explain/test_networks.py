@@ -164,7 +164,7 @@ def test_every_network_is_explained_by_the_same_game(
     network: Any = design_of(kind).make_network(config, vocabulary)
     torch.nn.init.normal_(network.head.out.weight)
     model = NetworkModel(config, vocabulary, (network.eval(),))
-    found = explain_network(model, few, n_pairs=2)
+    found = explain_network(model, few, n_pairs=3)
     assert found["model"].unique().to_list() == [kind]
     ends = found.filter(pl.col("node").is_in(["", "base"])).group_by(KEYS, maintain_order=True)
     np.testing.assert_allclose(ends.agg(pl.col("phi").sum())["phi"], logits(model, few), atol=1e-5)
