@@ -82,7 +82,11 @@ def _deal_out(hospital: Path) -> None:
     )
     answers = planted.filter(code="decline").sort("patient_id", "time")
     waits = answers.sort("time").join_asof(
-        asked.sort("asked_time"), left_on="time", right_on="asked_time", by="patient_id"
+        asked.sort("asked_time"),
+        left_on="time",
+        right_on="asked_time",
+        by="patient_id",
+        check_sortedness=False,
     )
     wait = (waits["time"] - waits["asked_time"]).sort()
     chance = np.random.default_rng(SEED)
