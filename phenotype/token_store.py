@@ -19,6 +19,7 @@ import polars as pl
 from ontology.errors import InputError, Problem
 from phenotype.array_files import ArrayWriter, MappedArray
 from phenotype.ranges import Ints
+from phenotype.sequences import without
 from phenotype.tokens import Tokens, reading_digest, tokens_of
 from phenotype.trajectory import NOT_PREDICTORS, Dataset
 from phenotype.vocabulary import Vocabulary
@@ -197,9 +198,7 @@ def _write_subjects(folder: Path, people: dict[str, list[npt.NDArray[Any]]]) -> 
 
 def _readable(dataset: Dataset, shard: Path, config: NetworkConfig, subjects: Ints | None) -> pl.LazyFrame:
     """What a network may be shown of a shard's events."""
-    events = dataset.events(shard)
-    for prefix in (*NOT_PREDICTORS, *config.exclude):
-        events = events.filter(~pl.col("code").str.starts_with(prefix))
+    events = without(dataset.events(shard), (*NOT_PREDICTORS, *config.exclude))
     if subjects is None:
         return events
     wanted = pl.LazyFrame({"subject_id": np.unique(subjects)}, schema={"subject_id": pl.Int64})
