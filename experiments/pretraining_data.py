@@ -38,14 +38,14 @@ class TrajectoryRows:
 
     Attributes:
         sequences: of the R read-outs.
-        tokens: whole records of P subjects, later events included.
+        store: whole records of P subjects, later events included.
         tracked: the concepts that are foretold.
-        place: (R,) number of each read-out's subject in tokens.subject.
+        place: (R,) number of each read-out's subject in store.subject.
         ends: (P,) microseconds until which each record is known.
     """
 
     sequences: Sequences
-    tokens: TokenStore
+    store: TokenStore
     tracked: Tracked
     place: Ints
     ends: Ints
@@ -64,7 +64,7 @@ class TrajectoryRows:
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         found = next_of_rows(
-            self.tokens, self.tracked, self.place[ascending], self.sequences.prediction[ascending], self.ends
+            self.store, self.tracked, self.place[ascending], self.sequences.prediction[ascending], self.ends
         )
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
@@ -74,7 +74,7 @@ class TrajectoryRows:
 
     def digest(self) -> str:
         """The sha256 of what is read, when, and what is foretold."""
-        total = sha256("\n".join([self.tokens.digest, *self.tracked.concepts]).encode())
+        total = sha256("\n".join([self.store.digest, *self.tracked.concepts]).encode())
         sequences = self.sequences
         for part in (
             sequences.prediction,
@@ -240,7 +240,7 @@ def marginal_rates(
     n = min(n_rows, rows.sequences.n_rows)
     chosen = np.sort(generator.choice(rows.sequences.n_rows, n, replace=False))
     found = next_of_rows(
-        rows.tokens, rows.tracked, rows.place[chosen], rows.sequences.prediction[chosen], rows.ends
+        rows.store, rows.tracked, rows.place[chosen], rows.sequences.prediction[chosen], rows.ends
     )
     lengths = np.append(np.diff(edges), np.inf)
     n_concepts, n_intervals = len(rows.tracked.concepts), len(edges)

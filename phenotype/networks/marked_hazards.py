@@ -49,6 +49,8 @@ class MarkedHazards(nn.Module):
 
     edges: Tensor
     is_bin: Tensor
+    log_rate: Tensor
+    bin_level: Tensor
 
     def __init__(
         self,
@@ -65,16 +67,20 @@ class MarkedHazards(nn.Module):
         self.register_buffer("is_bin", bins, persistent=False)
         self.interval_state = nn.Linear(width, n_intervals * rank)
         self.concept = nn.Parameter(torch.randn(n_concepts, rank) / rank**0.5)
-        self.log_rate = nn.Parameter(torch.zeros(n_concepts, n_intervals))
+        self.register_buffer("log_rate", torch.zeros(n_concepts, n_intervals))
+        self.rate_shift = nn.Parameter(torch.zeros(n_concepts, n_intervals))
         self.mark_state = nn.Linear(width, rank)
         self.bin = nn.Parameter(torch.randn(n_marks, widest, rank) / rank**0.5)
-        self.bin_level = nn.Parameter(torch.zeros(n_marks, n_intervals, widest))
+        self.register_buffer("bin_level", torch.zeros(n_marks, n_intervals, widest))
+        self.bin_shift = nn.Parameter(torch.zeros(n_marks, n_intervals, widest))
         for layer in (self.interval_state, self.mark_state):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def start_from(self, rates: Tensor, mark_counts: Tensor) -> None:
         """Makes an untrained head answer with what all patients together show.
+
+        What is learnt is how far a state's answer lies from that: weight decay pulls towards it.
 
         Args:
             rates: (C, K) events an hour at risk.
@@ -88,11 +94,12 @@ class MarkedHazards(nn.Module):
     def log_hazards(self, states: Tensor) -> Tensor:
         """(R, H) -> (R, C, K)."""
         by_interval = self.interval_state(states).view(len(states), len(self.edges), -1)
-        return torch.einsum("rkl,cl->rck", by_interval, self.concept) + self.log_rate
+        return torch.einsum("rkl,cl->rck", by_interval, self.concept) + self.log_rate + self.rate_shift
 
     def mark_logits(self, states: Tensor, interval: Tensor) -> Tensor:
         """States (R, H) and the interval (R, M) in which the value comes -> (R, M, Q)."""
-        level = self.bin_level[torch.arange(len(self.bin_level), device=interval.device), interval]
+        levels = self.bin_level + self.bin_shift
+        level = levels[torch.arange(len(levels), device=interval.device), interval]
         logits = torch.einsum("rl,mql->rmq", self.mark_state(states), self.bin) + level
         return logits.masked_fill(~self.is_bin, -torch.inf)
 
@@ -120,7 +127,7 @@ class MarkedHazards(nn.Module):
 
 def interval_of(hours: Tensor, edges: Tensor) -> Tensor:
     """The interval that holds each time, hours of any shape; an event on an edge ends the interval before."""
-    return (torch.bucketize(hours, edges) - 1).clamp(min=0)
+    return (torch.bucketize(hours.contiguous(), edges) - 1).clamp(min=0)
 
 
 def exposures(hours: Tensor, edges: Tensor) -> Tensor:
