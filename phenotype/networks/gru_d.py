@@ -51,8 +51,8 @@ class DecayingCell(nn.Module):
         self.kept = nn.Parameter(torch.empty(3 * width, width))
         nn.init.uniform_(self.decay.weight, 0.0, 0.1 / n_variables)
         nn.init.zeros_(self.decay.bias)
-        for gate in self.kept.data.split(width):
-            nn.init.orthogonal_(gate)
+        for gate in range(3):
+            nn.init.orthogonal_(self.kept.data[gate * width : (gate + 1) * width])
 
     def forward(self, features: Tensor, gap: Tensor) -> Tensor:
         """(U, T, F) and hours (U, T, V) -> (U, T, H)."""
@@ -159,7 +159,7 @@ class GRUDNetwork(Network):
         """The undated facts of each unit, summed, (U, ...)."""
         presence, slope = self.static(batch.static_token).chunk(2, -1)
         facts = presence + slope * batch.static_value.unsqueeze(-1)
-        empty = facts.new_zeros(len(batch.hours), _STATIC_WIDTH)
+        empty: Tensor = facts.new_zeros(len(batch.hours), _STATIC_WIDTH)
         return empty.index_add(0, batch.static_unit, facts)
 
     def _of_row(self, batch: GridBatch, static: Tensor) -> list[Tensor]:
