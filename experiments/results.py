@@ -79,6 +79,7 @@ def task_metrics(
         "warnings": [
             *_training_warnings(task, folder),
             *_gap_warnings(task, config),
+            *_overlap_warnings(held_out.height - labels.height),
             *warnings,
             *judged.get("warnings", []),
             *unseen_warnings,
@@ -147,6 +148,12 @@ def _gap_warnings(task: Task, config: RunConfig) -> list[str]:
         return []
     reach = f"{horizon_days - splits.gap_days:g} days past {splits.train_before:%Y-%m-%d}"
     return [f"training labels reach up to {reach}: give the split gap_days: {horizon_days:g}"]
+
+
+def _overlap_warnings(n_repeated: int) -> list[str]:
+    """What is told where the folds' tests overlap."""
+    how = "in what is said of all folds together each row counts once, by the first fold that holds it out"
+    return [f"held-out parts overlap, {n_repeated} rows stand in a later one again: {how}"] * (n_repeated > 0)
 
 
 def _strata(outcomes: pl.DataFrame) -> list[dict[str, Any]]:

@@ -97,5 +97,6 @@ def test_five_published_splits_whose_tests_overlap_are_run(small_hospital: Path,
     keys = ["subject_id", "prediction_time", "task", "model"]
     assert len(folds) == 5
     assert not risks.select(keys).is_duplicated().any()
+    assert any("held-out parts overlap" in text for text in record["warnings"])
     assert risks.height == record["n_rows"] < sum(fold["n_rows"] for fold in folds)
     assert (tmp_path / "run" / "report" / "index.html").exists()

@@ -227,3 +227,16 @@ def test_an_order_that_says_nobody_is_refused(order: Path, tmp_path: Path) -> No
     for fields, kind, message in faulty:
         with pytest.raises(kind, match=message):
             split_by(path=path, **fields)
+
+
+def test_paths_are_whole_so_that_a_run_goes_on_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = CONFIG.validate_python(
+        {"kind": "file", "path": ["a.npz", "b.npz"], "order": "o.csv", "who": "w.csv"}
+    )
+    dumped = one.model_dump(mode="json")
+    assert dumped["path"] == [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
+    assert (dumped["order"], dumped["who"]) == (str(tmp_path / "o.csv"), str(tmp_path / "w.csv"))
+    assert CONFIG.validate_python(dumped) == one
