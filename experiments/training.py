@@ -107,7 +107,8 @@ def train_network(
         vocabulary: what its tokens mean.
         folder: for checkpoints; each training has a folder of its own in it, named by all that it depends on.
         population: a population-wide model whose body it begins with.
-        on_epoch: is told each epoch's number and tuning score, also of epochs that were trained before.
+        on_epoch: is told each epoch's number and tuning score, also of epochs that were trained before; not
+            of one that diverged.
 
     Raises:
         TaskError: the training diverged.
@@ -160,7 +161,8 @@ def _tell(checkpoint: Mapping[str, Any] | None, on_epoch: OnEpoch | None, first:
     if checkpoint and on_epoch:
         scores = checkpoint["state_dict"]["tuning_scores"].tolist()
         for epoch in range(first, n_epochs):
-            on_epoch(epoch, scores[epoch])
+            if math.isfinite(scores[epoch]):
+                on_epoch(epoch, scores[epoch])
     return n_epochs
 
 

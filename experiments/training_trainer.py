@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -156,8 +157,10 @@ class TellEpochs(Callback):
         self.on_epoch = on_epoch
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Tells it."""
-        self.on_epoch(trainer.current_epoch, float(trainer.callback_metrics[TUNING_SCORE]))
+        """Tells it, unless the epoch diverged."""
+        score = float(trainer.callback_metrics[TUNING_SCORE])
+        if math.isfinite(score):
+            self.on_epoch(trainer.current_epoch, score)
 
 
 class OwnProcess(Callback):
