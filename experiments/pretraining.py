@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -52,7 +53,7 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
     Args:
         config: the settings.
         dataset: where the trajectories are.
-        out: the folder to write; checkpoints lie in OUT.work until it is whole.
+        out: the folder to write; tokens and checkpoints lie in .OUT.work beside it until it is whole.
         say: is told what is being done, in plain lines.
 
     Raises:
@@ -83,7 +84,9 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
     model = PopulationModel(
         config.network, config.hazards, vocabulary, concepts, leaves, network, seen.subjects
     )
-    return save_population(Path(out), model, _card(config, seen, train, module))
+    folder = save_population(Path(out), model, _card(config, seen, train, module))
+    shutil.rmtree(work, ignore_errors=True)
+    return folder
 
 
 class TrajectoryData(RowData):

@@ -156,13 +156,28 @@ def test_values_are_foretold_as_marks(dataset: Dataset, model: PopulationModel) 
     assert high[~is_female].mean() == pytest.approx(1 - HIGH_SHARE, abs=0.1)
 
 
-def test_equal_seeds_give_equal_bits_and_a_finished_training_is_not_repeated(
-    dataset: Dataset, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class CrashError(RuntimeError):
+    """Stands for the power going."""
+
+
+def crash_after_two_epochs(line: str) -> None:
+    if "epoch 2" in line:
+        raise CrashError
+
+
+def test_equal_seeds_give_equal_bits_also_after_a_crash_and_others_do_not(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PESTA_THREADS", "1")
-    short = configured(dataset, network=BODY.model_copy(update={"max_epochs": 1}))
+    short = configured(dataset, network=BODY.model_copy(update={"max_epochs": 2}))
     one = load_population(pretrain(short, dataset, tmp_path / "one"))
-    two = load_population(pretrain(short, dataset, tmp_path / "two"))
+    with pytest.raises(CrashError):
+        pretrain(short, dataset, tmp_path / "two", crash_after_two_epochs)
+    assert list((tmp_path / ".two.work").rglob("last.ckpt"))
+    told: list[str] = []
+    two = load_population(pretrain(short, dataset, tmp_path / "two", told.append))
+    assert not any("epoch 1" in line for line in told)
+    assert not (tmp_path / ".two.work").exists()
     other = load_population(pretrain(short.model_copy(update={"seed": 2}), dataset, tmp_path / "three"))
     weights = [{k: v.tobytes() for k, v in m.parts().tensors.items()} for m in (one, two, other)]
     assert weights[0] == weights[1]
