@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
