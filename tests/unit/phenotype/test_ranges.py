@@ -27,7 +27,6 @@ def test_bisection_is_searchsorted_of_each_range(side: Literal["left", "right"])
     values = np.concatenate([np.sort(draw.integers(0, 9, b - a)) for a, b in zip(start, stop, strict=True)])
     limit = draw.integers(-1, 11, 100)
     expected = [
-        a + np.searchsorted(values[a:b], at, side=side)
-        for a, b, at in zip(start, stop, limit, strict=True)
+        a + np.searchsorted(values[a:b], at, side=side) for a, b, at in zip(start, stop, limit, strict=True)
     ]
     assert bisect(values, start, stop, limit, side).tolist() == expected
