@@ -52,18 +52,15 @@ def task_metrics(
     labels = held_out.unique(KEYS, keep="first", maintain_order=True)
     kinds: dict[str, str] = {name: settings.kind for name, settings in config.models.items()}
     facts = subject_facts(cases)
-    ratio = test_train_ratio(pl.read_parquet(folder.splits)) if held_out.height > labels.height else None
+    n_repeated = held_out.height - labels.height
+    ratio = test_train_ratio(pl.read_parquet(folder.splits)) if n_repeated else None
     judged = evaluate_task(
         predictions, kinds, facts, task_info(task), config.evaluation, test_train_ratio=ratio
     )
-    for name, record in judged["models"].items():
-        record["cost"] = costs_of([folder.cost(task.name, name, fold) for fold in range(config.n_folds)])
+    _add_costs(judged["models"], task, folder)
     unseen = _without_seen(predictions, kinds, facts=facts, task=task, config=config, folder=folder)
     unseen_warnings = unseen.pop("warnings", [])
     n_positive = int(labels["boolean_value"].sum())
-    warnings = [
-        f"{n_positive} positive held-out rows: fewer than the {task.min_events} that this task asks for"
-    ] * (n_positive < task.min_events)
     return {
         "title": task.title,
         "question": task.question,
@@ -79,12 +76,17 @@ def task_metrics(
         "warnings": [
             *_training_warnings(task, folder),
             *_gap_warnings(task, config),
-            *_overlap_warnings(held_out.height - labels.height),
-            *warnings,
+            *_overlap_warnings(n_repeated),
+            *_scarcity_warnings(task, n_positive),
             *judged.get("warnings", []),
             *unseen_warnings,
         ],
     }
+
+
+def _add_costs(records: dict[str, dict[str, Any]], task: Task, folder: RunFolder) -> None:
+    for name, record in records.items():
+        record["cost"] = costs_of([folder.cost(task.name, name, fold) for fold in range(folder.n_folds)])
 
 
 def test_train_ratio(splits: pl.DataFrame) -> float:
@@ -148,6 +150,12 @@ def _gap_warnings(task: Task, config: RunConfig) -> list[str]:
         return []
     reach = f"{horizon_days - splits.gap_days:g} days past {splits.train_before:%Y-%m-%d}"
     return [f"training labels reach up to {reach}: give the split gap_days: {horizon_days:g}"]
+
+
+def _scarcity_warnings(task: Task, n_positive: int) -> list[str]:
+    """What is told where the outcome is rarer among held-out rows than the task asks for."""
+    text = f"{n_positive} positive held-out rows: fewer than the {task.min_events} that this task asks for"
+    return [text] * (n_positive < task.min_events)
 
 
 def _overlap_warnings(n_repeated: int) -> list[str]:
