@@ -32,7 +32,17 @@ from phenotype.threads import torch_threads
 from phenotype.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float64]
-MUST_AGREE = ("kind", "position", "reading", "summaries", "exclude", "width", "n_layers", "n_heads")
+MUST_AGREE = (
+    "kind",
+    "position",
+    "reading",
+    "summaries",
+    "exclude",
+    "value_limit",
+    "width",
+    "n_layers",
+    "n_heads",
+)
 """Keys in which a task's network must be like the one that was pretrained."""
 BodyConfig = TransformerConfig | GRUConfig
 _BODY_CONFIG: TypeAdapter[BodyConfig] = TypeAdapter(Annotated[BodyConfig, Field(discriminator="kind")])
