@@ -205,12 +205,13 @@ def _is_finished(checkpoint: Mapping[str, Any], config: NetworkConfig) -> bool:
 @contextmanager
 def _own_settings(config: NetworkConfig) -> Iterator[None]:
     """Threads, random numbers, warnings and Lightning's chatter as training wants them, put back later."""
-    chatter = logging.getLogger(CHATTER)
-    level = chatter.level
+    chatter = [logging.getLogger(name) for name in CHATTER]
+    levels = [one.level for one in chatter]
     devices = range(torch.cuda.device_count())
     with torch_threads(config.n_threads), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
         quieten()
         try:
             yield
         finally:
-            chatter.setLevel(level)
+            for one, level in zip(chatter, levels, strict=True):
+                one.setLevel(level)

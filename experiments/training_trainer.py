@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import multiprocessing
 import os
 import sys
 import time
@@ -26,7 +27,8 @@ from phenotype.threads import thread_count
 
 logger = logging.getLogger(__name__)
 LAST = "last.ckpt"
-CHATTER = "lightning.pytorch"
+CHATTER = ("lightning.pytorch", "lightning.fabric")
+"""Lightning's loggers."""
 SEVERAL_DEVICES = "ddp_spawn_find_unused_parameters_true"
 """What `strategy: auto` takes on several devices: the command is not started anew, and a network may have
 parts that a batch does not use."""
@@ -174,6 +176,12 @@ class OwnProcess(Callback):
     def __init__(self, at_most: int, n_processes: int) -> None:
         self.at_most, self.n_processes = at_most, n_processes
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Quiet from a new process's first moment."""
+        self.__dict__.update(state)
+        if multiprocessing.parent_process() is not None:
+            quieten()
+
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Settles a process that was started for this training alone."""
         if self.n_processes > 1:
@@ -185,4 +193,5 @@ def quieten() -> None:
     """Lightning's advice to whoever wrote the training is no news to whoever runs it."""
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    logging.getLogger(CHATTER).setLevel(logging.ERROR)
+    for name in CHATTER:
+        logging.getLogger(name).setLevel(logging.ERROR)
