@@ -70,11 +70,12 @@ def frequent_concepts(vocabulary: Vocabulary, dated_tokens: Ints, n_concepts: in
     for token in sorted({int(one) for one in dated_tokens}):
         for concept in lists[token]:
             members.setdefault(concept, set()).add(token)
-    most_specific: dict[frozenset[int], str] = {}
-    for concept in sorted(members, key=lambda name: (-len(name), name)):
-        most_specific.setdefault(frozenset(members[concept]), concept)
+    alike: dict[frozenset[int], list[str]] = {}
+    for concept, of in sorted(members.items()):
+        alike.setdefault(frozenset(of), []).append(concept)
+    nearest = [min(names, key=lists[min(of)].index) for of, names in alike.items()]
     counts = dict(zip(tokens["token"], tokens["n_subjects"], strict=True))
-    kept = sorted(most_specific.values(), key=lambda name: (name != DEATH_CODE, -counts.get(name, 0), name))
+    kept = sorted(nearest, key=lambda name: (name != DEATH_CODE, -counts.get(name, 0), name))
     return tuple(sorted(kept[:n_concepts]))
 
 
