@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from experiments.evaluation_config import EvaluationConfig
-from experiments.fitting import ModelConfig
+from experiments.fitting import AnyModelConfig, ModelConfig
 from experiments.quality_demand import QualityDemand
 from experiments.search_config import SearchConfig
 from experiments.splits import SplitConfig
@@ -195,8 +195,17 @@ class RunConfig(Settings):
             "ontology": self.ontology and self.ontology.resolve(),
             "tasks": tuple(_whole(one) if isinstance(one, str) else one.resolved() for one in self.tasks),
             "phenotypes": phenotypes if phenotypes == "all" else tuple(map(_whole, phenotypes)),
+            "models": {name: _with_whole_body(settings) for name, settings in self.models.items()},
         }
         return self.model_copy(update=places)
+
+
+def _with_whole_body(settings: AnyModelConfig) -> AnyModelConfig:
+    """A model's settings with the whole path of the pretrained body that it names."""
+    pretrained = getattr(settings, "pretrained", None)
+    return (
+        settings if pretrained is None else settings.model_copy(update={"pretrained": pretrained.resolve()})
+    )
 
 
 def _whole(name_or_path: str) -> str:

@@ -6,7 +6,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 TRIALS = "trials.json"
 """What a search's folder has of its trials."""
@@ -34,8 +42,8 @@ class FloatRange(_Range):
     """Numbers from `low` to `high`, evenly on a logarithmic scale where `log` says so."""
 
     type: Literal["float"]
-    low: float
-    high: float
+    low: FiniteFloat
+    high: FiniteFloat
     log: bool = False
 
 
@@ -48,12 +56,29 @@ class IntRange(_Range):
     step: int = Field(1, ge=1)
     log: bool = False
 
+    @model_validator(mode="after")
+    def _steps_are_even(self) -> Self:
+        if self.log and self.step != 1:
+            raise ValueError("a logarithmic range has no steps: leave step or log out")
+        return self
+
 
 class Choice(_Settings):
     """One of some values, of any kind that YAML has."""
 
     type: Literal["choice"]
     values: tuple[Any, ...] = Field(min_length=1)
+
+    @field_validator("values")
+    @classmethod
+    def _are_plain(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        try:
+            json.dumps(values, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "values are numbers, texts, true, false, null, or lists and maps of them"
+            ) from error
+        return values
 
 
 Dimension = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
@@ -97,6 +122,9 @@ class SearchConfig(_Settings):
             yield f"search.model names {self.model}, which is not among the models"
             return
         settings = models[self.model]
+        if hasattr(settings, "members"):
+            yield f"search.model names {self.model}, an ensemble: search one of its members"
+            return
         for key, dimension in self.space.items():
             ends = dimension.values if isinstance(dimension, Choice) else (dimension.low, dimension.high)
             for value in ends:

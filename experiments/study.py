@@ -140,7 +140,7 @@ def fit_unit(fold: Fold, name: str, config: RunConfig, folder: RunFolder) -> Non
 def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, place: Path) -> None:
     settings = _settings(fold, name, config)
     train, tuning = fold.parts[TRAIN], fold.parts[TUNING]
-    _refuse_what_pretraining_saw(settings, fold)
+    _refuse_what_pretraining_saw(_bodies(settings, name, config), fold)
     members = {
         member: load_bundle(folder.bundle(fold.task.name, member, fold.number)).model
         for member in getattr(settings, "members", ())
@@ -211,18 +211,25 @@ def _searched(
     )
 
 
-def _refuse_what_pretraining_saw(settings: ModelConfig, fold: Fold) -> None:
+def _bodies(settings: ModelConfig, name: str, config: RunConfig) -> list[Path]:
+    """Folders of the pretrained bodies that the model may start from, also by a search's choice."""
+    tried = config.search.space.get("pretrained") if config.search and config.search.model == name else None
+    named = [getattr(settings, "pretrained", None), *getattr(tried, "values", ())]
+    return [Path(place) for place in named if place is not None]
+
+
+def _refuse_what_pretraining_saw(bodies: list[Path], fold: Fold) -> None:
     """Held-out patients must be new to the body that a network starts from, too.
 
     Raises:
-        TaskError: the pretraining saw some of them.
+        TaskError: a pretraining saw some of them.
     """
-    pretrained = getattr(settings, "pretrained", None)
-    if pretrained is None:
+    if not bodies:
         return
     from phenotype.networks.population import load_population
 
-    load_population(pretrained).check_unseen(fold.parts[HELD_OUT].cases.rows["subject_id"])
+    for place in bodies:
+        load_population(place).check_unseen(fold.parts[HELD_OUT].cases.rows["subject_id"])
 
 
 def _thresholds(fold: Fold, risks: npt.NDArray[np.float64], config: RunConfig) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -84,7 +84,7 @@ class NetworkConfig(BaseModel):
     n_seeds: int = Field(default=1, ge=1)
     other_fold_seeds: int | None = Field(default=None, ge=1)
     stop_on: Literal["log_loss", "auroc", "auprc"] = "log_loss"
-    devices: int | Literal["auto"] = "auto"
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     strategy: str = "auto"
     auxiliary: tuple[AuxiliaryTarget, ...] = ()
     auxiliary_weight: float = Field(default=0.3, ge=0)

@@ -76,10 +76,15 @@ def test_every_path_of_a_run_is_made_whole_and_names_stay_names(
         "tasks": ["stay_death_30d_24h", "task.yaml", {"aces": "other.yaml"}],
         "phenotypes": ["sepsis3", "mine.yaml"],
         "ontology": "built",
+        "models": {
+            "net": {"kind": "gru", "reading": "shared", "pretrained": "body"},
+            "trees": {"kind": "lightgbm"},
+        },
     }
     whole = RunConfig.model_validate(content).with_whole_paths()
     assert whole.dataset == tmp_path / "somewhere"
     assert whole.ontology == tmp_path / "built"
+    assert getattr(whole.models["net"], "pretrained", None) == tmp_path / "body"
     assert whole.tasks[:2] == ("stay_death_30d_24h", str(tmp_path / "task.yaml"))
     assert getattr(whole.tasks[2], "aces", None) == tmp_path / "other.yaml"
     assert whole.phenotypes == ("sepsis3", str(tmp_path / "mine.yaml"))

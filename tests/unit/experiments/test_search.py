@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +18,14 @@ from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
 from experiments import search as search_module
+from experiments.config import RunConfig
 from experiments.fitting import fit_model
 from experiments.search import inner_parts, search_settings
 from experiments.search_config import SearchConfig, changed
-from ontology.errors import TaskError
+from experiments.study import _bodies, _refuse_what_pretraining_saw
+from ontology.errors import BundleError, TaskError
 from phenotype.cases import Cases
+from phenotype.ensemble import EnsembleConfig
 from phenotype.feature_spec import FeatureSpec
 from phenotype.networks.config import TransformerConfig
 from phenotype.outcomes import OUTCOMES
@@ -186,10 +192,11 @@ def test_inner_folds_are_averaged(patients, tmp_path: Path) -> None:
             {"model": "m", "space": {"learning_rate": {"type": "float", "low": -1, "high": 1}}},
             "search.space.learning_rate: -1.0 does not fit model m",
         ),
+        ({"model": "both", "space": {"weights": CHOICE}}, "search.model names both, an ensemble"),
     ],
 )
 def test_a_space_that_does_not_fit_is_told_before_anything_is_fitted(search: dict, said: str) -> None:
-    (fault,) = SearchConfig(**search).faults({"m": TREES})
+    (fault,) = SearchConfig(**search).faults({"m": TREES, "both": EnsembleConfig(members=("m",))})
     assert fault.startswith(said)
 
 
@@ -198,6 +205,10 @@ def test_a_space_that_does_not_fit_is_told_before_anything_is_fitted(search: dic
     [
         ({"a": {"type": "float", "low": 1, "high": 0}}, "above high"),
         ({"a": {"type": "int", "low": 0, "high": 4, "log": True}}, "begins above 0"),
+        ({"a": {"type": "int", "low": 1, "high": 4, "log": True, "step": 2}}, "has no steps"),
+        ({"a": {"type": "float", "low": 0, "high": math.inf}}, "finite number"),
+        ({"a": {"type": "float", "low": math.nan, "high": 1}}, "finite number"),
+        ({"a": {"type": "choice", "values": [date(2020, 1, 1)]}}, "values are numbers, texts"),
         ({"stop_on": {"type": "choice", "values": ["auroc"]}}, "set pruner: none"),
     ],
 )
@@ -211,3 +222,23 @@ def test_dotted_keys_change_what_is_nested_and_leave_the_rest() -> None:
     assert found == TREES.model_copy(
         update={"n_leaves": 3, "features": TREES.features.model_copy(update={"min_subjects": 7})}
     )
+
+
+def test_a_body_that_a_search_may_try_is_held_to_the_same_rule_as_one_that_is_named(tmp_path: Path) -> None:
+    """Else a search could choose a pretraining that saw the held-out patients."""
+    models = {"net": {"kind": "transformer", "reading": "shared", "pretrained": str(tmp_path / "a")}}
+    bodies = {"type": "choice", "values": [None, str(tmp_path / "b")]}
+    run = RunConfig.model_validate(
+        {
+            "name": "r",
+            "dataset": "d",
+            "tasks": ["stay_death_30d_24h"],
+            "models": models,
+            "search": {"model": "net", "space": {"pretrained": bodies}},
+            "splits": {"kind": "random"},
+        }
+    )
+    assert _bodies(run.models["net"], "net", run) == [tmp_path / "a", tmp_path / "b"]
+    assert _bodies(run.models["net"], "another", run) == [tmp_path / "a"]
+    with pytest.raises(BundleError, match="no pretrained model here"):
+        _refuse_what_pretraining_saw([tmp_path / "b"], cast("Any", None))
