@@ -31,6 +31,7 @@ from experiments.training_trainer import LAST, make_trainer
 from ontology.errors import Problem, TaskError
 from phenotype.networks.model import design_of
 from phenotype.networks.population import PopulationModel, make_population_network, save_population
+from phenotype.networks.population_folder import check_place
 from phenotype.networks.population_network import PopulationNetwork
 from phenotype.next_events import frequent_concepts, recorded_leaves, track
 from phenotype.sequences import without
@@ -57,8 +58,10 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
         say: is told what is being done, in plain lines.
 
     Raises:
+        ConfigurationError: something else than a pretrained model stands in `out`.
         TaskError: too few subjects, no code that is frequent enough, or a training that diverged.
     """
+    check_place(Path(out))
     work = Path(out).with_name(f".{Path(out).name}.work")
     seen = seen_subjects(dataset, config)
     vocabulary = _vocabulary(dataset, seen, config)

@@ -60,7 +60,7 @@ def state_matrix(frame: pl.DataFrame) -> npt.NDArray[np.float32]:
         InputError: rows with states of different lengths, or without one.
     """
     lengths = frame["state"].list.len().unique().to_list()
-    if len(lengths) > 1 or lengths == [None]:
+    if len(lengths) > 1 or lengths in ([None], [0]):
         raise InputError(
             Problem(
                 "these are no deep phenotypes of one model",
@@ -73,6 +73,30 @@ def state_matrix(frame: pl.DataFrame) -> npt.NDArray[np.float32]:
     width = int(lengths[0]) if lengths else 0
     flat = frame["state"].explode().cast(pl.Float32).to_numpy() if width else np.zeros(0, np.float32)
     return np.asarray(flat, dtype=np.float32).reshape(frame.height, width)
+
+
+def _typed(found: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """The columns of DEEP_PHENOTYPES; cells are never told.
+
+    Raises:
+        InputError: columns of other kinds, or rows of nobody or no time.
+    """
+    try:
+        table = found.select(pl.col(name).cast(kind) for name, kind in DEEP_PHENOTYPES.items())
+    except pl.exceptions.PolarsError:
+        table = None
+    if table is None or table.select("subject_id", "time").null_count().sum_horizontal().item():
+        raise InputError(
+            Problem(
+                "these columns are not those of deep phenotypes",
+                where=str(file),
+                found=", ".join(f"{name}: {found.schema[name]}" for name in DEEP_PHENOTYPES.names()),
+                allowed=", ".join(f"{name}: {kind}" for name, kind in DEEP_PHENOTYPES.items())
+                + "; a subject and a time in every row",
+                next_step="export them again: `pesta population states`",
+            )
+        ) from None
+    return table
 
 
 def read_deep_phenotypes(file: Path) -> pl.DataFrame:
@@ -104,7 +128,7 @@ def read_deep_phenotypes(file: Path) -> pl.DataFrame:
                 next_step="export them again: `pesta population states`",
             )
         )
-    table = found.select(pl.col(name).cast(kind) for name, kind in DEEP_PHENOTYPES.items())
+    table = _typed(found, file)
     if not np.isfinite(state_matrix(table)).all():
         raise InputError(
             Problem(

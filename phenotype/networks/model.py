@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -149,15 +150,19 @@ class NetworkModel:
         return found
 
     def parts(self) -> BundleParts:
-        """The configuration, the weights by number of the network, the vocabulary as a table."""
+        """The configuration, the weights by number of the network, the vocabulary as a table.
+
+        Of a pretrained body the folder's name is kept: its path says where somebody works.
+        """
         tensors = {
             f"{number}.{name}": tensor.detach().cpu().numpy()
             for number, network in enumerate(self.networks)
             for name, tensor in network.state_dict().items()
         }
-        return BundleParts(
-            self.config.model_dump(mode="json"), tensors, tables={"vocabulary": self.vocabulary.tokens}
-        )
+        config = self.config.model_dump(mode="json")
+        if config.get("pretrained"):
+            config["pretrained"] = Path(config["pretrained"]).name
+        return BundleParts(config, tensors, tables={"vocabulary": self.vocabulary.tokens})
 
     @classmethod
     def from_parts(cls, parts: BundleParts) -> Self:

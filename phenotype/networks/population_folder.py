@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ontology.errors import BundleError
+from ontology.errors import BundleError, ConfigurationError, Problem
 from phenotype.bundle_guard import MANIFEST, check_files, manifest_digest, read_json, refusal, sha256
 from phenotype.predictor import BundleParts
 
@@ -38,9 +38,13 @@ def write_folder(folder: Path, parts: BundleParts, card: Mapping[str, Any]) -> P
 
     Returns:
         The folder.
+
+    Raises:
+        ConfigurationError: something else stands there.
     """
     from safetensors.numpy import save_file
 
+    check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     written = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.writing")
     written.mkdir()
@@ -67,6 +71,32 @@ def write_folder(folder: Path, parts: BundleParts, card: Mapping[str, Any]) -> P
     finally:
         shutil.rmtree(written, ignore_errors=True)
     return folder
+
+
+def check_place(folder: Path) -> None:
+    """Refuses a place where something else than a pretrained model stands: writing would remove it.
+
+    Raises:
+        ConfigurationError: a file, or a folder that holds other things.
+    """
+    if not folder.exists() or (folder.is_dir() and _holds_model_or_nothing(folder)):
+        return
+    raise ConfigurationError(
+        Problem(
+            "something else than a pretrained model is here, and would be replaced",
+            where=str(folder),
+            found=f"a folder without a pretrained model's {MANIFEST}" if folder.is_dir() else "a file",
+            allowed="a new or empty folder, or one that `pesta pretrain` wrote",
+            next_step="give another --out",
+        )
+    )
+
+
+def _holds_model_or_nothing(folder: Path) -> bool:
+    """Whether a folder may be replaced: empty, or with nothing beside what a pretrained model has."""
+    entries = {entry.name for entry in folder.iterdir()}
+    own = {MANIFEST, TENSORS, "card.json", *(f"{name}.parquet" for name in TABLES)}
+    return not entries or (MANIFEST in entries and entries <= own)
 
 
 def read_folder(folder: Path) -> tuple[BundleParts, str]:
@@ -99,7 +129,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     file = folder / MANIFEST
     if not file.is_file():
         found = f"a folder without {MANIFEST}" if folder.is_dir() else "no such folder"
-        allowed = "a folder that `pesta population pretrain` wrote"
+        allowed = "a folder that `pesta pretrain` wrote"
         raise refusal(folder, "no pretrained model here", found=found, allowed=allowed, do="check the path")
     manifest = read_json(file)
     if manifest.get("format") != FORMAT:

@@ -216,6 +216,7 @@ def test_a_task_starts_from_the_pretrained_body_and_leaves_it_alone_if_frozen(
         ]
         assert bool(moved) != frozen
         assert fitted.vocabulary.tokens.equals(model.vocabulary.tokens)
+        assert fitted.parts().config["pretrained"] == folder.name
 
 
 def test_a_body_begins_where_pretraining_ended(model: PopulationModel, dataset: Dataset) -> None:

@@ -13,7 +13,12 @@ from typer.testing import CliRunner
 
 from ontology.errors import BundleError, ConfigurationError, InputError
 from phenotype.networks.config import TransformerConfig
-from phenotype.networks.population import PopulationModel, make_population_network, save_population
+from phenotype.networks.population import (
+    PopulationModel,
+    load_population,
+    make_population_network,
+    save_population,
+)
 from phenotype.networks.population_config import HazardsConfig
 from phenotype.next_events import frequent_concepts, recorded_leaves
 from phenotype.trajectory import EVENTS
@@ -126,3 +131,33 @@ def test_futures_are_drawn_for_whom_they_are_asked(dataset: Path, model: Path, t
     assert set(found["subject_id"]) <= {900_002}
     refused = CliRunner().invoke(app, [*command, "--subject", "7"])
     assert isinstance(refused.exception, InputError)
+
+
+def test_a_table_of_other_kinds_is_refused_without_its_cells(states: Path, tmp_path: Path) -> None:
+    table = pl.read_parquet(states)
+    wrong = {
+        "text": table.with_columns(subject_id=pl.lit("Kari Nordmann")),
+        "nobody": table.with_columns(subject_id=pl.lit(None, pl.Int64)),
+        "never": table.with_columns(time=pl.lit(None, pl.Datetime("us"))),
+        "number": table.with_columns(state=pl.lit("much")),
+        "nothing": table.with_columns(state=pl.lit([], pl.List(pl.Float32))),
+    }
+    for name, frame in wrong.items():
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+        with pytest.raises(InputError, match="deep phenotypes") as caught:
+            find_similar(tmp_path / f"{name}.parquet", None, 3, "auto", tmp_path / "out.parquet")
+        assert "Nordmann" not in str(caught.value)
+        assert "much" not in str(caught.value)
+
+
+def test_a_pretrained_model_replaces_a_pretrained_model_and_nothing_else(model: Path, tmp_path: Path) -> None:
+    """`--out ~/data` must not cost anybody their data."""
+    population = load_population(model)
+    save_population(tmp_path / "new", population, {"name": "one"})
+    save_population(tmp_path / "new", population, {"name": "two"})
+    (tmp_path / "new" / "thesis.txt").write_text("years of work", "utf-8")
+    (tmp_path / "file").write_text("mine", "utf-8")
+    for place in (tmp_path / "new", tmp_path, tmp_path / "file"):
+        with pytest.raises(ConfigurationError, match="something else than a pretrained model"):
+            save_population(place, population, {"name": "three"})
+    assert (tmp_path / "new" / "thesis.txt").read_text("utf-8") == "years of work"
