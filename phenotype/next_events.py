@@ -57,7 +57,7 @@ def frequent_concepts(vocabulary: Vocabulary, dated_tokens: Ints, n_concepts: in
     """At most n_concepts concepts in name order: those that most patients have, and death.
 
     A concept that always comes with exactly one concept below it (a chapter of which one code is known) says
-    nothing more and is left out.
+    nothing more and is left out. What only the ontology has counts as many patients as its commonest code.
 
     Args:
         vocabulary: of the training patients.
@@ -75,7 +75,9 @@ def frequent_concepts(vocabulary: Vocabulary, dated_tokens: Ints, n_concepts: in
         alike.setdefault(frozenset(of), []).append(concept)
     nearest = [min(names, key=lists[min(of)].index) for of, names in alike.items()]
     counts = dict(zip(tokens["token"], tokens["n_subjects"], strict=True))
-    kept = sorted(nearest, key=lambda name: (name != DEATH_CODE, -counts.get(name, 0), name))
+    of_token = tokens["n_subjects"].to_list()
+    n_subjects = {name: counts.get(name) or max(of_token[one] for one in members[name]) for name in nearest}
+    kept = sorted(nearest, key=lambda name: (name != DEATH_CODE, -n_subjects[name], name))
     return tuple(sorted(kept[:n_concepts]))
 
 
