@@ -27,6 +27,7 @@ RISKS = pl.Schema(
     }
 )
 HOURS = {"h": 1.0, "d": 24.0, "w": 168.0, "y": 8766.0}
+LONGEST_HOURS = 150 * HOURS["y"]
 _HORIZON = re.compile(r"(\d+(?:\.\d+)?)\s*([hdwy])")
 TOLD_CONCEPTS = 3
 
@@ -35,17 +36,18 @@ def hours_of(horizon: str) -> float:
     """Hours of a horizon such as 24h, 30d, 4w, 5y.
 
     Raises:
-        ConfigurationError: it is written otherwise, or is not above 0.
+        ConfigurationError: it is written otherwise, is not above 0, or is longer than a life.
     """
     match = _HORIZON.fullmatch(horizon.strip())
-    if match and float(match[1]) > 0:
-        return float(match[1]) * HOURS[match[2]]
+    hours = float(match[1]) * HOURS[match[2]] if match else 0.0
+    if 0 < hours <= LONGEST_HOURS:
+        return hours
     raise ConfigurationError(
         Problem(
             "not a horizon",
             where="--horizon",
             found=horizon,
-            allowed="a number above 0 with h, d, w or y: 24h, 30d, 4w, 5y",
+            allowed="a number above 0 with h, d, w or y, at most 150y: 24h, 30d, 4w, 5y",
             next_step="write the horizon so",
         )
     )

@@ -80,7 +80,7 @@ def states(dataset: Path, model: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def test_horizons_are_read_and_faults_told() -> None:
     assert [hours_of(text) for text in ("24h", "30d", "1.5w", "2y")] == [24, 720, 252, 17_532]
-    for wrong in ("30", "d", "-1d", "0h", "3 months"):
+    for wrong in ("30", "d", "-1d", "0h", "3 months", "151y", "9" * 400 + "y"):
         with pytest.raises(ConfigurationError, match="not a horizon"):
             hours_of(wrong)
 
