@@ -9,19 +9,22 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from experiments.training_module import TUNING_SCORE, TrainedNetwork
 from experiments.training_scores import shown
 from experiments.training_steps import pieces_a_device
+from ontology.errors import ConfigurationError, Problem
 from phenotype.networks.config import NetworkConfig
 from phenotype.threads import thread_count
 
@@ -64,6 +67,9 @@ def make_trainer(config: NetworkConfig, folder: Path, on_epoch: OnEpoch | None =
         folder: for the checkpoint.
         on_epoch: is told each epoch's number and tuning score, and may end the training by an exception;
             of several devices it is told nothing here.
+
+    Raises:
+        ConfigurationError: devices or a strategy that this machine does not have.
     """
     shows_bar = sys.stdout.isatty() and logger.isEnabledFor(logging.INFO)
     has_gpu = torch.cuda.is_available()
@@ -73,35 +79,57 @@ def make_trainer(config: NetworkConfig, folder: Path, on_epoch: OnEpoch | None =
         strategy = SEVERAL_DEVICES if n_devices > 1 else "auto"
         # a cluster's own variables would start what nobody asked for
         environment = [LightningEnvironment()]
-    return lightning.Trainer(
-        accelerator="cuda" if has_gpu else "cpu",
-        devices=n_devices,
-        strategy=strategy,
-        precision=cast("Any", precision_of(config)),
-        max_epochs=config.max_epochs,
-        accumulate_grad_batches=pieces_a_device(config.accumulate, n_devices),
-        deterministic="warn" if has_gpu else False,
-        callbacks=[
-            EarlyStopping(TUNING_SCORE, patience=config.patience, mode="min"),
-            ModelCheckpoint(
-                dirpath=folder,
-                filename=LAST.removesuffix(".ckpt"),
-                save_top_k=1,
-                save_on_train_epoch_end=True,
-                enable_version_counter=False,
-            ),
-            RichProgressBar() if shows_bar else EpochLines(config.kind),
-            OwnProcess(config.n_threads, n_devices),
-            *([TellEpochs(on_epoch)] if on_epoch and n_devices == 1 else []),
-        ],
-        plugins=[AtomicCheckpointIO(), *environment],
-        reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_progress_bar=shows_bar,
-        enable_model_summary=False,
-    )
+    with _devices_that_are_there(n_devices, strategy):
+        return lightning.Trainer(
+            accelerator="cuda" if has_gpu else "cpu",
+            devices=n_devices,
+            strategy=strategy,
+            precision=cast("Any", precision_of(config)),
+            max_epochs=config.max_epochs,
+            accumulate_grad_batches=pieces_a_device(config.accumulate, n_devices),
+            deterministic="warn" if has_gpu else False,
+            callbacks=[
+                EarlyStopping(TUNING_SCORE, patience=config.patience, mode="min"),
+                ModelCheckpoint(
+                    dirpath=folder,
+                    filename=LAST.removesuffix(".ckpt"),
+                    save_top_k=1,
+                    save_on_train_epoch_end=True,
+                    enable_version_counter=False,
+                ),
+                RichProgressBar() if shows_bar else EpochLines(config.kind),
+                OwnProcess(config.n_threads, n_devices),
+                *([TellEpochs(on_epoch)] if on_epoch and n_devices == 1 else []),
+            ],
+            plugins=[AtomicCheckpointIO(), *environment],
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_progress_bar=shows_bar,
+            enable_model_summary=False,
+        )
+
+
+@contextmanager
+def _devices_that_are_there(n_devices: int, strategy: str) -> Iterator[None]:
+    """Tells what Lightning cannot train on.
+
+    Raises:
+        ConfigurationError: a strategy that it does not know, or more devices than there are.
+    """
+    try:
+        yield
+    except (ValueError, MisconfigurationException) as error:
+        raise ConfigurationError(
+            Problem(
+                "this machine cannot train so",
+                where="devices, strategy",
+                found=f"devices {n_devices}, strategy {strategy}",
+                allowed="as many devices as there are, and a strategy of Lightning's",
+                next_step="leave devices and strategy out, or see docs/training.md",
+            )
+        ) from error
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -110,15 +138,26 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
     ) -> None:
-        """Writes, flushes to disk, then renames."""
+        """Writes, flushes to disk, then renames.
+
+        Raises:
+            OSError: what the system refused, a full disk for one; torch tells of it in words of its own.
+        """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         written = target.with_name(f".{target.name}.writing")
-        with written.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(target)
+        try:
+            with written.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            written.replace(target)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
+        finally:
+            written.unlink(missing_ok=True)
 
 
 class EpochLines(Callback):

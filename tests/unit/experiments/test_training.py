@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -23,8 +24,8 @@ from sklearn.metrics import roc_auc_score
 from experiments.fitting import fit_model
 from experiments.training_data import PiecesOfOneEpoch, choose_rows
 from experiments.training_steps import pieces_of_device
-from experiments.training_trainer import LAST, EpochLines
-from ontology.errors import TaskError
+from experiments.training_trainer import LAST, AtomicCheckpointIO, EpochLines, make_trainer
+from ontology.errors import ConfigurationError, TaskError
 from phenotype.cases import ROWS, Cases
 from phenotype.networks.config import TransformerConfig
 from phenotype.networks.model import NetworkModel, design_of
@@ -280,3 +281,25 @@ def test_a_gpu_is_used_where_there_is_one(patients, tmp_path: Path) -> None:
     assert torch.cuda.max_memory_allocated() > 0
     cases, labels = patients.held_out()
     assert roc_auc_score(labels, model.predict(cases)) > 0.9
+
+
+def test_a_checkpoint_for_which_there_is_no_room_is_told_as_such_and_leaves_the_one_before(
+    tmp_path: Path,
+) -> None:
+    """torch says "unexpected pos" of a full disk, which would look like a defect."""
+    keeper, file = AtomicCheckpointIO(), tmp_path / LAST
+    keeper.save_checkpoint({"epoch": 1}, file)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            keeper.save_checkpoint({"epoch": 2, "weights": torch.zeros(100_000)}, file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert torch.load(file, weights_only=True) == {"epoch": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == [LAST]
+
+
+def test_a_strategy_that_lightning_does_not_know_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot train so"):
+        make_trainer(TransformerConfig(strategy="nonsense"), tmp_path)
