@@ -109,7 +109,7 @@ def test_running_summaries_are_those_of_the_values_so_far() -> None:
         expected.append(lately.mean() if late else 7.0)
         where = (unit, t, variable)
         np.testing.assert_allclose([part[where] for part in found], expected, atol=1e-7)
-        assert (count[where], late_count[where]) == (len(past), len(late))
+        assert (count[where].item(), late_count[where].item()) == (len(past), len(late))
 
 
 def cases_of(folder: Path, facts: list[Fact], asked: list[tuple[int, float]]) -> Cases:
