@@ -12,6 +12,7 @@ from ontology.errors import BundleError
 from phenotype.bundle import load_bundle, save_bundle
 from phenotype.calibration import Calibrator
 from phenotype.cases import Cases
+from phenotype.networks.model import DESIGNS, NetworkModel, config_class
 from phenotype.predictor import KINDS, model_class, predict_risks
 from phenotype.ward import WardConfig, WardModel, fit_ward
 
@@ -41,7 +42,11 @@ def test_no_rows_give_no_risks(tmp_path, planted) -> None:
 def test_every_kind_is_found_and_says_its_name() -> None:
     assert model_class("ward") is WardModel
     for kind in KINDS:
-        assert model_class(kind).kind == kind
+        if model_class(kind) is NetworkModel:
+            assert config_class(kind)(kind=kind).kind == kind
+        else:
+            assert model_class(kind).kind == kind
+    assert {kind for kind in KINDS if model_class(kind) is NetworkModel} == set(DESIGNS)
 
 
 def test_an_unknown_kind_is_told_with_the_known_ones() -> None:

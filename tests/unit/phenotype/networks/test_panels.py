@@ -108,13 +108,13 @@ def test_what_is_not_defined_is_absent(tmp_path: Path) -> None:
 
 
 def test_static_facts_have_no_times(tmp_path: Path) -> None:
-    sequences, vocabulary = read(tmp_path, [(1, None, "AGE", 70.0), (1, 11.0, "LAB//K", 4.0)], [1])
+    sequences, vocabulary = read(tmp_path, [(1, None, "AGE", 40.0), (1, 11.0, "LAB//K", 4.0)], [1])
     panel = make_panel(sequences, np.array([0]), WINDOWS)
     age = told(panel, vocabulary, 0, "AGE")
-    assert age["last"] == 70.0
+    assert age["last"] == 40.0
     assert math.isnan(age["log_hours_since"])
     assert math.isnan(age["slope"])
-    assert panel.age.tolist() == [70.0]
+    assert panel.age.tolist() == [40.0]
 
 
 def test_a_deleted_event_was_never_recorded(tmp_path: Path) -> None:
