@@ -6,10 +6,10 @@ Scenario known-risk is simulated twice, with other seeds. Models are trained on 
 patients included) and scored on all patients of the second. The truth's risk of a planted outcome is a stated
 function of what the record shows at the prediction, so its AUROC is the best that any model can have.
 
-Bars, on the fresh patients. planted_decline: AUROC of network + trees within 0.015 of the truth's,
-calibration slope within 1 ± 0.05; network and trees alone are told beside it. planted_order, which the order
-of two early events alone decides: the network's AUROC above 0.65, and no count feature tells anything: each
-one's AUROC, and that of boosted trees on all of them, within 0.5 ± 0.02.
+Bars, for the network, on the fresh patients: AUROC within 0.015 of the truth's, for planted_decline and for
+planted_order; calibration slope within 1 ± 0.05 for planted_decline; and of planted_order, which the order of
+two early events alone decides, no count feature tells anything: each one's AUROC, and that of boosted trees
+on all of them, within 0.5 ± 0.02.
 
 `--latent` adds, as context, two ordinary tasks, whose true risks depend on what no record shows.
 """
@@ -29,10 +29,10 @@ from phenotype.cases import Cases
 from phenotype.feature_spec import FeatureSpec
 from phenotype.trajectory import open_dataset
 
-NETWORK, COUNTS, BOTH = "network", "counts", "both"
+NETWORK, COUNTS = "network", "counts"
 DECLINE, ORDER = "planted_decline", "planted_order"
 SEEDS = {"train": 101, "fresh": 202}
-GAP_BAR, SLOPE_BAR, COUNT_BAR, FOUND_BAR = 0.015, 0.05, 0.02, 0.65
+GAP_BAR, SLOPE_BAR, COUNT_BAR = 0.015, 0.05, 0.02
 WINDOWS = ("24h", "30d", "full")
 MIN_ROWS = 200
 KEYS = ["subject_id", "prediction_time"]
@@ -49,11 +49,10 @@ def main() -> None:
     if given.latent:
         _figures("benchmark_simulated_latent", train, fresh, truth, out / "run-latent")
     name, distance, n_features = _strongest_count(fresh, truth.filter(task=ORDER), out)
-    decline, order = figures[DECLINE, BOTH], figures[ORDER, NETWORK]
+    decline, order = figures[DECLINE, NETWORK], figures[ORDER, NETWORK]
     trees_on_counts = figures[ORDER, COUNTS]["auroc"]
     is_shown = (
-        decline["gap"] <= GAP_BAR
-        and order["auroc"] > FOUND_BAR
+        max(decline["gap"], order["gap"]) <= GAP_BAR
         and abs(decline["slope"] - 1) <= SLOPE_BAR
         and max(distance, abs(trees_on_counts - 0.5)) <= COUNT_BAR
     )
