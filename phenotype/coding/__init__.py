@@ -1,0 +1,1 @@
+"""Coding control: coded diagnoses and procedures held against rules, expectations, rates and prices."""
