@@ -1,7 +1,7 @@
-"""A dataset as coding control sees it: contacts, what is told of each, and their codes, ready for rules and rates.
+"""A dataset as coding control sees it: contacts, what is told of each, and their codes.
 
-Nothing is dropped: a contact without codes, without an end or with an end before its start is there, and whoever
-judges says what could not be judged.
+Nothing is dropped: a contact without codes, without an end or with an end before its start is there, and
+whoever judges says what could not be judged.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ CODED_CONTACTS = pl.Schema(
         "sex": pl.String(),
     }
 )
-"""CONTACTS and: unit = `hospital_id/unit_id`, `?` for what is not told; judged_time = the end, else the start;
-year = its year; age_years at the start, null where birth is not told; sex = male, female or null."""
+"""CONTACTS and: unit = `hospital_id/unit_id`, `?` for what is not told; judged_time = the end, else the
+start; year = its year; age_years at the start, null where birth is not told; sex = male, female or null."""
 CODES = pl.Schema(
     {
         "contact_id": pl.Int64(),
@@ -46,8 +46,8 @@ CODES = pl.Schema(
         "lineage_id": pl.Int64(),
     }
 )
-"""code = `SYSTEM//code` as the lists spell it, as sent where no list has it; is_own_code = a list has this very
-code; day = the one whose list holds: of a procedure its own, of a diagnosis that of the contact's end."""
+"""code = `SYSTEM//code` as the lists spell it, as sent where no list has it; is_own_code = a list has this
+very code; day = the one whose list holds: of a procedure its own, of a diagnosis that of the contact's end."""
 FACTS = pl.Schema(
     {"contact_id": pl.Int64(), "fact": pl.String(), "value": pl.String(), "number": pl.Float64()}
 )
@@ -60,8 +60,8 @@ class ContactFact(BaseModel):
 
     Attributes:
         title: what it is, for people.
-        codes: beginnings of event codes; the rest of the code is the value. A code that ends where the beginning
-            does has the event's text as its value, and its number as its number.
+        codes: beginnings of event codes; the rest of the code is the value. A code that ends where the
+            beginning does has the event's text as its value, and its number as its number.
         source: what defines the values.
     """
 

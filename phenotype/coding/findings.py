@@ -35,9 +35,9 @@ FINDINGS = pl.Schema(
     }
 )
 """One doubt. finding_id: see `with_finding_ids`; rule_id: the rule, or `expected/CONCEPT`, or the measure;
-unit_id: `hospital_id/unit_id` of the (first) contact, or the unit whose rate or practice it is; period: the year
-of the (first) contact's end, or the span, as text; probability: that the coding is wrong, calibrated, null where
-nobody can tell; amounts: what the payer would get back (negative: would owe), null where not priced;
+unit_id: `hospital_id/unit_id` of the (first) contact, or the unit whose rate or practice it is; period: the
+year of the (first) contact's end, or the span, as text; probability: that the coding is wrong, calibrated,
+null where nobody can tell; amounts: what the payer would get back (negative: would owe), null where not priced;
 innocent_explanations: names of those that were looked at and hold here; evidence: lineage_ids."""
 
 FINDING_ITEMS = pl.Schema(
@@ -51,8 +51,8 @@ FINDING_ITEMS = pl.Schema(
     }
 )
 """What a finding is about: each contact and, where it is about one, each code (`SYSTEM//code`); group_no and
-code_no are null where the code is not coded (a missing one) or the whole contact is meant. suggested_code: what
-should stand there; null where it should go or nobody can tell."""
+code_no are null where the code is not coded (a missing one) or the whole contact is meant. suggested_code:
+what should stand there; null where it should go or nobody can tell."""
 
 FINDING_REASONS = pl.Schema(
     {
@@ -64,8 +64,8 @@ FINDING_REASONS = pl.Schema(
         "evidence": pl.List(pl.Int64()),
     }
 )
-"""Why a model expects otherwise: log-odds that each concept of the ontology adds, the largest first; text says
-it in words without names or identifiers."""
+"""Why a model expects otherwise: log-odds that each concept of the ontology adds, the largest first; text
+says it in words without names or identifiers."""
 
 UNITS = pl.Schema(
     {
@@ -140,7 +140,7 @@ _IDENTITY = ("rule_id", "kind", "contact_id", "group_no", "code_no", "code")
 
 
 def with_finding_ids(items: pl.DataFrame, finding: str) -> pl.DataFrame:
-    """The items with a finding_id that depends on what the finding says alone, not on order or other findings.
+    """The items with a finding_id that depends on what the finding says, not on order or other findings.
 
     Args:
         items: rule_id, kind, contact_id, group_no, code_no, code and the column `finding`; any order.
