@@ -12,73 +12,38 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import yaml
 
 from experiments.fitting import AnyModelConfig, fit_model
+from experiments.parts import Part, learnt_rows
 from experiments.run_folder import write_json, write_text
 from experiments.search_config import TRIALS, Choice, Dimension, FloatRange, SearchConfig, changed
 from experiments.training_scores import measure_for, shown, tuning_score
 from ontology.errors import PestaError, Problem, TaskError
-from phenotype.cases import Cases
 from phenotype.link import logit
 
 logger = logging.getLogger(__name__)
 BEST = "best.yaml"
 _STUDY = "study.db"
 _WORK = "work"
-_KEYS = ["subject_id", "prediction_time"]
 AnySettings = TypeVar("AnySettings", bound=AnyModelConfig)
-
-
-class Rows(Protocol):
-    """The rows of one split of a fold."""
-
-    @property
-    def cases(self) -> Cases:
-        """Sorted."""
-        ...
-
-    @property
-    def labels(self) -> npt.NDArray[np.bool_]:
-        """(n,), in the order of the rows."""
-        ...
-
-    @property
-    def outcomes(self) -> pl.DataFrame:
-        """Columns of OUTCOMES, in the order of the rows."""
-        ...
-
-
-@dataclass(frozen=True)
-class OwnRows:
-    """Rows of an inner split."""
-
-    cases: Cases
-    labels: npt.NDArray[np.bool_]
-    outcomes: pl.DataFrame
-
-    def take(self, is_taken: npt.NDArray[np.bool_]) -> OwnRows:
-        """Some of the rows."""
-        cases = self.cases.take(self.cases.rows.filter(pl.Series(is_taken)))
-        return OwnRows(cases, self.labels[is_taken], self.outcomes.filter(pl.Series(is_taken)))
 
 
 def search_settings(
     search: SearchConfig,
     settings: AnySettings,
-    train: Rows,
-    tuning: Rows,
+    train: Part,
+    tuning: Part,
     *,
     seed: int,
     folder: Path,
     horizon_hours: float | None = None,
+    censored: Part | None = None,
 ) -> AnySettings:
     """The best settings of a search, which goes on where it was killed.
 
@@ -90,12 +55,13 @@ def search_settings(
         seed: of the search and of every fit.
         folder: for the trials, `trials.json` and `best.yaml`; kept.
         horizon_hours: of the task.
+        censored: training rows whose record ended too early to tell, for models that learn from them.
 
     Raises:
         TaskError: no trial came to its end.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts = inner_parts(train, tuning, search.inner_folds, seed)
+    parts = inner_parts(train, tuning, search.inner_folds, seed, censored)
     with _study(search, settings, seed, folder) as study:
         while len(ended := _ended(study)) < search.n_trials:
             study.sampler = _sampler(search, seed, len(ended))
@@ -109,27 +75,32 @@ def search_settings(
     return changed(settings, values)
 
 
-def inner_parts(train: Rows, tuning: Rows, n_folds: int, seed: int) -> list[tuple[Rows, Rows]]:
-    """(training, tuning) rows of each inner fold; a patient's rows stay together, whatever their order."""
+def inner_parts(
+    train: Part, tuning: Part, n_folds: int, seed: int, censored: Part | None = None
+) -> list[tuple[Part, Part, Part | None]]:
+    """(training, tuning, censored training) rows of each inner fold; a patient's rows stay together."""
     if n_folds == 1:
-        return [(train, tuning)]
-    frame = pl.concat([train.cases.rows, tuning.cases.rows]).with_row_index("_row").sort(_KEYS)
-    order = frame["_row"].to_numpy()
-    together = OwnRows(
-        Cases(train.cases.dataset, frame.drop("_row")),
-        np.concatenate([train.labels, tuning.labels])[order],
-        pl.concat([train.outcomes, tuning.outcomes])[order],
-    )
-    subjects, number = np.unique(frame["subject_id"].to_numpy(), return_inverse=True)
+        return [(train, tuning, censored)]
+    together = train.joined(tuning)
+    asked = together.cases.rows["subject_id"]
+    subjects, number = np.unique(asked.to_numpy(), return_inverse=True)
     fold = np.random.default_rng(seed).permutation(len(subjects))[number] % n_folds
-    return [(together.take(fold != one), together.take(fold == one)) for one in range(n_folds)]
+    return [
+        (
+            together.take(fold != one),
+            together.take(is_judged),
+            censored and censored.of_others(asked.filter(is_judged)),
+        )
+        for one in range(n_folds)
+        for is_judged in [fold == one]
+    ]
 
 
 def _run_trial(
     study: Any,
     search: SearchConfig,
     settings: AnyModelConfig,
-    parts: Sequence[tuple[Rows, Rows]],
+    parts: Sequence[tuple[Part, Part, Part | None]],
     *,
     seed: int,
     folder: Path,
@@ -148,17 +119,18 @@ def _run_trial(
     try:
         tried = changed(settings, _values(trial))
         scores = []
-        for number, (train, tuning) in enumerate(parts):
+        for number, (train, tuning, censored) in enumerate(parts):
+            learnt = learnt_rows(tried, train, censored)
             (folder / _WORK / str(number)).mkdir(parents=True, exist_ok=True)
             model = fit_model(
                 tried,
-                train.cases,
-                train.labels,
+                learnt.cases,
+                learnt.labels,
                 tuning.cases,
                 tuning.labels,
                 seed=seed,
                 folder=folder / _WORK / str(number),
-                outcomes=(train.outcomes, tuning.outcomes),
+                outcomes=(learnt.outcomes, tuning.outcomes),
                 horizon_hours=horizon_hours,
                 on_epoch=_Pruning(trial) if number == 0 else None,
             )

@@ -17,6 +17,7 @@ from experiments.costs import cost_kept
 from experiments.evaluation import TaskInfo
 from experiments.fitting import ModelConfig, fit_model
 from experiments.one_sided import one_sided_problems
+from experiments.parts import KEYS, Part, learnt_rows
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame, write_json
 from experiments.scored import score_rows
 from experiments.thresholds import choose_thresholds
@@ -25,27 +26,13 @@ from phenotype.bundle import load_bundle, save_bundle
 from phenotype.calibration import fit_calibrator
 from phenotype.cases import Cases
 from phenotype.cohort import RiskCohort
-from phenotype.labels import fit_threshold, to_labels
+from phenotype.discharges import with_discharges
+from phenotype.labels import apply_threshold, fit_threshold, to_labels
+from phenotype.outcomes import CENSORED
 from phenotype.predictor import predict_risks
 from phenotype.tasks import Task
 
-KEYS = ["subject_id", "prediction_time"]
 SPLITS = (TRAIN, TUNING, HELD_OUT)
-
-
-@dataclass(frozen=True)
-class Part:
-    """The rows of one split with their labels.
-
-    Attributes:
-        cases: prediction rows, sorted.
-        labels: bool of shape (n,), in the order of the rows.
-        outcomes: columns of OUTCOMES, in the order of the rows.
-    """
-
-    cases: Cases
-    labels: npt.NDArray[np.bool_]
-    outcomes: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -58,12 +45,14 @@ class Fold:
         threshold: the outcome's fitted threshold (prolonged stay), from training rows; None where there is
             none.
         parts: split name -> rows and labels.
+        censored: training rows whose record ends before their outcome could be told.
     """
 
     task: Task
     number: int
     threshold: float | None
     parts: Mapping[str, Part]
+    censored: Part
 
 
 def make_fold(cases: Cases, outcomes: pl.DataFrame, splits: pl.DataFrame, task: Task, number: int) -> Fold:
@@ -83,12 +72,24 @@ def make_fold(cases: Cases, outcomes: pl.DataFrame, splits: pl.DataFrame, task: 
     train_keys = of_fold.filter(pl.col("split") == TRAIN)
     threshold = fit_threshold(outcomes.join(train_keys, on=KEYS, how="semi"), task)
     labels = to_labels(outcomes, task, threshold).join(of_fold, on=KEYS, how="inner")
-    parts = {name: _part(cases, labels.filter(pl.col("split") == name), outcomes) for name in SPLITS}
+    told_of = with_discharges(apply_threshold(outcomes, task, threshold), task, cases.dataset)
+    determined = told_of.filter(pl.col("exclusion_reason").is_null())
+    parts = {name: _part(cases, labels.filter(pl.col("split") == name), determined) for name in SPLITS}
     told = {name: (part.labels, part.cases.rows["subject_id"]) for name, part in parts.items()}
     problems = one_sided_problems(task.name, number, told)
     if problems:
         raise TaskError(problems)
-    return Fold(task, number, threshold, parts)
+    censored = told_of.filter(is_censored_later()).join(train_keys, on=KEYS, how="semi")
+    unlabelled = censored.join(labels, on=KEYS, how="anti").unique(KEYS, keep="first", maintain_order=True)
+    negative = unlabelled.with_columns(boolean_value=pl.lit(value=False))
+    return Fold(
+        task, number, threshold, parts, _part(cases, negative.select(*KEYS, "boolean_value"), unlabelled)
+    )
+
+
+def is_censored_later() -> pl.Expr:
+    """Whether a row of OUTCOMES tells that nothing came until its record ended, some time after it."""
+    return (pl.col("exclusion_reason") == CENSORED) & (pl.col("censored_hours") > 0)
 
 
 def _part(cases: Cases, labels: pl.DataFrame, outcomes: pl.DataFrame) -> Part:
@@ -150,15 +151,16 @@ def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, pla
     epochs: list[tuple[int, float]] = []
     with cost_kept(folder.cost(fold.task.name, name, fold.number)):
         settings = _searched(settings, fold, name, config, folder)
+        learnt = learnt_rows(settings, train, fold.censored)
         model = fit_model(
             settings,
-            train.cases,
-            train.labels,
+            learnt.cases,
+            learnt.labels,
             tuning.cases,
             tuning.labels,
             seed=config.seed,
             folder=work,
-            outcomes=(train.outcomes, tuning.outcomes),
+            outcomes=(learnt.outcomes, tuning.outcomes),
             horizon_hours=fold.task.horizon_hours,
             members=members,
             on_epoch=lambda epoch, measure: epochs.append((epoch, measure)),
@@ -205,6 +207,7 @@ def _searched(
         settings,
         fold.parts[TRAIN],
         fold.parts[TUNING],
+        censored=fold.censored,
         seed=config.seed,
         folder=folder.search(fold.task.name, name, fold.number),
         horizon_hours=fold.task.horizon_hours,

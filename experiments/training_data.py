@@ -218,8 +218,10 @@ class RowData(lightning.LightningDataModule):
 
     @property
     def prevalence(self) -> float:
-        """Share of positive training rows, by weight."""
-        return float(np.average(self.train.targets.labels, weights=self.train.targets.weight))
+        """Share of positive training rows, by weight; rows whose record ends too early tell nothing of it."""
+        targets = self.train.targets
+        told = targets.is_determined
+        return float(np.average(targets.labels[told], weights=targets.weight[told]))
 
     def train_dataloader(self) -> DataLoader[Labelled]:
         """This device's pieces of the current epoch; pages that the last one read are given back."""

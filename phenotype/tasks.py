@@ -70,6 +70,11 @@ class Task(Frozen):
         return self.outcome.event
 
     @property
+    def ends_with_stay(self) -> bool:
+        """Whether the stay's end is the horizon: an outcome after it does not count."""
+        return self.outcome.kind in _UNTIL_STAY_ENDS
+
+    @property
     def needs_calendar(self) -> bool:
         """Whether the task means something only where dates are true dates."""
         return self.index.kind == "new_year"

@@ -1,6 +1,8 @@
 """What stands on a read-out's state: one risk, or the hazards of an outcome and of what competes with it.
 
 Shapes: R read-out, O output, H hidden, K interval, C cause, A auxiliary target.
+
+**Source:** subdistribution hazards, Fine and Gray 1999 (10.1080/01621459.1999.10474144).
 """
 
 from __future__ import annotations
@@ -63,7 +65,9 @@ class HazardsHead(nn.Module):
     Args:
         width: of a state.
         n_intervals: K.
-        n_causes: C; events of higher numbers count as the last cause.
+        n_causes: C; events of higher numbers count as the last cause. With the outcome alone, what competes
+            with it is not the outcome: such rows are without it until the horizon (a subdistribution's
+            hazards).
         n_auxiliary: targets beside the task's.
     """
 
@@ -112,11 +116,13 @@ class HazardsHead(nn.Module):
 
     def loss(self, outputs: Tensor, targets: Targets) -> Tensor:
         """What was seen of each row until its event, or until nothing more is known."""
-        event = targets.event.clamp(max=self.n_causes)
-        logits = self.hazards(outputs)
-        return weighted_mean(
-            negative_log_likelihood(logits, self.edges, event, targets.hours), targets.weight
-        )
+        event, hours = targets.event.clamp(max=self.n_causes), targets.hours
+        if self.n_causes == 1:
+            has_ended = targets.event > 1
+            event = torch.where(has_ended, torch.zeros_like(event), event)
+            hours = torch.where(has_ended, self.edges[-1].to(hours.dtype), hours)
+        losses = negative_log_likelihood(self.hazards(outputs), self.edges, event, hours)
+        return weighted_mean(losses, targets.weight)
 
     def start_from(self, prevalence: float, horizon_hours: float | None = None) -> None:
         """Takes the horizon, and answers there with the prevalence: the outcome's rate is constant."""

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from phenotype.discharges import DISCHARGE
 from phenotype.outcomes import CENSORED
 from phenotype.ranges import Ints
 
 if TYPE_CHECKING:
     from phenotype.networks.network import Targets
 
-COMPETING = ("death",)
+COMPETING = ("death", DISCHARGE)
 """What may come instead of an outcome, in the order of their numbers, from 2 on."""
 
 
@@ -65,7 +66,7 @@ class RowTargets:
         """Rows with what came first, and when.
 
         The label says whether it is the outcome; another event competes; no event means that nothing came
-        until the horizon, or until the record ended. A label without an hour counts at the horizon.
+        until the horizon, or until the record ended. An event without an hour counts at the horizon.
 
         Args:
             labels: (n,).
@@ -94,6 +95,11 @@ class RowTargets:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def is_determined(self) -> npt.NDArray[np.bool_]:
+        """Rows of which it is known what came first, or that nothing came until the horizon, (n,)."""
+        return np.asarray((self.event > 0) | (self.hours >= self.horizon_hours))
 
     def take(self, rows: Ints) -> Self:
         """The targets of some rows."""

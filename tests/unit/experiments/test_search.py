@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 import yaml
@@ -20,11 +18,11 @@ from sklearn.metrics import roc_auc_score
 from experiments import search as search_module
 from experiments.config import RunConfig
 from experiments.fitting import fit_model
+from experiments.parts import Part
 from experiments.search import inner_parts, search_settings
 from experiments.search_config import SearchConfig, changed
 from experiments.study import _bodies, _refuse_what_pretraining_saw
 from ontology.errors import BundleError, TaskError
-from phenotype.cases import Cases
 from phenotype.ensemble import EnsembleConfig
 from phenotype.feature_spec import FeatureSpec
 from phenotype.networks.config import TransformerConfig
@@ -45,13 +43,6 @@ NETWORK = TransformerConfig(
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PESTA_THREADS", "1")
-
-
-@dataclass(frozen=True)
-class Part:
-    cases: Cases
-    labels: npt.NDArray[np.bool_]
-    outcomes: pl.DataFrame
 
 
 def part(patients, first: int, last: int) -> Part:
@@ -165,7 +156,7 @@ def test_inner_folds_part_patients_and_judge_each_once(patients) -> None:
     judged = [fold[1].cases.rows["subject_id"].to_list() for fold in folds]
     assert sorted(subject for subjects in judged for subject in subjects) == list(range(300))
     assert {len(subjects) for subjects in judged} == {75}
-    for learnt, held in folds:
+    for learnt, held, _ in folds:
         subjects = learnt.cases.rows["subject_id"].to_list()
         assert set(subjects).isdisjoint(held.cases.rows["subject_id"])
         np.testing.assert_array_equal(learnt.labels, patients.labels[subjects])
@@ -176,7 +167,7 @@ def test_inner_folds_are_averaged(patients, tmp_path: Path) -> None:
     searched(patients, tmp_path, TREES, space=space, n_trials=1, inner_folds=3, metric="auroc")
     areas = []
     settings = TREES.model_copy(update={"n_leaves": 4})
-    for learnt, held in inner_parts(part(patients, 0, 200), part(patients, 200, 300), 3, seed=3):
+    for learnt, held, _ in inner_parts(part(patients, 0, 200), part(patients, 200, 300), 3, seed=3):
         rows = (learnt.cases, learnt.labels, held.cases, held.labels)
         model = fit_model(settings, *rows, seed=3, folder=tmp_path)
         areas.append(roc_auc_score(held.labels, model.predict(held.cases)))

@@ -130,6 +130,17 @@ def test_hours_past_the_horizon_are_refused(small: Any, tmp_path: Path, hours: f
         small.untrained(cases, head="hazards").risks_at(cases, [hours])
 
 
+def test_a_head_of_the_outcome_alone_does_not_take_a_death_for_it() -> None:
+    """One interval, hazard h of the outcome: -log h of the outcome, -log(1 - h) of all others, deaths too."""
+    head = HazardsHead(8, 1, 1)
+    head.start_from(0.2, 48.0)
+    for event, expected in ((1, -np.log(0.2)), (0, -np.log(0.8)), (2, -np.log(0.8)), (3, -np.log(0.8))):
+        lost = head.loss(head(torch.zeros(1, 8)), targets([float(event == 1)], [event], [48.0], [1.0]))
+        assert lost.item() == pytest.approx(expected, rel=1e-4)
+    early = head.loss(head(torch.zeros(1, 8)), targets([0.0], [2], [3.0], [1.0]))
+    assert early.item() == pytest.approx(-np.log(0.8), rel=1e-4), "the dead stay without it to the horizon"
+
+
 def test_a_binary_head_tells_one_horizon_alone(small: Any, tmp_path: Path) -> None:
     cases = small.cases(tmp_path, small.history())
     with pytest.raises(ConfigurationError, match="head: hazards"):

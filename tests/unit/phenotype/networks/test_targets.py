@@ -56,6 +56,30 @@ def test_where_the_stay_is_the_horizon_it_is_the_latest_event() -> None:
     assert (nobody.horizon_hours, nobody.event.tolist()) == (1.0, [0])
 
 
+def test_where_the_stay_is_the_horizon_leaving_it_alive_competes() -> None:
+    """Death in the stay, at 12 h; left alive at 40 h, at an hour that nobody noted, and on paper before."""
+    rows = outcomes(
+        [
+            ("death", 12.0, None),
+            ("discharge", 40.0, None),
+            ("discharge", None, None),
+            ("discharge", 0.0, None),
+        ]
+    )
+    found = RowTargets.of_outcomes(np.array([True, False, False, False]), rows, None)
+    assert found.horizon_hours == 40.0
+    assert found.event.tolist() == [1, 3, 3, 3]
+    assert found.hours.tolist() == [12.0, 40.0, 40.0, 0.0]
+
+
+def test_what_a_record_that_ends_early_does_not_determine() -> None:
+    rows = outcomes(
+        [("sepsis", 5.0, None), ("death", 7.0, None), (None, None, None), ("censored", None, 3.0)]
+    )
+    found = RowTargets.of_outcomes(np.array([True, False, False, False]), rows, 24.0)
+    assert found.is_determined.tolist() == [True, True, True, False]
+
+
 def test_labels_alone_say_it_came_by_the_horizon() -> None:
     found = RowTargets.of_labels(np.array([True, False]), 24.0)
     assert (found.event.tolist(), found.hours.tolist(), len(found)) == ([1, 0], [24.0, 24.0], 2)
