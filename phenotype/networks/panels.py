@@ -1,7 +1,7 @@
 """Sequences -> panels: of each row and variable, summaries of all events and of those in each window of time.
 
-Shapes: R row, C cell (a variable of a row that has events), F summary, W cell of a window that has events,
-P part, E event.
+Shapes: R row, C cell (a variable of a row that has events), F summary, G group of summaries (all events, then
+each look-behind), W cell of a window that has events, P part, E event.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class PanelBatch(NamedTuple):
         age: (R,) float32 years, NaN where unknown.
         cell_row: (C,) int64 place in `row`, ascending.
         cell_token: (C,) int64 token, ascending within a row.
-        summaries: (C, F) float32, NaN where a summary is not defined: too few events with values.
+        summaries: (C, G * F) float32 of all events, then of those of each look-behind; NaN where a summary
+            is not defined: too few events, or too few with values.
         window_cell: (W,) int64 the cell of each window that has events, ascending.
         window: (W,) int64 which window it is, the latest is 0; static facts stand in it.
         parts: (W, P) float32 WINDOW_PARTS, NaN where no event has a value.
@@ -98,6 +99,7 @@ def make_panel(
     units: Ints,
     window_hours: Sequence[float],
     keep: npt.NDArray[np.bool_] | None = None,
+    summary_hours: Sequence[float] = (),
 ) -> PanelBatch:
     """The panel of some units, each of which answers one row.
 
@@ -106,9 +108,11 @@ def make_panel(
         units: (R,) repeats allowed.
         window_hours: where each window but the last ends, in hours before the prediction time, ascending.
         keep: which of the units' events, end to end, are read; the others are as if never recorded.
+        summary_hours: look-behinds whose events are summarised once more; static facts stand in none.
     """
     events = _panel_events(sequences, units, keep)
     window, starts = _windows(events, window_hours)
+    summaries = [summarise(events), *(_recent(events, hours) for hours in summary_hours)]
 
     def tensor(values: npt.NDArray[Any], dtype: type[np.generic]) -> Tensor:
         """An array as a tensor of that type."""
@@ -119,7 +123,7 @@ def make_panel(
         age=tensor(_ages(sequences, units, keep), np.float32),
         cell_row=tensor(events.owner[events.start], np.int64),
         cell_token=tensor(events.token[events.start], np.int64),
-        summaries=tensor(summarise(events), np.float32),
+        summaries=tensor(np.concatenate(summaries, axis=1), np.float32),
         window_cell=tensor(events.cell[starts], np.int64),
         window=tensor(window[starts], np.int64),
         parts=tensor(_window_parts(events, starts), np.float32),
@@ -191,6 +195,19 @@ def summarise(events: PanelEvents) -> Floats:
     if valued.any():
         cells = place[valued][_ends(place[valued])[0]]
         found[cells, 1:9] = _of_values(place[valued], events.value[valued], events.hours[valued])
+    return found
+
+
+def _recent(events: PanelEvents, hours: float) -> Floats:
+    """SUMMARIES of each cell's events of the last hours, (C, F), NaN where it has none."""
+    found = np.full((len(events.start), N_SUMMARIES), np.nan)
+    is_recent = events.hours <= hours
+    cell = events.cell[is_recent]
+    if len(cell):
+        start, _ = _ends(cell)
+        owner, token = events.owner[is_recent], events.token[is_recent]
+        hours_of, value = events.hours[is_recent], events.value[is_recent]
+        found[cell[start]] = summarise(PanelEvents(owner, token, hours_of, value, start))
     return found
 
 

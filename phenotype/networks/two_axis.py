@@ -1,9 +1,11 @@
 """Attention along time within each variable, then an ensemble of networks along variables.
 
-Shapes: R row, V variable, F summary, D width of a window, Q query, M member, H hidden, O output of a member.
+Shapes: R row, V variable, C cell, F summary, G group of summaries (of all events, then of each look-behind),
+D width of a window, Q query, M member, H hidden, O output of a member.
 
 **Source:** attention along two axes: Labach et al. 2023 (DuETT, 10.48550/arXiv.2304.13017), Zhang et al. 2023
-(Warpformer, 10.48550/arXiv.2306.09368).
+(Warpformer, 10.48550/arXiv.2306.09368); gates that a penalty shuts: Scardapane et al. 2017
+(10.1016/j.neucom.2017.02.029), Lemhadri et al. 2021 (LassoNet, 10.48550/arXiv.1907.12207).
 """
 
 from __future__ import annotations
@@ -138,14 +140,17 @@ class TwoAxisNetwork(Network):
         self.register_buffer("offset", torch.from_numpy(zero_scores(vocabulary)), persistent=False)
         M, H, n_out = config.n_members, config.width, 1 + len(config.auxiliary)
         self.config = config
-        self.scales = Scales(V, N_SUMMARIES + 1)
+        self.n_groups = 1 + len(config.summary_hours)
+        self.scales = Scales(V, self.n_groups * (N_SUMMARIES + 1))
         self.age = Scales(1, 1)
         self.windows = TimeAttention(config, V) if config.n_queries else None
-        n_in = 2 + V * (N_SUMMARIES + 2 + (config.variable_width if config.n_queries else 0))
+        n_of_windows = config.variable_width if config.n_queries else 0
+        n_in = 2 + V * (self.n_groups * (N_SUMMARIES + 2) + n_of_windows)
         self.layers = nn.ModuleList(
             MemberLinear(H if number else n_in, H, M, draws_signs=number == 0)
             for number in range(config.n_layers)
         )
+        self.gate = nn.Parameter(torch.ones(n_in)) if config.gate_penalty else None
         self.out = nn.Parameter(torch.randn(M, H, n_out) * 0.01)
         self.out_bias = nn.Parameter(torch.zeros(M, n_out))
 
@@ -153,7 +158,7 @@ class TwoAxisNetwork(Network):
         """Each member's outputs, (R, M * O)."""
         places = self.places(batch)
         summaries = self.summaries(batch, places)
-        absent = summaries[:, :, :1].isnan().float()
+        absent = summaries[:, :, :: N_SUMMARIES + 1].isnan().float()
         age = batch.age[:, None]
         read = [
             self.age(age[:, None])[:, 0],
@@ -162,7 +167,10 @@ class TwoAxisNetwork(Network):
         ]
         if self.windows is not None:
             read.append(self.windows(batch, places).flatten(1))
-        x = F.dropout(torch.cat(read, 1), self.config.input_dropout, self.training)
+        x = torch.cat(read, 1)
+        if self.gate is not None:
+            x = x * self.gate
+        x = F.dropout(x, self.config.input_dropout, self.training)
         x = x[:, None].expand(-1, self.config.n_members, -1)
         for layer in self.layers:
             x = F.dropout(F.relu(layer(x)), self.config.dropout, self.training)
@@ -177,10 +185,15 @@ class TwoAxisNetwork(Network):
         return Places(cell, variable.clamp(min=0))
 
     def summaries(self, batch: PanelBatch, places: Places) -> Tensor:
-        """The summaries and, after them, the sum of values counted from the unit's zero; (R, V, F + 1)."""
-        offset = self.offset[batch.cell_token][:, None]
-        total = torch.expm1(batch.summaries[:, :1]) * (batch.summaries[:, 1:2] + offset)
-        told = torch.cat([batch.summaries, total], 1)
+        """Each group's summaries and, after them, the sum of its values counted from the unit's zero.
+
+        Returns:
+            (R, V, G * (F + 1)).
+        """
+        of_groups = batch.summaries.view(len(batch.cell_token), self.n_groups, N_SUMMARIES)
+        offset = self.offset[batch.cell_token][:, None, None]
+        total = torch.expm1(of_groups[:, :, :1]) * (of_groups[:, :, 1:2] + offset)
+        told = torch.cat([of_groups, total], 2).flatten(1)
         n_cells = len(batch.row) * self.n_variables
         dense = told.new_full((n_cells + 1, told.shape[1]), math.nan).index_copy(0, places.cell, told)
         return dense[:n_cells].view(len(batch.row), self.n_variables, told.shape[1])
@@ -190,7 +203,7 @@ class TwoAxisNetwork(Network):
         return self._by_member(outputs)[:, :, 0].mean(1)
 
     def loss(self, batch: PanelBatch, targets: Targets) -> Tensor:
-        """Mean cross-entropy over members, of the label and of the auxiliary targets that are known."""
+        """Members' mean cross-entropy, of the label and known auxiliary targets, and the gates' penalty."""
         outputs = self._by_member(self(batch))
         wanted = torch.cat([targets.label[:, None], targets.auxiliary], 1)
         is_known = ~wanted.isnan()
@@ -198,7 +211,8 @@ class TwoAxisNetwork(Network):
         share[:, 1:] *= self.config.auxiliary_weight
         expected = wanted.nan_to_num(0.0)[:, None].expand_as(outputs)
         losses = F.binary_cross_entropy_with_logits(outputs, expected, reduction="none").mean(1)
-        return weighted_mean((losses * share).sum(1), targets.weight)
+        loss = weighted_mean((losses * share).sum(1), targets.weight)
+        return loss if self.gate is None else loss + self.config.gate_penalty * self.gate.abs().sum()
 
     def start_from(self, prevalence: float, horizon_hours: float | None = None) -> None:
         """Makes an untrained network answer with the prevalence."""
@@ -246,7 +260,7 @@ def prepare(network: TwoAxisNetwork, sequences: Sequences, config: TwoAxisConfig
     owners: list[Tensor] = []
     ages: list[Tensor] = []
     for some in np.array_split(units, max(1, len(units) // _ROWS_A_CHUNK)):
-        batch = make_panel(sequences, some, config.window_hours)
+        batch = make_batch(sequences, some, config)
         places = network.places(batch)
         is_read = places.cell < len(some) * network.n_variables
         dense = network.summaries(batch, places).flatten(0, 1)
@@ -272,7 +286,7 @@ def make_batch(
     sequences: Sequences, units: Ints, config: TwoAxisConfig, keep: Keep | None = None
 ) -> PanelBatch:
     """The panel of some units."""
-    return make_panel(sequences, units, config.window_hours, keep)
+    return make_panel(sequences, units, config.window_hours, keep, config.summary_hours)
 
 
 def lengths(sequences: Sequences, config: TwoAxisConfig) -> Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ class TwoAxisConfig(NetworkConfig):
     """Attention along time within each variable, then an ensemble of networks along variables.
 
     A variable is a token of the vocabulary. Of each variable the network reads summaries of the whole history
-    and, by attention, the recent events themselves.
+    (and of look-behinds, where they are asked for) and, by attention, the recent events themselves.
 
     Attributes:
         max_variables: the variables that are read: those that most training patients have.
@@ -24,6 +24,8 @@ class TwoAxisConfig(NetworkConfig):
             impossible value would drown a patient's means and slopes.
         window_hours: where each window of time but the last ends, in hours before the prediction time,
             ascending.
+        summary_hours: look-behinds, in hours before the prediction time, whose events are summarised beside
+            the whole history: what of a history of years is recent, and the change within it.
         time_width: hidden units of a window.
         n_queries: attention heads by which each variable reads its windows; 0 leaves the windows out.
         variable_width: what each variable hands on of its windows.
@@ -34,6 +36,9 @@ class TwoAxisConfig(NetworkConfig):
             trained to answer alone and the mean of their logits is the answer.
         dropout: share of hidden units that are dropped in training.
         input_dropout: share of summaries that are blanked in training.
+        gate_penalty: weight, beside the loss, of the sum of absolute gates, one for each input of the
+            members: an input that tells little is shut, so that thousands of them do not drown the few that
+            matter. 0: no gates.
         batch_positions: a row costs 64 and more, see `two_axis.lengths`.
     """
 
@@ -42,6 +47,7 @@ class TwoAxisConfig(NetworkConfig):
     max_variables: int = Field(default=512, ge=1)
     value_limit: float = Field(default=50.0, gt=0)
     window_hours: tuple[float, ...] = Field(default=_WINDOW_HOURS, min_length=1)
+    summary_hours: tuple[Annotated[float, Field(gt=0)], ...] = ()
     time_width: int = Field(default=16, ge=1)
     n_queries: int = Field(default=2, ge=0)
     variable_width: int = Field(default=4, ge=1)
@@ -51,6 +57,7 @@ class TwoAxisConfig(NetworkConfig):
     n_members: int = Field(default=16, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     input_dropout: float = Field(default=0.1, ge=0, lt=1)
+    gate_penalty: float = Field(default=0.0, ge=0)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)
     batch_positions: int = Field(default=8192, ge=64)

@@ -82,6 +82,30 @@ def test_summaries_are_those_of_a_hand_count(tmp_path: Path) -> None:
     assert found == pytest.approx(expected, rel=1e-6)
 
 
+def test_look_behinds_are_summarised_after_the_whole_history(tmp_path: Path) -> None:
+    """9 hours behind hold the values 3 and 2 (at 9 and 3 hours before), 4 hours the 2 alone, 1 hour nothing.
+
+    Static facts stand in no look-behind, and what is told of the whole history stays as it is.
+    """
+    sequences, vocabulary = read(tmp_path, [(1, None, "AGE", 40.0), *HEART], [1])
+    without = make_panel(sequences, np.array([0]), WINDOWS)
+    panel = make_panel(sequences, np.array([0]), WINDOWS, summary_hours=(9.0, 4.0, 1.0))
+    n = len(SUMMARIES)
+    assert panel.summaries.shape[1] == 4 * n
+    np.testing.assert_array_equal(panel.summaries[:, :n].numpy(), without.summaries.numpy())
+    nine, four, one = (panel._replace(summaries=panel.summaries[:, g * n : (g + 1) * n]) for g in (1, 2, 3))
+    found = told(nine, vocabulary, 0, "LAB//HR")
+    assert found["change"] == -1.0
+    assert (found["first"], found["last"], found["mean"]) == (3.0, 2.0, 2.5)
+    assert found["log_count"] == pytest.approx(math.log(3))
+    assert found["log_hours_since_first"] == pytest.approx(math.log(10))
+    found = told(four, vocabulary, 0, "LAB//HR")
+    assert (found["last"], found["log_count"]) == (2.0, pytest.approx(math.log(2)))
+    assert math.isnan(found["change"])
+    assert one.summaries.isnan().all()
+    assert all(math.isnan(value) for value in told(nine, vocabulary, 0, "AGE").values())
+
+
 def test_windows_are_those_of_a_hand_count(tmp_path: Path) -> None:
     """3 hours before stands in the window up to 4 hours, 9 and 10 in the one beyond 8."""
     sequences, _ = read(tmp_path, HEART, [1])

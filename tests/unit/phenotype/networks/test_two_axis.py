@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from phenotype.networks.config import AuxiliaryTarget
 from phenotype.networks.network import Targets
-from phenotype.networks.panels import make_panel
+from phenotype.networks.panels import N_SUMMARIES, SUMMARIES, make_panel
 from phenotype.networks.two_axis import DESIGN, TwoAxisNetwork, prepare, read_variables
 from phenotype.networks.two_axis_config import TwoAxisConfig
 from phenotype.networks.two_axis_layers import LIMIT, Scales
@@ -117,13 +117,63 @@ def test_unknown_auxiliary_targets_weigh_nothing(tmp_path: Path, small: Any) -> 
     assert network.out.grad[:, :, 0].abs().max() > 0
 
 
-@pytest.mark.parametrize("settings", [{"n_queries": 0}, {"variable_layers": 1}, {"n_layers": 1}])
-def test_parts_can_be_left_out_or_added(settings: dict[str, int], tmp_path: Path, small: Any) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_queries": 0},
+        {"variable_layers": 1},
+        {"n_layers": 1},
+        {"summary_hours": (2, 5)},
+        {"gate_penalty": 0.001},
+    ],
+)
+def test_parts_can_be_left_out_or_added(settings: dict[str, Any], tmp_path: Path, small: Any) -> None:
     config, vocabulary, sequences = drawn(tmp_path, small, **settings)
     network = DESIGN.make_network(config, vocabulary)
     prepare(network, sequences, config)
-    batch = make_panel(sequences, np.arange(sequences.n_units), config.window_hours)
+    batch = DESIGN.make_batch(sequences, np.arange(sequences.n_units), config, None)
     loss = network.loss(batch, targets(sequences.n_units))
     loss.backward()
     assert loss.isfinite()
     assert all(weight.grad is not None for weight in network.parameters())
+
+
+def test_open_gates_change_nothing_but_the_loss(tmp_path: Path, small: Any) -> None:
+    """Gates begin at 1: the same weights and answers as without, and the loss dearer by penalty x inputs."""
+    made = {}
+    for penalty in (0.0, 0.001):
+        config, vocabulary, sequences = drawn(tmp_path, small, gate_penalty=penalty)
+        torch.manual_seed(0)
+        network = DESIGN.make_network(config, vocabulary)
+        prepare(network, sequences, config)
+        batch = DESIGN.make_batch(sequences, np.arange(sequences.n_units), config, None)
+        made[penalty] = network, network(batch), network.loss(batch, targets(sequences.n_units))
+    (plain, answers, loss), (gated, gated_answers, gated_loss) = made.values()
+    assert set(gated.state_dict()) == {*plain.state_dict(), "gate"}
+    assert torch.equal(answers, gated_answers)
+    assert (gated_loss - loss).item() == pytest.approx(0.001 * gated.layers[0].weight.shape[1], rel=1e-4)
+
+
+def test_gates_of_what_tells_nothing_shut(tmp_path: Path, small: Any) -> None:
+    """The answer is whether the last LAB//1 is above 0: its gate stays open, most others shut."""
+    asked = {"n_queries": 0, "n_members": 2, "gate_penalty": 0.01}
+    config, vocabulary, sequences = drawn(tmp_path, small, **asked)
+    torch.manual_seed(0)
+    network = DESIGN.make_network(config, vocabulary)
+    prepare(network, sequences, config)
+    batch = DESIGN.make_batch(sequences, np.arange(sequences.n_units), config, None)
+    token = vocabulary.tokens["token"].to_list().index("LAB//1")
+    variable, last = int(read_variables(config, vocabulary)[token]), SUMMARIES.index("last")
+    told = network.summaries(batch, network.places(batch))[:, variable, last]
+    label = (told + network.offset[token] > 0).float()
+    wanted = targets(sequences.n_units)._replace(label=label)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        network.loss(batch, wanted).backward()
+        optimizer.step()
+    gate = network.gate.detach().abs()
+    place = 2 + variable * (N_SUMMARIES + 2) + last
+    assert gate[place] > 0.1
+    assert gate[place] >= gate.sort(descending=True).values[4]
+    assert (gate < 0.02).float().mean() > 0.8
