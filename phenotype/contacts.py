@@ -6,6 +6,8 @@ hospital or the care level. All functions give the same rows for any order of th
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from phenotype.trajectory import INSTANT
@@ -54,24 +56,32 @@ def join_stays(contacts: pl.DataFrame) -> pl.DataFrame:
 
     **Source:** SKDE sykehusopphold.sas: admission before the previous discharge or within 8 hours of it.
     """
-    gap = pl.duration(seconds=int(JOIN_WITHIN_HOURS * 3600))
-    reached_before = pl.col("_reach").cum_max().shift(1).over("subject_id")
-    is_new = (
-        reached_before.is_null()
-        | pl.col("start_time").is_null()
-        | (pl.col("start_time") > reached_before + gap)
-    )
-    return (
-        contacts.with_columns(
-            _reach=pl.when(pl.col("start_time").is_not_null()).then(
-                pl.max_horizontal("start_time", "end_time")
-            )
-        )
-        .sort(_ORDER, nulls_last=False, maintain_order=False)
-        .with_columns(_stay=is_new.cum_sum().over("subject_id"))
-        .with_columns(stay_id=pl.col("contact_id").first().over("subject_id", "_stay"))
-        .select(contacts.columns if "stay_id" in contacts.columns else [*contacts.columns, "stay_id"])
-    )
+    ordered = contacts.with_columns(
+        _reach=pl.when(pl.col("start_time").is_not_null()).then(pl.max_horizontal("start_time", "end_time"))
+    ).sort(_ORDER, nulls_last=False, maintain_order=False)
+    first = np.flatnonzero(_begins_stay(ordered))
+    n_contacts = np.diff(first, append=ordered.height)
+    return ordered.with_columns(
+        stay_id=ordered["contact_id"].gather(first).gather(np.repeat(np.arange(len(first)), n_contacts))
+    ).select(contacts.columns if "stay_id" in contacts.columns else [*contacts.columns, "stay_id"])
+
+
+def _begins_stay(ordered: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """Whether each contact begins a stay, of contacts in _ORDER with their _reach; (n,)."""
+    subject = ordered["subject_id"]
+    person = subject.ne_missing(subject.shift(1)).cum_sum().to_numpy().astype(np.int64)
+    reaches = ordered["_reach"].drop_nulls().unique().sort()
+    has_start = ordered["_reach"].is_not_null().to_numpy()
+    # The furthest reach so far of the same person, as ranks: each person's above all of the one before.
+    rank = reaches.search_sorted(ordered["_reach"]).to_numpy().astype(np.int64)
+    furthest = np.maximum.accumulate(person * (len(reaches) + 1) + np.where(has_start, rank, 0))
+    before, whose = furthest[:-1] % (len(reaches) + 1), person[:-1]
+    gap = np.timedelta64(int(JOIN_WITHIN_HOURS * 3600), "s")
+    begins = np.ones(ordered.height, dtype=np.bool_)
+    rows = np.flatnonzero((person[1:] == whose) & has_start[1:] & has_start[:-1])
+    start = ordered["start_time"].to_numpy()[rows + 1]
+    begins[rows + 1] = start > reaches.to_numpy()[before[rows]] + gap
+    return begins
 
 
 def stays(contacts: pl.DataFrame) -> pl.DataFrame:

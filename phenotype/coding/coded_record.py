@@ -47,7 +47,7 @@ CODES = pl.Schema(
     }
 )
 """code = `SYSTEM//code` as the lists spell it, as sent where no list has it; is_own_code = a list has this
-very code; day = the one whose list holds: of a procedure its own, of a diagnosis that of the contact's end."""
+very code; day = whose list holds: of a procedure its own, of a diagnosis that of the contact's end."""
 FACTS = pl.Schema(
     {"contact_id": pl.Int64(), "fact": pl.String(), "value": pl.String(), "number": pl.Float64()}
 )

@@ -37,8 +37,8 @@ FINDINGS = pl.Schema(
 """One doubt. finding_id: see `with_finding_ids`; rule_id: the rule, or `expected/CONCEPT`, or the measure;
 unit_id: `hospital_id/unit_id` of the (first) contact, or the unit whose rate or practice it is; period: the
 year of the (first) contact's end, or the span, as text; probability: that the coding is wrong, calibrated,
-null where nobody can tell; amounts: what the payer would get back (negative: would owe), null where not priced;
-innocent_explanations: names of those that were looked at and hold here; evidence: lineage_ids."""
+null where nobody can tell; amounts: what the payer would get back (negative: would owe), null where not
+priced; innocent_explanations: names of those that were looked at and hold here; evidence: lineage_ids."""
 
 FINDING_ITEMS = pl.Schema(
     {
