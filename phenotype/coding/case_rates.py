@@ -1,0 +1,143 @@
+"""The rates that a case stands on: flags of its measures; how often its rules are broken, and by others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from phenotype.coding.case_names import CaseNames
+
+SURE = 0.95
+
+
+@dataclass(frozen=True)
+class CaseRate:
+    """One rate of a unit in a period.
+
+    Attributes:
+        measure: its name, or the rule.
+        period: as text.
+        n: stays or contacts judged.
+        observed: how many had it.
+        expected: how many would have had it if the unit were like those that it is held against.
+        ratio: observed / expected; null where nothing was expected.
+        low, high: exact 95% limits of the ratio, or those that the measure's own method gives.
+        is_flagged: whether the measure's method flags it; null for a rule.
+        q_value: of the flag, false discoveries controlled; null for a rule.
+        against: peers (all other units, unadjusted) or expected (adjusted for case mix).
+    """
+
+    measure: str
+    period: str
+    n: int
+    observed: float
+    expected: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    is_flagged: bool | None
+    q_value: float | None
+    against: str
+
+
+def exact_ratio_limits(observed: int, expected: float) -> tuple[float, float]:
+    """Exact 95% limits of observed / expected, the observed count Poisson, the expected one known.
+
+    **Source:** Garwood 1936, doi:10.1093/biomet/28.3-4.437.
+    """
+    from scipy.stats import chi2
+
+    tail = (1 - SURE) / 2
+    low = chi2.ppf(tail, 2 * observed) / 2 if observed else 0.0
+    high = chi2.ppf(1 - tail, 2 * observed + 2) / 2
+    return float(low / expected), float(high / expected)
+
+
+def rule_rates(coverage: pl.DataFrame) -> pl.DataFrame:
+    """How often each unit breaks each rule, against all other units in the same period.
+
+    Args:
+        coverage: columns of RULE_COVERAGE.
+
+    Returns:
+        rule_id, unit_id, period, judged, broken, expected (null where no other unit was judged), sorted.
+    """
+    judged = (
+        coverage.filter(pl.col("judged") > 0)
+        .group_by("rule_id", "unit_id", "period")
+        .agg(pl.col("judged", "broken").sum())
+    )
+    every = ("rule_id", "period")
+    others_judged = pl.col("judged").sum().over(every) - pl.col("judged")
+    others_broken = pl.col("broken").sum().over(every) - pl.col("broken")
+    return judged.with_columns(
+        expected=pl.when(others_judged > 0).then(pl.col("judged") * others_broken / others_judged)
+    ).sort("rule_id", "unit_id", "period")
+
+
+def case_rates(
+    rules: pl.DataFrame, units: pl.DataFrame, names: CaseNames, wanted: pl.DataFrame
+) -> dict[str, tuple[CaseRate, ...]]:
+    """The rates of each case.
+
+    Args:
+        rules: what `rule_rates` gives.
+        units: columns of UNITS.
+        names: which family a rule or measure belongs to.
+        wanted: case_id, unit_id, family, first_year and last_year of each case.
+
+    Returns:
+        case_id -> its rates by measure and period; cases without any are left out.
+    """
+    of_rules = [
+        pl.col("rule_id").alias("measure"),
+        pl.col("judged").alias("n"),
+        pl.col("broken").cast(pl.Float64).alias("observed"),
+    ]
+    together = pl.concat(
+        [
+            rules.select("unit_id", "period", "expected", *of_rules, against=pl.lit("peers")),
+            units.with_columns(against=pl.lit("expected")),
+        ],
+        how="diagonal_relaxed",
+    )
+    year = pl.col("period").str.extract(r"((?:19|20)\d\d)").cast(pl.Int32)
+    within = pl.col("year").is_between(pl.col("first_year"), pl.col("last_year"))
+    found = (
+        together.with_columns(
+            year=year, family=pl.col("measure").replace(dict(names.family)), at=pl.int_range(pl.len())
+        )
+        .join(wanted, on=["unit_id", "family"], how="inner")
+        .filter(within.fill_null(value=True))
+        .sort("case_id", "measure", "period", "at")
+    )
+    rates: dict[str, list[CaseRate]] = {}
+    for row in found.iter_rows(named=True):
+        rates.setdefault(row["case_id"], []).append(_rate(row))
+    return {case_id: tuple(of_case) for case_id, of_case in rates.items()}
+
+
+def _rate(row: dict[str, object]) -> CaseRate:
+    observed, expected = float(str(row["observed"] or 0)), row["expected"]
+    low, high, ratio = row.get("low"), row.get("high"), row.get("ratio")
+    if row["against"] == "peers" and isinstance(expected, float) and expected > 0:
+        low, high = exact_ratio_limits(round(observed), expected)
+        ratio = observed / expected
+    return CaseRate(
+        measure=str(row["measure"]),
+        period=str(row["period"]),
+        n=int(str(row["n"])),
+        observed=observed,
+        expected=_number(expected),
+        ratio=_number(ratio),
+        low=_number(low),
+        high=_number(high),
+        is_flagged=None if row.get("is_flagged") is None else bool(row["is_flagged"]),
+        q_value=_number(row.get("q_value")),
+        against=str(row["against"]),
+    )
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, float) else None

@@ -1,0 +1,277 @@
+"""Findings gathered into cases: what deviates in a unit, against whom, over what time, for how much."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from phenotype.coding.case_names import CaseNames, Title, with_families
+from phenotype.coding.case_order import RATE_KINDS, Effort, order_stays
+from phenotype.coding.case_rates import CaseRate, case_rates, rule_rates
+from phenotype.coding.coded_record import CodedRecord
+from phenotype.coding.explanations import LookedAt, looked_at
+from phenotype.coding.findings import RULE_COVERAGE, SEVERITIES, UNITS, Found
+
+CASES = pl.Schema(
+    {
+        "case_id": pl.String(),
+        "family": pl.String(),
+        "kinds": pl.List(pl.String()),
+        "severity": pl.String(),
+        "title": pl.String(),
+        "title_nb": pl.String(),
+        "unit_id": pl.String(),
+        "first_period": pl.String(),
+        "last_period": pl.String(),
+        "against": pl.String(),
+        "n_findings": pl.Int64(),
+        "n_contacts": pl.Int64(),
+        "n_stays": pl.Int64(),
+        "n_subjects": pl.Int64(),
+        "n_priced": pl.Int64(),
+        "expected_right": pl.Float64(),
+        "amount_low_nok": pl.Float64(),
+        "amount_high_nok": pl.Float64(),
+        "expected_nok": pl.Float64(),
+        "rate_low_nok": pl.Float64(),
+        "rate_high_nok": pl.Float64(),
+        "finding_ids": pl.List(pl.String()),
+    }
+)
+"""Cases as a table; see `Case`."""
+_OWN_YEAR = -10_000
+"""Stands for the year of a period that names none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What deviates in one unit.
+
+    Attributes:
+        case_id: 10 hexadecimal digits; of unit, family and first period alone, so that a case which goes on
+            for another year keeps its id.
+        family: of rules or measures, or the kind and code group that models expect otherwise.
+        kinds: kinds of its findings, sorted.
+        severity: the gravest of its findings.
+        title: what it is about.
+        unit_id: whose coding.
+        first_period, last_period: over what time.
+        against: expected (adjusted for case mix), peers (the other units), or model (what the rest of each
+            stay lets one expect) where there is no rate.
+        n_findings, n_contacts, n_stays, n_subjects: how many; a finding that is about no contact has none.
+        n_priced: stays with a price.
+        expected_right: stays expected to be wrongly coded; null where no finding has a probability.
+        amount_low_nok, amount_high_nok: what the payer would get back if every finding is right; null where
+            nothing is priced.
+        expected_nok: the same by probability.
+        rate_low_nok, rate_high_nok: what cutting the unit to the rate expected of it would bring, by the
+            findings about rates; another way to settle the same stays, so it is never added to the other
+            amounts.
+        finding_ids: those of the first stay to open first, then those about no stay.
+        openings: columns of OPENINGS.
+        rates: what its measures and rules say of the unit.
+        explanations: innocent explanations that were looked at.
+    """
+
+    case_id: str
+    family: str
+    kinds: tuple[str, ...]
+    severity: str
+    title: Title
+    unit_id: str
+    first_period: str
+    last_period: str
+    against: Literal["expected", "peers", "model"]
+    n_findings: int
+    n_contacts: int
+    n_stays: int
+    n_subjects: int
+    n_priced: int
+    expected_right: float | None
+    amount_low_nok: float | None
+    amount_high_nok: float | None
+    expected_nok: float | None
+    rate_low_nok: float | None
+    rate_high_nok: float | None
+    finding_ids: tuple[str, ...]
+    openings: pl.DataFrame
+    rates: tuple[CaseRate, ...]
+    explanations: tuple[LookedAt, ...]
+
+
+def make_cases(
+    found: Found,
+    rates: pl.DataFrame,
+    record: CodedRecord,
+    *,
+    coverage: pl.DataFrame,
+    names: CaseNames,
+    effort: Effort,
+    by: Literal["money", "probability"] = "money",
+) -> tuple[Case, ...]:
+    """All findings gathered into cases.
+
+    Findings of one unit and family whose years follow each other are one case, whatever found them: a flag of
+    a measure, or a change over time, joins the rule findings of its family. A year without a finding parts
+    two cases. Every finding is in exactly one case.
+
+    Args:
+        found: findings with what they are about.
+        rates: columns of UNITS.
+        record: contacts of the findings.
+        coverage: columns of RULE_COVERAGE.
+        names: families and titles.
+        effort: what opening a stay costs.
+        by: how stays are ranked within a case.
+
+    Returns:
+        The cases with the most expected money first, then those with the most stays expected to be wrong,
+        then the most findings; neither the order of the findings nor that of units matters.
+    """
+    gathered = gather(with_families(found.findings, names))
+    if not gathered.height:
+        return ()
+    openings = order_stays(found, record.contacts, effort, by=by, cases=gathered)
+    wanted = gathered.group_by("case_id").agg(
+        pl.col("unit_id", "family").first(), pl.col("first_year").min(), pl.col("last_year").max()
+    )
+    told = case_rates(
+        rule_rates(coverage.cast(RULE_COVERAGE)), rates.cast(UNITS), names, wanted.sort("case_id")
+    )
+    opened = _by_case(openings)
+    counts = {row["case_id"]: row for row in _counts(gathered, found.items, record.contacts).to_dicts()}
+    cases = [
+        _case(
+            findings,
+            opened.get(case_id, openings.clear()),
+            told.get(case_id, ()),
+            counts.get(case_id, _NOTHING),
+            names,
+        )
+        for case_id, findings in _by_case(gathered).items()
+    ]
+    return tuple(sorted(cases, key=_weight))
+
+
+_NOTHING: Mapping[str, int] = {"n_contacts": 0, "n_stays": 0, "n_subjects": 0}
+
+
+def gather(findings: pl.DataFrame) -> pl.DataFrame:
+    """The findings with the case_id of each.
+
+    Args:
+        findings: what `with_families` gives.
+    """
+    first = pl.col("first_year").fill_null(_OWN_YEAR)
+    last = pl.col("last_year").fill_null(_OWN_YEAR)
+    whose = ["unit_id", "family"]
+    ordered = findings.with_columns(from_year=first, to_year=last).sort(
+        *whose, "from_year", "to_year", "finding_id", nulls_last=True
+    )
+    reached = pl.col("to_year").cum_max().shift(1).over(whose)
+    starts = (pl.col("from_year") > reached + 1).fill_null(value=True)
+    numbered = ordered.with_columns(chain=starts.cast(pl.Int32).cum_sum().over(whose)).with_columns(
+        start=pl.col("from_year").min().over(*whose, "chain")
+    )
+    distinct = numbered.select(*whose, "chain", "start").unique(maintain_order=True)
+    ids = [
+        hashlib.sha256(f"{unit}\n{family}\n{start}".encode()).hexdigest()[:10]
+        for unit, family, start in distinct.select(*whose, "start").iter_rows()
+    ]
+    return numbered.join(
+        distinct.with_columns(case_id=pl.Series(ids, dtype=pl.String)).drop("start"),
+        on=[*whose, "chain"],
+        how="left",
+        nulls_equal=True,
+    ).drop("from_year", "to_year", "chain", "start")
+
+
+def _by_case(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    parts = rows.partition_by("case_id", as_dict=True, maintain_order=True)
+    return {str(key[0]): part for key, part in parts.items()}
+
+
+def _counts(gathered: pl.DataFrame, items: pl.DataFrame, contacts: pl.DataFrame) -> pl.DataFrame:
+    return (
+        items.join(gathered.select("finding_id", "case_id"), on="finding_id", how="inner")
+        .join(contacts.select("contact_id", "stay_id", "subject_id"), on="contact_id", how="inner")
+        .group_by("case_id")
+        .agg(
+            n_contacts=pl.col("contact_id").n_unique(),
+            n_stays=pl.col("stay_id").n_unique(),
+            n_subjects=pl.col("subject_id").n_unique(),
+        )
+    )
+
+
+def _case(
+    findings: pl.DataFrame,
+    openings: pl.DataFrame,
+    rates: tuple[CaseRate, ...],
+    counts: Mapping[str, int],
+    names: CaseNames,
+) -> Case:
+    first: Mapping[str, Any] = findings.row(0, named=True)
+    opened = openings["finding_ids"].explode(empty_as_null=False).to_list()
+    rest = sorted(set(findings["finding_id"].to_list()).difference(opened))
+    periods = sorted(findings["period"].drop_nulls().unique().to_list())
+    of_rates = findings.filter(pl.col("kind").is_in(RATE_KINDS))
+    adjusted = any(rate.against == "expected" for rate in rates)
+    return Case(
+        case_id=first["case_id"],
+        family=first["family"],
+        kinds=tuple(sorted(findings["kind"].unique().to_list())),
+        severity=min(findings["severity"].drop_nulls().to_list(), key=_gravity, default=SEVERITIES[-1]),
+        title=names.family_title(first["family"]),
+        unit_id=first["unit_id"],
+        first_period=periods[0] if periods else "",
+        last_period=periods[-1] if periods else "",
+        against="expected" if adjusted else "peers" if rates else "model",
+        n_findings=findings.height,
+        n_contacts=counts["n_contacts"],
+        n_stays=counts["n_stays"],
+        n_subjects=counts["n_subjects"],
+        n_priced=openings["amount_low_nok"].count(),
+        expected_right=_sum(openings["probability"]),
+        amount_low_nok=_sum(openings["amount_low_nok"]),
+        amount_high_nok=_sum(openings["amount_high_nok"]),
+        expected_nok=_sum(openings["expected_nok"]),
+        rate_low_nok=_sum(of_rates["amount_low_nok"]),
+        rate_high_nok=_sum(of_rates["amount_high_nok"]),
+        finding_ids=(*dict.fromkeys(opened), *rest),
+        openings=openings,
+        rates=rates,
+        explanations=looked_at(findings, names),
+    )
+
+
+def _gravity(severity: str) -> int:
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+def _sum(values: pl.Series) -> float | None:
+    """The sum of what is known; null where nothing is."""
+    return float(values.sum()) if values.count() else None
+
+
+def _weight(case: Case) -> tuple[float, float, int, str]:
+    return (-abs(case.expected_nok or 0.0), -(case.expected_right or 0.0), -case.n_findings, case.case_id)
+
+
+def cases_table(cases: tuple[Case, ...]) -> pl.DataFrame:
+    """The cases as a table, columns of CASES, in the order given."""
+    rows = [
+        {
+            **{name: getattr(case, name) for name in CASES if name not in {"title", "title_nb"}},
+            "title": case.title.en,
+            "title_nb": case.title.nb,
+            "kinds": list(case.kinds),
+            "finding_ids": list(case.finding_ids),
+        }
+        for case in cases
+    ]
+    return pl.DataFrame(rows, schema=CASES)

@@ -1,0 +1,108 @@
+"""Innocent explanations of a deviation: which were looked at, and for how many findings each holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from ontology.configuration import read_yaml, validate
+from phenotype.coding.case_names import CaseNames
+
+
+class BothLanguages(BaseModel):
+    """A text in English and in Norwegian (bokmål)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    en: str
+    nb: str
+
+
+class InnocentExplanation(BaseModel):
+    """One reason why a deviation may be nobody's error.
+
+    Attributes:
+        title: the reason.
+        looked_at: what is looked at to see whether it holds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: BothLanguages
+    looked_at: BothLanguages
+
+
+class InnocentExplanations(BaseModel):
+    """The explanations by name.
+
+    Attributes:
+        explanations: name -> explanation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    explanations: Mapping[str, InnocentExplanation]
+
+    @classmethod
+    def load(cls, path: Path) -> InnocentExplanations:
+        """The explanations that a YAML file names.
+
+        Raises:
+            ConfigurationError: every fault of the file.
+        """
+        return validate(cls, read_yaml(path), where=str(path))
+
+    def get(self, name: str) -> InnocentExplanation:
+        """An explanation; one that the file does not name is called by its name."""
+        if name in self.explanations:
+            return self.explanations[name]
+        words = name.replace("_", " ").capitalize()
+        return InnocentExplanation(
+            title=BothLanguages(en=words, nb=words), looked_at=BothLanguages(en="", nb="")
+        )
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """One explanation as it stands in a case.
+
+    Attributes:
+        name: of the explanation.
+        n_looked: findings for which it was looked at.
+        n_held: those for which it holds.
+    """
+
+    name: str
+    n_looked: int
+    n_held: int
+
+    @property
+    def verdict(self) -> str:
+        """One of holds (for every finding), holds_in_part and does_not_hold."""
+        if self.n_held == 0:
+            return "does_not_hold"
+        return "holds" if self.n_held == self.n_looked else "holds_in_part"
+
+
+def looked_at(findings: pl.DataFrame, names: CaseNames) -> tuple[LookedAt, ...]:
+    """The explanations that were looked at for findings, those that hold most often first.
+
+    Args:
+        findings: rule_id and innocent_explanations (those that hold).
+        names: which explanations each rule or measure looks at. One that holds was looked at even where its
+            rule does not name it.
+    """
+    held: dict[str, int] = {}
+    looked: dict[str, int] = {}
+    for rule_id, holding in findings.select("rule_id", "innocent_explanations").iter_rows():
+        holds = set(holding or [])
+        for name in holds:
+            held[name] = held.get(name, 0) + 1
+        for name in holds | set(names.innocent.get(rule_id, ())):
+            looked[name] = looked.get(name, 0) + 1
+    found = [LookedAt(name, looked[name], held.get(name, 0)) for name in looked]
+    return tuple(sorted(found, key=lambda one: (-one.n_held / one.n_looked, one.name)))
