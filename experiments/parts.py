@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from phenotype.cases import Cases
+from phenotype.past import before, later_of
 
 KEYS = ["subject_id", "prediction_time"]
 
@@ -37,12 +39,17 @@ class Part:
         """The rows of patients that are not among some."""
         return self.take(~self.cases.rows["subject_id"].is_in(subjects.unique().implode()).to_numpy())
 
+    def as_known_before(self, instant: datetime) -> Part:
+        """The same rows over the records as they were known at an instant, which none of them is after."""
+        cases = replace(self.cases, dataset=before(self.cases.dataset, instant))
+        return replace(self, cases=cases)
+
     def joined(self, other: Part) -> Part:
         """The rows of both, sorted; no row stands in both."""
         rows = pl.concat([self.cases.rows, other.cases.rows]).with_row_index("_row").sort(KEYS)
         order = rows["_row"].to_numpy()
         return Part(
-            Cases(self.cases.dataset, rows.drop("_row")),
+            Cases(later_of(self.cases.dataset, other.cases.dataset), rows.drop("_row")),
             np.concatenate([self.labels, other.labels])[order],
             pl.concat([self.outcomes, other.outcomes])[order],
         )

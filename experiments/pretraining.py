@@ -21,6 +21,7 @@ from experiments.pretraining_data import (
     TrajectoryRows,
     make_rows,
     marginal_rates,
+    readable_dataset,
     records_of,
     seen_subjects,
 )
@@ -58,11 +59,13 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
         say: is told what is being done, in plain lines.
 
     Raises:
-        ConfigurationError: something else than a pretrained model stands in `out`.
+        ConfigurationError: something else than a pretrained model stands in `out`, or an instant is given
+            for a dataset without true dates.
         TaskError: too few subjects, no code that is frequent enough, or a training that diverged.
     """
     check_place(Path(out))
     work = Path(out).with_name(f".{Path(out).name}.work")
+    dataset = readable_dataset(dataset, config)
     seen = seen_subjects(dataset, config)
     vocabulary = _vocabulary(dataset, seen, config)
     stores = [
@@ -85,7 +88,14 @@ def pretrain(config: PretrainingConfig, dataset: Dataset, out: Path, say: Say = 
     network = cast("PopulationNetwork", module.best_network())
     leaves = recorded_leaves(vocabulary, dated, concepts)
     model = PopulationModel(
-        config.network, config.hazards, vocabulary, concepts, leaves, network, seen.subjects
+        config.network,
+        config.hazards,
+        vocabulary,
+        concepts,
+        leaves,
+        network,
+        seen.subjects,
+        known_before=config.known_before,
     )
     folder = save_population(Path(out), model, _card(config, seen, train, module))
     shutil.rmtree(work, ignore_errors=True)

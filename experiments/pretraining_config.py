@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
 
 from ontology.configuration import find_config, read_yaml, validate
 from phenotype.networks.config import GRUConfig, TransformerConfig
@@ -43,6 +43,8 @@ class PretrainingConfig(BaseModel):
         dataset: the dataset's folder.
         leave_out: a file of splits (subject_id, split); subjects that it holds out in any fold are never
             seen. Null: all subjects are, and no task of theirs may start from the model.
+        known_before: what became known then or later is not read: the train_before of the splits by time of
+            the tasks that shall start from the model. Null: whole records are.
         tuning_fraction: share of the subjects that decide when to stop.
         hazards: what is foretold.
         read_outs: at which times.
@@ -55,6 +57,7 @@ class PretrainingConfig(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     dataset: Path
     leave_out: Path | None = None
+    known_before: NaiveDatetime | None = None
     tuning_fraction: float = Field(default=0.05, gt=0, lt=1)
     hazards: HazardsConfig = HazardsConfig()
     read_outs: ReadOutsConfig = ReadOutsConfig()

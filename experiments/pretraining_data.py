@@ -15,12 +15,14 @@ import polars as pl
 
 from experiments.pretraining_config import PretrainingConfig, ReadOutsConfig
 from experiments.split_files import read_split_files
+from experiments.splits import check_calendar
 from experiments.training_steps import Floats
 from ontology.errors import Problem, TaskError
 from phenotype.cases import ROWS, Cases
 from phenotype.networks.marked_hazards import NextEvents
 from phenotype.networks.population_network import as_tensors
 from phenotype.next_events import Next, Tracked, next_of_rows
+from phenotype.past import before
 from phenotype.ranges import Ints
 from phenotype.sequences import Sequences, make_sequences
 from phenotype.token_store import TokenStore
@@ -103,6 +105,18 @@ class Seen:
     def subjects(self) -> pl.Series:
         """All of them, ascending."""
         return pl.concat([self.train, self.tuning]).sort()
+
+
+def readable_dataset(dataset: Dataset, config: PretrainingConfig) -> Dataset:
+    """The dataset as a pretraining may read it.
+
+    Raises:
+        ConfigurationError: it ends at an instant, and the dataset's dates are none of the calendar.
+    """
+    if config.known_before is None:
+        return dataset
+    check_calendar(dataset, "known_before; metadata/dataset.json", "leave known_before out")
+    return before(dataset, config.known_before)
 
 
 def seen_subjects(dataset: Dataset, config: PretrainingConfig) -> Seen:

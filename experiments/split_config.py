@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, model_validator
 
 from experiments.split_files import count_folds
 
@@ -116,8 +115,8 @@ class TimeSplit(_Frozen):
     """
 
     kind: Literal["time"] = "time"
-    train_before: datetime
-    tune_before: datetime | None = None
+    train_before: NaiveDatetime
+    tune_before: NaiveDatetime | None = None
     gap_days: Annotated[float, Field(ge=0)] = 0
     keep_seen: bool = True
     reserved_fraction: Annotated[float, Field(ge=0, lt=1)] = 0

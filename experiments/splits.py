@@ -87,7 +87,9 @@ def make_splits(rows: pl.DataFrame, dataset: Dataset, config: SplitConfig) -> pl
         case FileSplit():
             folds = _file_folds(asked, config)
         case TimeSplit():
-            _check_calendar(dataset)
+            check_calendar(
+                dataset, "splits: kind time; metadata/dataset.json", "choose another kind of split"
+            )
             folds = [_by_time(asked, config)]
         case SiteSplit():
             folds = [_by_site(asked, dataset, config)]
@@ -266,15 +268,20 @@ def _file_folds(rows: pl.DataFrame, config: FileSplit) -> list[pl.DataFrame]:
     return folds
 
 
-def _check_calendar(dataset: Dataset) -> None:
+def check_calendar(dataset: Dataset, where: str, next_step: str) -> None:
+    """See that a dataset's dates are those of the calendar.
+
+    Raises:
+        ConfigurationError: they are not.
+    """
     if dataset.untrue_dates:
         raise ConfigurationError(
             Problem(
-                "a split by time needs true dates",
-                where="splits: kind time; metadata/dataset.json",
+                "what is parted by time needs true dates",
+                where=where,
                 found=dataset.untrue_dates,
                 allowed="kinds random, folds, file or site for this dataset",
-                next_step="choose another kind of split",
+                next_step=next_step,
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from experiments.one_sided import one_sided_problems
 from experiments.parts import KEYS, Part, learnt_rows
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder, write_frame, write_json
 from experiments.scored import score_rows
+from experiments.split_config import SplitConfig, TimeSplit
 from experiments.thresholds import choose_thresholds
 from ontology.errors import TaskError
 from phenotype.bundle import load_bundle, save_bundle
@@ -140,8 +141,9 @@ def fit_unit(fold: Fold, name: str, config: RunConfig, folder: RunFolder) -> Non
 
 def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, place: Path) -> None:
     settings = _settings(fold, name, config)
+    _refuse_what_pretraining_saw(_bodies(settings, name, config), fold, config.splits)
+    fold = as_known_then(fold, config.splits)
     train, tuning = fold.parts[TRAIN], fold.parts[TUNING]
-    _refuse_what_pretraining_saw(_bodies(settings, name, config), fold)
     members = {
         member: load_bundle(folder.bundle(fold.task.name, member, fold.number)).model
         for member in getattr(settings, "members", ())
@@ -180,6 +182,21 @@ def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, pla
         cohort=RiskCohort.of_risks(_with_units(tuning.cases, risks)),
     )
     shutil.rmtree(work, ignore_errors=True)
+
+
+def as_known_then(fold: Fold, splits: SplitConfig) -> Fold:
+    """The fold as whoever trains may see it: where time parts it, nothing that became known after its split.
+
+    Training rows' later records would else reach into the time that is tuned and judged on, by auxiliary
+    targets above all.
+    """
+    if not isinstance(splits, TimeSplit):
+        return fold
+    ends = {TRAIN: splits.train_before, TUNING: splits.tune_before or splits.train_before}
+    parts = {
+        name: part.as_known_before(ends[name]) if name in ends else part for name, part in fold.parts.items()
+    }
+    return replace(fold, parts=parts, censored=fold.censored.as_known_before(splits.train_before))
 
 
 def _settings(fold: Fold, name: str, config: RunConfig) -> ModelConfig:
@@ -221,8 +238,8 @@ def _bodies(settings: ModelConfig, name: str, config: RunConfig) -> list[Path]:
     return [Path(place) for place in named if place is not None]
 
 
-def _refuse_what_pretraining_saw(bodies: list[Path], fold: Fold) -> None:
-    """Held-out patients must be new to the body that a network starts from, too.
+def _refuse_what_pretraining_saw(bodies: list[Path], fold: Fold, splits: SplitConfig) -> None:
+    """Held-out patients, and the time after a split by time, must be new to a pretrained body, too.
 
     Raises:
         TaskError: a pretraining saw some of them.
@@ -232,7 +249,10 @@ def _refuse_what_pretraining_saw(bodies: list[Path], fold: Fold) -> None:
     from phenotype.networks.population import load_population
 
     for place in bodies:
-        load_population(place).check_unseen(fold.parts[HELD_OUT].cases.rows["subject_id"])
+        population = load_population(place)
+        population.check_unseen(fold.parts[HELD_OUT].cases.rows["subject_id"])
+        if isinstance(splits, TimeSplit):
+            population.check_known_before(splits.train_before)
 
 
 def _thresholds(fold: Fold, risks: npt.NDArray[np.float64], config: RunConfig) -> dict[str, object]:

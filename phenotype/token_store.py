@@ -232,8 +232,9 @@ def _parts(
 
 
 def _digest(dataset: Dataset, vocabulary: Vocabulary, config: NetworkConfig, subjects: Ints | None) -> str:
-    """A name for a store: the bytes of the shards, the vocabulary, what is left out, whose events."""
+    """A name for a store: the bytes of the shards, the vocabulary, what is left out, whose events, when."""
     total = hashlib.sha256(f"{FORMAT} {reading_digest(vocabulary, config)}".encode())
+    total.update(dataset.view.encode())
     for shard in dataset.shards:
         with shard.open("rb") as stream:
             total.update(hashlib.file_digest(stream, "sha256").digest())

@@ -153,6 +153,11 @@ class Dataset:
             return "times relative to a nominal anchor"
         return "dates shifted by person" if self.metadata.get("dates") == "shifted" else None
 
+    @property
+    def view(self) -> str:
+        """Names what of the folder is shown; empty where all of it is."""
+        return ""
+
     def events(self, shard: Path | None = None) -> pl.LazyFrame:
         """All events (or those of one shard) with the columns of EVENTS; columns that MEDS lacks are null."""
         scans = [_with_schema(pl.scan_parquet(file), EVENTS) for file in ([shard] if shard else self.shards)]

@@ -14,7 +14,10 @@ import polars as pl
 from phenotype.cases import Cases
 from phenotype.contacts import join_stays, stays
 from phenotype.networks.config import AuxiliaryTarget
+from phenotype.past import PastDataset
+from phenotype.trajectory import Dataset
 
+Days = npt.NDArray[np.float64]
 STAY_END = "stay_end"
 _NEVER = np.inf
 _MICROSECONDS_PER_DAY = 86400e6
@@ -25,7 +28,8 @@ def auxiliary_targets(cases: Cases, wanted: Sequence[AuxiliaryTarget]) -> npt.ND
 
     What no record tells did not come: these targets shape what a network learns to see, nobody is told
     their risk. A stay that ends in death does not end alive; without a stay, or while its end is unknown,
-    nothing is known of its end.
+    nothing is known of its end. Of a dataset as it was known at an instant (`phenotype.past`) nothing later
+    counts: what had not come then, and could still come within its days, is unknown.
 
     Args:
         cases: training rows alone; their patients' later records are read.
@@ -35,17 +39,32 @@ def auxiliary_targets(cases: Cases, wanted: Sequence[AuxiliaryTarget]) -> npt.ND
         (n, K) in the order of `cases.rows`.
     """
     found = np.full((cases.rows.height, len(wanted)), np.nan, dtype=np.float32)
-    days: dict[str, npt.NDArray[np.float64]] = {}
+    seen = _days_seen(cases)
+    days: dict[str, tuple[Days, Days]] = {}
     for number, target in enumerate(wanted):
         if target.code not in days:
             days[target.code] = _stay_end(cases) if target.code == STAY_END else _first(cases, target.code)
-        until = days[target.code]
-        found[:, number] = np.where(np.isnan(until), np.nan, until <= target.within_days)
+        until, settled = days[target.code]
+        told = np.where(
+            settled < seen, until <= target.within_days, np.where(target.within_days < seen, 0, np.nan)
+        )
+        found[:, number] = np.where(np.isnan(until), np.nan, told)
     return found
 
 
-def _first(cases: Cases, prefix: str) -> npt.NDArray[np.float64]:
-    """Days from each prediction to the first later event whose code begins so, infinite without."""
+def _days_seen(cases: Cases) -> Days:
+    """Days from each prediction until which the dataset tells what came, infinite where it tells all."""
+    if not isinstance(cases.dataset, PastDataset):
+        return np.full(cases.rows.height, np.inf)
+    ends = pl.repeat(cases.dataset.known_before, cases.rows.height, dtype=pl.Datetime("us"), eager=True)
+    return _days(cases.rows["prediction_time"], ends, np.inf)
+
+
+def _first(cases: Cases, prefix: str) -> tuple[Days, Days]:
+    """Days from each prediction to the first later event whose code begins so, infinite without; twice.
+
+    The answer is settled when it comes.
+    """
     events = (
         cases.dataset.events()
         .filter(pl.col("code").str.starts_with(prefix) & pl.col("time").is_not_null())
@@ -69,20 +88,24 @@ def _first(cases: Cases, prefix: str) -> npt.NDArray[np.float64]:
         )
         .sort("row")
     )
-    return _days(after["prediction_time"], after["time"], _NEVER)
+    until = _days(after["prediction_time"], after["time"], _NEVER)
+    return until, until
 
 
-def _stay_end(cases: Cases) -> npt.NDArray[np.float64]:
-    """Days from each prediction to the end of its stay, infinite if by death, NaN where unknown."""
-    contacts = join_stays(cases.dataset.contacts())
+def _stay_end(cases: Cases) -> tuple[Days, Days]:
+    """Days from each prediction to the end of its stay, infinite if by death; and to the end, however it was.
+
+    NaN where unknown. Of a stay that had not ended when the dataset was known, that alone is used.
+    """
+    contacts = join_stays(Dataset(cases.dataset.path).contacts())
     ends = stays(contacts).select("stay_id", "end_time", "is_dead")
     stay = contacts.select("contact_id", "stay_id").join(ends, on="stay_id", how="left")
     rows = cases.rows.join(stay.unique("contact_id"), on="contact_id", how="left", maintain_order="left")
     until = _days(rows["prediction_time"], rows["end_time"], np.nan)
-    return np.where(rows["is_dead"].fill_null(value=False).to_numpy(), _NEVER, until)
+    return np.where(rows["is_dead"].fill_null(value=False).to_numpy(), _NEVER, until), until
 
 
-def _days(since: pl.Series, until: pl.Series, nothing: float) -> npt.NDArray[np.float64]:
+def _days(since: pl.Series, until: pl.Series, nothing: float) -> Days:
     """Days between instants, `nothing` where the later one is null."""
     later, earlier = (instants.cast(pl.Datetime("us")).cast(pl.Int64) for instants in (until, since))
     days = (later - earlier).cast(pl.Float64) / _MICROSECONDS_PER_DAY

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
@@ -64,6 +65,7 @@ class PopulationModel:
         network: in evaluation mode.
         subjects: ids of all subjects whose records training or its stopping looked at, ascending.
         digest: of the folder that it was read from; empty where it was not.
+        known_before: what became known then or later was not read; None: whole records were.
     """
 
     config: BodyConfig
@@ -74,6 +76,7 @@ class PopulationModel:
     network: PopulationNetwork
     subjects: pl.Series
     digest: str = ""
+    known_before: datetime | None = None
     kind: ClassVar[str] = "population"
 
     @cached_property
@@ -187,6 +190,24 @@ class PopulationModel:
                 )
             )
 
+    def check_known_before(self, instant: datetime) -> None:
+        """Refuses a model that was shown what became known at an instant or later.
+
+        Raises:
+            TaskError: it was.
+        """
+        if self.known_before is None or self.known_before > instant:
+            until = f"before {self.known_before:%Y-%m-%d %H:%M}" if self.known_before else "whole records"
+            raise TaskError(
+                Problem(
+                    "the pretrained network has read past the date that parts training from testing",
+                    where="pretrained",
+                    found=f"read: {until}",
+                    allowed=f"before {instant:%Y-%m-%d %H:%M}, the splits' train_before",
+                    next_step="pretrain with known_before set to that date",
+                )
+            )
+
     def parts(self) -> BundleParts:
         """Configuration, weights, vocabulary, concepts and the ids of the subjects that were seen."""
         tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.state_dict().items()}
@@ -194,7 +215,8 @@ class PopulationModel:
             {
                 "network": self.config.model_dump(mode="json"),
                 "hazards": self.hazards.model_dump(mode="json"),
-            },
+            }
+            | ({"known_before": self.known_before.isoformat()} if self.known_before else {}),
             tensors,
             tables={
                 "vocabulary": self.vocabulary.tokens,
@@ -225,7 +247,11 @@ class PopulationModel:
         except RuntimeError as error:
             raise ValueError("the weights do not fit the network") from error
         subjects = parts.tables["subjects"]["subject_id"]
-        return cls(config, hazards, vocabulary, concepts, leaves, network.eval(), subjects, digest)
+        known = parts.config.get("known_before")
+        known_before = datetime.fromisoformat(known) if known else None
+        return cls(
+            config, hazards, vocabulary, concepts, leaves, network.eval(), subjects, digest, known_before
+        )
 
 
 def make_population_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from experiments.parts import Part, learnt_rows
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder
 from experiments.search import inner_parts, search_settings
 from experiments.search_config import SearchConfig
-from experiments.study import Fold, fit_unit, make_fold
+from experiments.split_config import TimeSplit
+from experiments.study import Fold, as_known_then, fit_unit, make_fold
 from phenotype.bundle import load_bundle
 from phenotype.cases import ROWS, Cases
 from phenotype.networks.config import TransformerConfig
@@ -159,6 +161,51 @@ def test_a_search_gives_them_to_the_trials_that_try_hazards(
         search, settings, *parts, seed=0, folder=tmp_path, horizon_hours=720, censored=fold.censored
     )
     assert seen == {"binary": 45, "hazards": 59}
+
+
+@pytest.mark.parametrize(
+    ("splits", "is_blind"),
+    [({"kind": "time", "train_before": "2020-03-03"}, True), ({"kind": "random"}, False)],
+)
+def test_what_came_after_a_split_by_time_teaches_nothing(
+    splits: dict[str, str], is_blind: bool, fold: Fold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training patients fall in a hospital's corridor, or do not, the day after: weights are the same."""
+    monkeypatch.setenv("PESTA_THREADS", "1")
+    network = NETWORK | {"auxiliary": [{"code": "FALL", "within_days": 9}], "max_epochs": 2}
+    original = fold.parts[TRAIN].cases.dataset.path
+    weights = []
+    for name, falling in (("some", range(0, 60, 3)), ("others", range(1, 60, 3))):
+        path = tmp_path / name
+        (path / "data").mkdir(parents=True)
+        events = pl.read_parquet(original / "data" / "0.parquet")
+        later = [{"subject_id": one, "time": NOW + timedelta(days=2), "code": "FALL"} for one in falling]
+        falls = pl.DataFrame(later, schema_overrides=dict(events.schema))
+        together = pl.concat([events, falls], how="diagonal").sort("subject_id", "time")
+        together.write_parquet(path / "data" / "0.parquet")
+        moved = {
+            split: replace(part, cases=replace(part.cases, dataset=open_dataset(path)))
+            for split, part in fold.parts.items()
+        }
+        config = RunConfig.model_validate(
+            {"name": "r", "dataset": path, "tasks": [TASK.name], "models": {"net": network}, "splits": splits}
+        )
+        folder = RunFolder(tmp_path / f"run_{name}")
+        fit_unit(replace(fold, parts=moved), "net", config, folder)
+        weights.append(load_bundle(folder.bundle(TASK.name, "net")).model.parts().tensors)
+    equal = all(np.array_equal(array, weights[1][name]) for name, array in weights[0].items())
+    assert equal == is_blind
+
+
+def test_inner_folds_of_a_split_by_time_know_what_their_tuning_rows_knew(fold: Fold) -> None:
+    splits = TimeSplit(train_before=datetime(2020, 3, 3), tune_before=datetime(2020, 4, 4))
+    cut = as_known_then(fold, splits)
+    train, tuning = cut.parts[TRAIN], cut.parts[TUNING]
+    assert cut.censored.cases.dataset.view == train.cases.dataset.view == "2020-03-03T00:00:00"
+    assert tuning.cases.dataset.view == "2020-04-04T00:00:00"
+    assert cut.parts[HELD_OUT].cases.dataset.view == ""
+    for learnt, judged, _ in inner_parts(train, tuning, 3, 0):
+        assert learnt.cases.dataset.view == judged.cases.dataset.view == "2020-04-04T00:00:00"
 
 
 def test_rows_are_joined_in_order(fold: Fold) -> None:

@@ -165,6 +165,43 @@ def crash_after_two_epochs(line: str) -> None:
         raise CrashError
 
 
+def test_a_pretraining_that_ends_at_a_date_reads_nothing_later(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights are those of the same pretraining on files from which all that came later was removed."""
+    monkeypatch.setenv("PESTA_THREADS", "1")
+    date = datetime(2020, 2, 1)
+    path = tmp_path / "past"
+    (path / "data").mkdir(parents=True)
+    events = pl.read_parquet(dataset.path / "data" / "0.parquet")
+    events.filter(pl.col("time").is_null() | (pl.col("time") < date)).write_parquet(
+        path / "data" / "0.parquet"
+    )
+    clipped = dataset.observation().with_columns(pl.min_horizontal("end_time", pl.lit(date)))
+    clipped.write_parquet(path / "observation.parquet")
+    short = configured(dataset, network=BODY.model_copy(update={"max_epochs": 1}))
+    past = open_dataset(path)
+    removed = load_population(pretrain(short, past, tmp_path / "removed"))
+    ended = load_population(
+        pretrain(short.model_copy(update={"known_before": date}), dataset, tmp_path / "ended")
+    )
+    for name, weight in removed.network.state_dict().items():
+        assert torch.equal(weight, ended.network.state_dict()[name]), name
+    assert (removed.known_before, ended.known_before) == (None, date)
+    ended.check_known_before(date)
+    for model, instant in ((ended, date - timedelta(days=1)), (removed, date)):
+        with pytest.raises(TaskError, match="has read past the date that parts training from testing"):
+            model.check_known_before(instant)
+
+
+def test_dates_that_are_none_of_the_calendar_end_no_pretraining(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "dataset.json").write_text('{"dates": "shifted"}')
+    settings = configured(dataset, known_before=datetime(2020, 2, 1))
+    with pytest.raises(ConfigurationError, match="needs true dates"):
+        pretrain(settings, Dataset(tmp_path), tmp_path / "model")
+
+
 def test_equal_seeds_give_equal_bits_also_after_a_crash_and_others_do_not(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

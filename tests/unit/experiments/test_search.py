@@ -232,4 +232,4 @@ def test_a_body_that_a_search_may_try_is_held_to_the_same_rule_as_one_that_is_na
     assert _bodies(run.models["net"], "net", run) == [tmp_path / "a", tmp_path / "b"]
     assert _bodies(run.models["net"], "another", run) == [tmp_path / "a"]
     with pytest.raises(BundleError, match="no pretrained model here"):
-        _refuse_what_pretraining_saw([tmp_path / "b"], cast("Any", None))
+        _refuse_what_pretraining_saw([tmp_path / "b"], cast("Any", None), run.splits)

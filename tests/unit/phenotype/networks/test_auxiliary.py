@@ -11,6 +11,7 @@ import polars as pl
 from phenotype.cases import ROWS, Cases
 from phenotype.networks.auxiliary import auxiliary_targets
 from phenotype.networks.config import AuxiliaryTarget
+from phenotype.past import before
 from phenotype.trajectory import CONTACTS, EVENTS, open_dataset
 
 START = datetime(2020, 1, 1)
@@ -57,6 +58,21 @@ def test_targets_are_those_of_a_hand_count(tmp_path: Path) -> None:
     nan = float("nan")
     expected = [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, nan, nan], [0, 0, nan, nan]]
     np.testing.assert_array_equal(found, np.array(expected, dtype=np.float32))
+
+
+def test_what_could_come_after_the_instant_at_which_all_was_known_is_unknown(tmp_path: Path) -> None:
+    """Known on day 6, so 4 days were seen: 1 has gone home, 2 has died, 3 and 4 are there, 5 is dead."""
+    wanted = [
+        AuxiliaryTarget(code="MEDS_DEATH", within_days=3),
+        AuxiliaryTarget(code="MEDS_DEATH", within_days=30),
+        AuxiliaryTarget(code="stay_end", within_days=3),
+        AuxiliaryTarget(code="stay_end", within_days=7),
+    ]
+    cases = cases_of(tmp_path)
+    known = Cases(before(cases.dataset, day(6.0)), cases.rows)
+    nan = float("nan")
+    expected = [[0, nan, 1, 1], [1, 1, 0, 0], [0, nan, 0, nan], [0, nan, nan, nan], [0, nan, nan, nan]]
+    np.testing.assert_array_equal(auxiliary_targets(known, wanted), np.array(expected, dtype=np.float32))
 
 
 def test_none_are_asked_for(tmp_path: Path) -> None:
