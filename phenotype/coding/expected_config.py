@@ -1,0 +1,167 @@
+"""What expectations of coding are asked to be: which groups of codes, from what, by which models, how told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ontology.configuration import read_yaml, validate
+from phenotype.feature_spec import FeatureSpec
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GroupsConfig(_Part):
+    """Which groups of codes are judged.
+
+    Attributes:
+        levels: code system of the ontology -> the level whose concepts are groups.
+        min_stays: stays that a group must be coded in.
+        min_subjects: patients that a group must be coded of.
+        max_groups: the commonest groups that are judged.
+    """
+
+    levels: Mapping[str, str] = {"ICD10": "category", "ICD9CM": "category"}
+    min_stays: int = Field(default=50, ge=2)
+    min_subjects: int = Field(default=20, ge=2)
+    max_groups: int = Field(default=100, ge=1)
+
+
+class TreesConfig(_Part):
+    """Boosted trees, one set a group.
+
+    Attributes:
+        learning_rate: shrinkage of each tree.
+        n_leaves: leaves of a tree.
+        min_leaf_rows: training stays that a leaf needs.
+        feature_share: share of columns that each tree sees.
+        row_share: share of stays that each tree sees.
+        l2: penalty on leaf values.
+        max_trees: where boosting ends at the latest.
+        patience: trees without a better tuning score before boosting ends.
+        max_columns: the features that most training patients hold, so many.
+    """
+
+    learning_rate: float = Field(default=0.15, gt=0)
+    n_leaves: int = Field(default=8, ge=2)
+    min_leaf_rows: int = Field(default=20, ge=1)
+    feature_share: float = Field(default=0.2, gt=0, le=1)
+    row_share: float = Field(default=0.5, gt=0, le=1)
+    l2: float = Field(default=5.0, ge=0)
+    max_trees: int = Field(default=120, ge=1)
+    patience: int = Field(default=8, ge=1)
+    max_columns: int = Field(default=800, ge=1)
+
+
+class NetworkSettings(_Part):
+    """One multi-label network.
+
+    Attributes:
+        max_variables: codes that are read: those that most training patients have.
+        width: hidden units of each member.
+        n_members: networks that share their weights.
+        n_queries: attention heads over windows of time; 0 leaves the windows out.
+        max_epochs: passes over the training stays.
+        patience: epochs without a better tuning loss before training ends.
+        learning_rate: of AdamW.
+    """
+
+    max_variables: int = Field(default=256, ge=1)
+    width: int = Field(default=128, ge=8)
+    n_members: int = Field(default=4, ge=1)
+    n_queries: int = Field(default=1, ge=0)
+    max_epochs: int = Field(default=6, ge=1)
+    patience: int = Field(default=2, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
+class NoiseConfig(_Part):
+    """How noisy coding is taken to be.
+
+    Attributes:
+        anchor_share: the share of a group's stays, highest and lowest by expectation, by which the sensitivity
+            and the false share of coding are read off.
+        min_anchors: at least so many stays.
+        unit_prior_stays: expected codes that the all-unit rate weighs against a unit's own.
+        false_prior: coded wrongly although nothing says so: the share of a group's codes that is taken to be
+            false before anything is seen.
+        max_probability: no finding is more certain than this without a reviewer.
+    """
+
+    anchor_share: float = Field(default=0.02, gt=0, lt=0.5)
+    min_anchors: int = Field(default=30, ge=1)
+    unit_prior_stays: float = Field(default=20.0, gt=0)
+    false_prior: float = Field(default=0.02, gt=0, lt=1)
+    max_probability: float = Field(default=0.97, gt=0, lt=1)
+
+
+class FindingsConfig(_Part):
+    """Which doubts become findings.
+
+    Attributes:
+        min_probability: that the coding is wrong, by kind.
+        max_findings: of each kind, the most probable ones.
+        n_explained: findings of each kind that get reasons, the most probable ones.
+        n_reasons: concepts told of each.
+        ratio_unspecific: how many times as often as the unspecified code a sibling must be expected.
+    """
+
+    min_probability: Mapping[str, float] = {
+        "missing": 0.5,
+        "unsupported": 0.5,
+        "main_condition": 0.5,
+        "unspecific": 0.5,
+    }
+    max_findings: int = Field(default=5000, ge=1)
+    n_explained: int = Field(default=50, ge=0)
+    n_reasons: int = Field(default=6, ge=1)
+
+
+class ExpectedConfig(_Part):
+    """Expectations of coding.
+
+    Attributes:
+        groups: which groups of codes.
+        care_levels: of the stays that are judged; null: all.
+        held_back: beginnings of event codes that tell what a stay was coded with, or what a grouper made of it:
+            they are known only after the stay they belong to. Codes of the systems that diagnoses are coded
+            in are held back whatever stands here.
+        features: what trees read.
+        exclude: beginnings of event codes that nobody reads.
+        n_folds: of patients.
+        tuning_fraction: share of training patients who decide when boosting stops.
+        seed: of folds and models.
+        trees: their settings.
+        network: null: trees alone.
+        noise: how noisy coding is.
+        findings: what is told.
+    """
+
+    groups: GroupsConfig = GroupsConfig()
+    care_levels: tuple[str, ...] | None = ("icu", "inpatient", "day", "emergency")
+    held_back: tuple[str, ...] = ("DRG//", "ISF//")
+    features: FeatureSpec = FeatureSpec(
+        windows=("7d", "full"), aggregations=("count", "min", "max", "time_since"), min_subjects=20
+    )
+    exclude: tuple[str, ...] = ("SCORE//",)
+    n_folds: int = Field(default=5, ge=2)
+    tuning_fraction: float = Field(default=0.15, gt=0, lt=1)
+    seed: int = 1
+    trees: TreesConfig = TreesConfig()
+    network: NetworkSettings | None = None
+    noise: NoiseConfig = NoiseConfig()
+    findings: FindingsConfig = FindingsConfig()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The configuration that a YAML file holds.
+
+        Raises:
+            ConfigurationError: every fault of the file.
+        """
+        return validate(cls, read_yaml(path), where=str(path))
