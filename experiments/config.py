@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from experiments.evaluation_config import EvaluationConfig
 from experiments.fitting import AnyModelConfig, ModelConfig
 from experiments.quality_demand import QualityDemand
-from experiments.search_config import SearchConfig
+from experiments.search_config import Choice, SearchConfig
 from experiments.splits import SplitConfig
 from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
@@ -187,6 +187,12 @@ class RunConfig(Settings):
         """How many outer folds the splits make."""
         return int(getattr(self.splits, "n_folds", 1))
 
+    def bodies(self, name: str) -> tuple[Path, ...]:
+        """Folders of the pretrained bodies that a model may start from, also by a search's choice."""
+        tried = self.search.space.get("pretrained") if self.search and self.search.model == name else None
+        named = (getattr(self.models[name], "pretrained", None), *getattr(tried, "values", ()))
+        return tuple(Path(place) for place in named if place is not None)
+
     def with_whole_paths(self) -> RunConfig:
         """The same with every path whole, so that a run can be gone on with from anywhere; names stay."""
         phenotypes = self.phenotypes
@@ -196,6 +202,7 @@ class RunConfig(Settings):
             "tasks": tuple(_whole(one) if isinstance(one, str) else one.resolved() for one in self.tasks),
             "phenotypes": phenotypes if phenotypes == "all" else tuple(map(_whole, phenotypes)),
             "models": {name: _with_whole_body(settings) for name, settings in self.models.items()},
+            "search": self.search and _with_whole_bodies(self.search),
         }
         return self.model_copy(update=places)
 
@@ -206,6 +213,16 @@ def _with_whole_body(settings: AnyModelConfig) -> AnyModelConfig:
     return (
         settings if pretrained is None else settings.model_copy(update={"pretrained": pretrained.resolve()})
     )
+
+
+def _with_whole_bodies(search: SearchConfig) -> SearchConfig:
+    """A search with whole paths of the pretrained bodies that it tries."""
+    tried = search.space.get("pretrained")
+    if not isinstance(tried, Choice):
+        return search
+    values = tuple(value if value is None else str(Path(value).resolve()) for value in tried.values)
+    space = search.space | {"pretrained": tried.model_copy(update={"values": values})}
+    return search.model_copy(update={"space": space})
 
 
 def _whole(name_or_path: str) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 
 from experiments.config import ReasonsConfig
+from experiments.parts import KEYS
 from experiments.run_folder import HELD_OUT, RunFolder
-from experiments.study import KEYS, Fold
+from experiments.study import Fold
 from phenotype.bundle import load_bundle
 from phenotype.cases import Cases
 from phenotype.ensemble import EnsembleModel

@@ -10,9 +10,10 @@ import polars as pl
 from experiments.config import RunConfig
 from experiments.costs import costs_of
 from experiments.evaluation import FoldPredictions, evaluate_task
+from experiments.parts import KEYS
 from experiments.run_folder import HELD_OUT, TRAIN, TUNING, RunFolder
 from experiments.split_config import TimeSplit
-from experiments.study import KEYS, task_info
+from experiments.study import task_info
 from experiments.subjects import subject_facts
 from phenotype.cases import Cases
 from phenotype.labels import check_labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def fit_unit(fold: Fold, name: str, config: RunConfig, folder: RunFolder) -> Non
 
 def _fit_bundle(fold: Fold, name: str, config: RunConfig, folder: RunFolder, place: Path) -> None:
     settings = _settings(fold, name, config)
-    _refuse_what_pretraining_saw(_bodies(settings, name, config), fold, config.splits)
+    _refuse_what_pretraining_saw(config.bodies(name), fold, config.splits)
     fold = as_known_then(fold, config.splits)
     train, tuning = fold.parts[TRAIN], fold.parts[TUNING]
     members = {
@@ -231,14 +231,7 @@ def _searched(
     )
 
 
-def _bodies(settings: ModelConfig, name: str, config: RunConfig) -> list[Path]:
-    """Folders of the pretrained bodies that the model may start from, also by a search's choice."""
-    tried = config.search.space.get("pretrained") if config.search and config.search.model == name else None
-    named = [getattr(settings, "pretrained", None), *getattr(tried, "values", ())]
-    return [Path(place) for place in named if place is not None]
-
-
-def _refuse_what_pretraining_saw(bodies: list[Path], fold: Fold, splits: SplitConfig) -> None:
+def _refuse_what_pretraining_saw(bodies: Sequence[Path], fold: Fold, splits: SplitConfig) -> None:
     """Held-out patients, and the time after a split by time, must be new to a pretrained body, too.
 
     Raises:

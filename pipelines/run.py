@@ -6,20 +6,20 @@ done. So a run that was killed goes on where it stood, and gives what it would h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from experiments.cards import write_cards
 from experiments.config import RunConfig, TaskChoice, load_run_config, read_task, resolved_yaml
-from experiments.manifest import make_manifest
+from experiments.manifest import exchanged_bodies, make_manifest, run_digests
+from experiments.parts import KEYS
 from experiments.reasons import explain_fold, rows_to_explain
 from experiments.results import risks_by_horizon, task_metrics
 from experiments.run_folder import HELD_OUT, RunFolder, read_json, write_frame, write_json, write_text
 from experiments.splits import make_splits
-from experiments.study import KEYS, Fold, fit_unit, make_fold, write_labels
+from experiments.study import Fold, fit_unit, make_fold, write_labels
 from experiments.tracking import track_run
 from ontology.errors import ConfigurationError, InputError, Problem, TaskError, gathered_problems
 from ontology.in_use import ontology_in_use
@@ -66,7 +66,7 @@ def run_experiment(config: RunConfig, out: Path, progress: Progress) -> Path:
         with folder.held():
             folder.sweep()
             with progress.step("opening the dataset"):
-                _open_folder(make_manifest(config, dataset, tasks, definitions), config, folder)
+                _open_folder(dataset, tasks, definitions, config, folder)
             _ask(tasks, dataset, config, folder, progress)
             if definitions and not folder.phenotypes.exists():
                 with progress.step(f"{len(definitions)} phenotypes"):
@@ -228,19 +228,30 @@ def _check_place(folder: RunFolder) -> None:
         )
 
 
-def _open_folder(manifest: Mapping[str, Any], config: RunConfig, folder: RunFolder) -> None:
+def _open_folder(
+    dataset: Dataset,
+    tasks: Sequence[Task],
+    definitions: Sequence[Definition],
+    config: RunConfig,
+    folder: RunFolder,
+) -> None:
     """Write run.yaml and the manifest, or see that those that stand are of this very run."""
     resolved = resolved_yaml(config)
     if folder.config.exists() and folder.config.read_text("utf-8") != resolved:
         raise _another_run(folder, "its run.yaml differs from the configuration given")
-    if folder.manifest.exists():
-        standing = read_json(folder.manifest)
-        for what in ("dataset", "tasks_digest", "phenotypes_digest", "ontology_digest", "code_digest"):
-            if standing.get(what) != manifest[what]:
-                raise _another_run(folder, f"its {what.replace('_', ' ')} differs from today's")
+    if not folder.manifest.exists():
+        manifest = make_manifest(config, dataset, tasks, definitions)
+        write_text(resolved, folder.config)
+        write_json(manifest, folder.manifest)
         return
-    write_text(resolved, folder.config)
-    write_json(manifest, folder.manifest)
+    standing = read_json(folder.manifest)
+    exchanged = exchanged_bodies(config, standing)
+    if exchanged:
+        raise ConfigurationError(exchanged)
+    today = run_digests(dataset, tasks, definitions)
+    for what in today:
+        if standing.get(what) != today[what]:
+            raise _another_run(folder, f"its {what.replace('_', ' ')} differs from today's")
 
 
 def _another_run(folder: RunFolder, found: str) -> ConfigurationError:

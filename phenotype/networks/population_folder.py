@@ -120,6 +120,15 @@ def read_folder(folder: Path) -> tuple[BundleParts, str]:
     return BundleParts(dict(manifest["config"]), tensors, tables=tables), str(manifest["digest"])
 
 
+def folder_digest(folder: Path) -> str:
+    """The digest that a pretrained model's folder states of itself.
+
+    Raises:
+        BundleError: no such folder, or one whose manifest is damaged or foreign.
+    """
+    return str(_manifest(folder)["digest"])
+
+
 def refused_parts(folder: Path, error: Exception) -> BundleError:
     """The error for parts that were read and make no model."""
     return refusal(folder, "the model's parts do not fit together", found=type(error).__name__, do=AGAIN)

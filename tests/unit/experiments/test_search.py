@@ -21,7 +21,7 @@ from experiments.fitting import fit_model
 from experiments.parts import Part
 from experiments.search import inner_parts, search_settings
 from experiments.search_config import SearchConfig, changed
-from experiments.study import _bodies, _refuse_what_pretraining_saw
+from experiments.study import _refuse_what_pretraining_saw
 from ontology.errors import BundleError, TaskError
 from phenotype.ensemble import EnsembleConfig
 from phenotype.feature_spec import FeatureSpec
@@ -229,7 +229,6 @@ def test_a_body_that_a_search_may_try_is_held_to_the_same_rule_as_one_that_is_na
             "splits": {"kind": "random"},
         }
     )
-    assert _bodies(run.models["net"], "net", run) == [tmp_path / "a", tmp_path / "b"]
-    assert _bodies(run.models["net"], "another", run) == [tmp_path / "a"]
+    assert run.bodies("net") == (tmp_path / "a", tmp_path / "b")
     with pytest.raises(BundleError, match="no pretrained model here"):
         _refuse_what_pretraining_saw([tmp_path / "b"], cast("Any", None), run.splits)
