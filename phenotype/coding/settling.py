@@ -30,8 +30,8 @@ SETTLED = pl.Schema(
         "outcome": pl.String(),
     }
 )
-"""points: as reported; settled_points: those that the method leaves, at most `points`; outcome: what was done,
-or why nothing could be."""
+"""points: as reported; settled_points: what is left of them; outcome: what was done, or why
+nothing could be."""
 SUMS = pl.Schema(
     {
         "n_stays": pl.Int64(),
@@ -257,9 +257,11 @@ def sums_of(
         NotPricedError: that year and field has no price.
     """
     back = (pl.col("points") - pl.col("settled_points")).cast(POINTS)
+    groups = list(by) or ["_all"]
     summed = (
-        settled.with_columns(pl.col(name).fill_null(NOT_TOLD) for name in by)
-        .group_by(*(by or [pl.lit(0).alias("_all")]))
+        settled.with_columns(_all=pl.lit(0))
+        .with_columns(pl.col(name).fill_null(NOT_TOLD) for name in by)
+        .group_by(groups)
         .agg(
             n_stays=pl.len().cast(pl.Int64),
             n_changed=(back > 0).sum().cast(pl.Int64),
@@ -276,8 +278,8 @@ def sums_of(
             amount_nok=pl.Series(amounts, dtype=SUMS["amount_nok"]),
             share_back=pl.Series(shares, dtype=pl.Float64),
         )
+        .sort(groups)
         .select(*by, *SUMS)
-        .sort(*(by or ["n_stays"]))
     )
 
 

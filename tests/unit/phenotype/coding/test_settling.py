@@ -1,4 +1,4 @@
-"""Settling as the committee did: quotas, ranks, replacements, regional sums counted by hand; and their laws."""
+"""Settling as the committee did: quotas, ranks, replacements, regional sums by hand count; and their laws."""
 
 from __future__ import annotations
 
