@@ -12,6 +12,7 @@ from ontology.errors import ConfigurationError, Problem
 from pipelines.simulate import tables, truth
 from pipelines.simulate.clock import END_DAYS
 from pipelines.simulate.coding import Cases, CodingRates, code_stays, main_codes
+from pipelines.simulate.coding_error_planting import plant_errors
 from pipelines.simulate.cultures import Cultures, take_cultures, true_organism
 from pipelines.simulate.drugs import give_drugs
 from pipelines.simulate.forms import FORMS, Form, write_form
@@ -111,14 +112,22 @@ class _Recorder:
             )
         if self.scenario.twins:
             tables, hidden["twins"] = add_twins(tables, self.scenario.twins, self._stream(11))
+        if self.scenario.coding_errors:
+            tables, hidden["coding_errors"] = plant_errors(
+                self.scenario.coding_errors,
+                tables,
+                self.world,
+                self._cases(self._cultures()),
+                self.scenario.hospitals,
+                rng=self._stream(12),
+            )
         return tables, hidden
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """All tables of the extract, by name."""
         world, contacts = self.world, self.world.contacts
         owner = world.patient_id[contacts.person]
-        factor = self._practice("culture_factor")
-        cultures = take_cultures(world.course, self.organism, factor, self._stream(2))
+        cultures = self._cultures()
         doses = give_drugs(world.course, self._practice("antibiotic_delay_factor"), self._stream(4))
         procedures = do_procedures(world.course, contacts, self._stream(5))
         codes = code_stays(self._cases(cultures), self._rates(), self._stream(3))
@@ -138,6 +147,10 @@ class _Recorder:
                 world.stay_patient_id[cultures.stay],
             ),
         }
+
+    def _cultures(self) -> Cultures:
+        factor = self._practice("culture_factor")
+        return take_cultures(self.world.course, self.organism, factor, self._stream(2))
 
     def _rates(self) -> CodingRates:
         """Coding as it is done where and when each stay ends."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ontology.configuration import find_config, read_yaml, validate
 from pipelines.simulate.analytes import ANALYTE_NAMES
 from pipelines.simulate.clock import END, START, days_since_start
+from pipelines.simulate.coding_errors import CodingErrors
 from pipelines.simulate.planting import Planting
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -156,6 +157,7 @@ class Scenario(Part):
         record_from: the first day of what the extract holds; patients are those admitted from then on.
         planted: questions and outcomes whose risk is a stated function of the record; null for none.
         twins: patients with a twin; null for none.
+        coding_errors: coding errors of known truth, with innocent look-alikes; null for none.
     """
 
     name: str
@@ -167,6 +169,7 @@ class Scenario(Part):
     record_from: date = START.date()
     planted: Planting | None = None
     twins: Twins | None = None
+    coding_errors: CodingErrors | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
@@ -183,6 +186,12 @@ class Scenario(Part):
             raise ValueError(f"methods name unknown analytes: {', '.join(unknown)}")
         if not START.date() <= self.record_from < END.date():
             raise ValueError(f"record_from must lie from {START.date()} until before {END.date()}")
+        if self.coding_errors and (unheard := self.coding_errors.strangers(known)):
+            raise ValueError(f"coding_errors name hospitals that are not listed: {', '.join(unheard)}")
+        if self.coding_errors and self.twins:
+            raise ValueError(
+                "a twin repeats its patient's coding errors untold: leave twins or coding_errors out"
+            )
         if self.planted and methods:
             raise ValueError("planted risks read one method an analyte: leave methods or planted out")
         return self

@@ -1,0 +1,216 @@
+"""Other conditions dropped though the record shows them, added though absent, or left out honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from pipelines.simulate.coding import Cases
+from pipelines.simulate.coding_error_record import Kind, Place, Record, icd10
+from pipelines.simulate.coding_error_stays import possible_codes
+from pipelines.simulate.disease import DISEASES
+
+N_COMPARED = 40
+"""Among how many stays drawn the most similar one is taken for a look-alike."""
+
+
+@dataclass
+class Conditions:
+    """What patients truly had, and what the record shows of it.
+
+    Attributes:
+        cases: the stays, for the codes that their patients would have.
+        stays: rows of `coding_error_stays.coded_stays` by number of the stay.
+        true: stay -> condition -> condition group, dotless.
+        chronic: (stay, condition) of the chronic ones.
+        shown: (stay, condition) that drugs of the stay or codes before it show.
+    """
+
+    cases: Cases
+    stays: dict[int, dict[str, object]]
+    true: dict[int, dict[str, list[str]]] = field(default_factory=dict)
+    chronic: set[tuple[int, str]] = field(default_factory=set)
+    shown: set[tuple[int, str]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, cases: Cases, stays: pl.DataFrame, true: pl.DataFrame, shown: pl.DataFrame) -> Conditions:
+        """From frames of `coding_error_stays`."""
+        rows = {int(row["stay"]): row for row in stays.iter_rows(named=True)}
+        made = cls(cases, rows, {stay: {} for stay in rows})
+        for stay, condition, codes, is_chronic in true.select(
+            "stay", "condition", "codes", "is_chronic"
+        ).iter_rows():
+            if stay in made.true:
+                made.true[stay][condition] = codes
+                if is_chronic:
+                    made.chronic.add((stay, condition))
+        made.shown = set(shown.select("stay", "condition").iter_rows())
+        return made
+
+    def contact(self, stay: int) -> int:
+        """The contact where a stay is coded."""
+        return int(self.stays[stay]["contact_id"])  # type: ignore[call-overload,no-any-return]
+
+    def patient(self, stay: int) -> int:
+        """The patient of a stay."""
+        return int(self.stays[stay]["patient_id"])  # type: ignore[call-overload,no-any-return]
+
+
+def leave_out_honestly(
+    record: Record, conditions: Conditions, share: float, rng: np.random.Generator
+) -> None:
+    """Drop a share of the true other conditions, whatever the hospital, year and disease."""
+    for stay, true in conditions.true.items():
+        groups = record.groups.get(conditions.contact(stay), [])
+        for codes in true.values():
+            if rng.random() < share and codes in groups[1:]:
+                groups.remove(codes)
+
+
+def tell_honest(record: Record, conditions: Conditions) -> None:
+    """Write every true condition that is not coded, and was not dropped by planting, into the truth."""
+    planted = {
+        (place.contact_id, (place.right_code or "")[:12])
+        for _, family, kind, place in record.places
+        if family == "dropped_secondary" and kind == "planted"
+    }
+    for stay, true in conditions.true.items():
+        contact = conditions.contact(stay)
+        coded = {code[:3] for group in record.groups.get(contact, []) for code in group}
+        for codes in true.values():
+            right = icd10(codes[0])
+            if codes[0][:3] not in coded and (contact, right[:12]) not in planted:
+                place = Place(contact, conditions.patient(stay), None, right)
+                record.tell("dropped_secondary", "honest", [place])
+
+
+@dataclass
+class Secondary:
+    """Plants dropped and added other conditions.
+
+    Attributes:
+        record: where.
+        conditions: what patients truly had.
+        rng: the source of chance.
+    """
+
+    record: Record
+    conditions: Conditions
+    rng: np.random.Generator
+
+    def drop(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
+        """Drop chronic conditions that the record shows; look-alikes are similar stays without them."""
+        able = [(stay, self._coded(stay, shown=True)) for stay in stays]
+        able = [(stay, names) for stay, names in able if names]
+        chosen = [able[int(row)] for row in self.rng.permutation(len(able))[:n_errors]]
+        dropped: list[tuple[int, str]] = []
+        for stay, names in chosen:
+            name = names[int(self.rng.integers(len(names)))]
+            codes = self.conditions.true[stay][name]
+            self.record.groups[self.conditions.contact(stay)].remove(codes)
+            self._tell("dropped_secondary", "planted", stay, (None, icd10(codes[0])))
+            dropped.append((stay, name))
+        pool = _Pool(self.record, self.conditions, stays)
+        for number in range(min(n_alike, len(dropped) * n_alike // max(n_errors, 1))):
+            like, name = dropped[number % len(dropped)]
+            similar = pool.most_similar(like, name, self.rng)
+            if similar is not None:
+                code = possible_codes(self.conditions.cases, similar, name)[0]
+                self._tell("dropped_secondary", "look_alike", similar, (None, icd10(code)))
+
+    def add(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
+        """Add chronic conditions that are not there; look-alikes are true ones that little else shows."""
+        faint = [(stay, self._coded(stay, shown=False)) for stay in stays]
+        faint = [(stay, names) for stay, names in faint if names]
+        for row in self.rng.permutation(len(faint))[:n_alike]:
+            stay, names = faint[int(row)]
+            codes = self.conditions.true[stay][names[int(self.rng.integers(len(names)))]]
+            group = self.record.groups[self.conditions.contact(stay)].index(codes)
+            code = icd10(codes[0])
+            self._tell("added_secondary", "look_alike", stay, (code, code), group_no=group + 1)
+        free = [stay for stay in stays if self.conditions.contact(stay) not in self.record.used]
+        for row in self.rng.permutation(len(free))[:n_errors]:
+            self._add_one(free[int(row)])
+
+    def _add_one(self, stay: int) -> None:
+        groups = self.record.groups[self.conditions.contact(stay)]
+        coded = {code[:3] for group in groups for code in group}
+        lacking = [
+            codes
+            for name in DISEASES
+            if name not in self.conditions.true[stay]
+            and (codes := possible_codes(self.conditions.cases, stay, name))[0][:3] not in coded
+        ]
+        if lacking:
+            groups.append(list(lacking[int(self.rng.integers(len(lacking)))]))
+            self._tell("added_secondary", "planted", stay, (icd10(groups[-1][0]), None), group_no=len(groups))
+
+    def _tell(
+        self,
+        family: str,
+        kind: Kind,
+        stay: int,
+        codes: tuple[str | None, str | None],
+        *,
+        group_no: int | None = None,
+    ) -> None:
+        code, right_code = codes
+        contact = self.conditions.contact(stay)
+        code_no = None if group_no is None else 1
+        place = Place(contact, self.conditions.patient(stay), code, right_code, group_no, code_no)
+        self.record.used.add(contact)
+        self.record.tell(family, kind, [place])
+
+    def _coded(self, stay: int, *, shown: bool) -> list[str]:
+        """Chronic conditions coded beside the main one in a stay that no family has taken."""
+        contact = self.conditions.contact(stay)
+        if contact in self.record.used:
+            return []
+        others = self.record.groups.get(contact, [])[1:]
+        return [
+            name
+            for name, codes in self.conditions.true[stay].items()
+            if (stay, name) in self.conditions.chronic
+            and ((stay, name) in self.conditions.shown) == shown
+            and codes in others
+        ]
+
+
+class _Pool:
+    """Stays that no family has taken, by reason; gives the most similar ones out once each."""
+
+    def __init__(self, record: Record, conditions: Conditions, stays: Sequence[int]) -> None:
+        self.record, self.conditions = record, conditions
+        self.by_reason: dict[object, list[int]] = {}
+        for stay in stays:
+            if conditions.contact(stay) not in record.used:
+                self.by_reason.setdefault(conditions.stays[stay]["reason"], []).append(stay)
+
+    def most_similar(self, like: int, lacking: str, rng: np.random.Generator) -> int | None:
+        """The stay of the same reason, without a condition, nearest in age and number of diseases."""
+        there = self.by_reason.get(self.conditions.stays[like]["reason"], [])
+        if not there:
+            return None
+        drawn = [there[int(row)] for row in rng.integers(0, len(there), N_COMPARED)]
+        able = [
+            stay
+            for stay in drawn
+            if lacking not in self.conditions.true[stay]
+            and self.conditions.contact(stay) not in self.record.used
+        ]
+        if not able:
+            return None
+        nearest = min(able, key=lambda stay: (self._distance(like, stay, lacking), stay))
+        self.record.used.add(self.conditions.contact(nearest))
+        return nearest
+
+    def _distance(self, like: int, stay: int, lacking: str) -> float:
+        ages = [float(self.conditions.stays[one]["age"]) for one in (like, stay)]  # type: ignore[arg-type]
+        diseases = [
+            {name for name in self.conditions.true[one] if (one, name) in self.conditions.chronic} - {lacking}
+            for one in (like, stay)
+        ]
+        return abs(ages[0] - ages[1]) / 10.0 + len(diseases[0] ^ diseases[1])
