@@ -1,0 +1,101 @@
+"""Other contacts of the same patient near a contact: the meaning of `another`.
+
+Pairs are made only of contacts that are asked about and contacts that may be the other one, in slices, so that
+memory does not grow with long series of contacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from phenotype.coding.judging_record import HOUR, NONE, Bools, Ints, JudgedRecord, numbered
+from phenotype.coding.rule_conditions import Another
+
+NOBODY = np.int64(-1)
+SLICE = 4_000_000
+"""So many pairs are looked at at a time."""
+_FAR = np.int64(2**62)
+
+
+def partners(record: JudgedRecord, wanted: Another, asked: Bools, others: Bools) -> Ints:
+    """The other contact that each contact asked about has.
+
+    Args:
+        record: n contacts.
+        wanted: what the other one must be.
+        asked: the contacts asked about, (n,).
+        others: those that may be the other one, (n,).
+
+    Returns:
+        The number of the nearest later one, else of the nearest earlier one, NOBODY where there is none, (n,).
+    """
+    found = np.full(record.n, NOBODY)
+    keys = [record.key(name) for name in ("subject", *wanted.same)]
+    known = (record.start != NONE) & np.logical_and.reduce([key != NONE for key in keys])
+    mine, theirs = np.flatnonzero(asked & known), np.flatnonzero(others & known)
+    if not len(mine) or not len(theirs):
+        return found
+    both = np.union1d(mine, theirs)
+    line = np.full(record.n, NONE)
+    line[both] = numbered(*(key[both] for key in keys))
+    if wanted.when != "after":
+        for later, earlier in _pairs(record, wanted, line, earlier=theirs, later=mine):
+            found[later] = earlier
+    if wanted.when != "before":
+        nearest = np.full(record.n, NOBODY)
+        for later, earlier in _pairs(record, wanted, line, earlier=mine, later=theirs):
+            nearest[earlier[::-1]] = later[::-1]
+            found = np.where((nearest != NOBODY), nearest, found)
+    return found
+
+
+def _pairs(
+    record: JudgedRecord, wanted: Another, line: Ints, *, earlier: Ints, later: Ints
+) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs (later, earlier) of contacts of one line, in time order of the earlier and then of the later one."""
+    start = record.start
+    later = later[np.lexsort((later, start[later], line[later]))]
+    earlier = earlier[np.lexsort((earlier, start[earlier], line[earlier]))]
+    scale = _Scale(line[later], start[later])
+    hours = wanted.hours
+    last = np.full(len(earlier), _FAR) if hours is None else record.reach[earlier] + np.int64(hours * HOUR)
+    first = scale.place(line[earlier], start[earlier], side="left")
+    stop = scale.place(line[earlier], np.maximum(last, start[earlier]), side="right")
+    total = np.cumsum(stop - first)
+    begin = 0
+    while begin < len(earlier):
+        done = total[begin - 1] if begin else 0
+        end = max(int(np.searchsorted(total, done + SLICE, side="right")), begin + 1)
+        yield _slice(record, wanted, earlier[begin:end], later, first[begin:end], stop[begin:end])
+        begin = end
+
+
+def _slice(
+    record: JudgedRecord, wanted: Another, earlier: Ints, later: Ints, first: Ints, stop: Ints
+) -> tuple[Ints, Ints]:
+    counts = stop - first
+    before = np.repeat(earlier, counts)
+    offsets = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
+    after = later[np.repeat(first, counts) + offsets]
+    start = record.start
+    holds = (start[after] > start[before]) | ((start[after] == start[before]) & (after > before))
+    for name in wanted.differs:
+        key = record.key(name)
+        holds &= (key[after] != key[before]) & (key[after] != NONE) & (key[before] != NONE)
+    return after[holds], before[holds]
+
+
+class _Scale:
+    """Places among instants that are sorted within lines."""
+
+    def __init__(self, line: Ints, time: Ints) -> None:
+        self.values, self.place_of_value = np.unique(time, return_inverse=True)
+        self.width = len(self.values) + 1
+        self.sorted = line * self.width + self.place_of_value
+
+    def place(self, line: Ints, time: Ints, side: str) -> Ints:
+        """Where an instant of a line would stand: before its equals (left) or behind them (right)."""
+        on_scale = np.searchsorted(self.values, time, side="left" if side == "left" else "right")
+        return np.searchsorted(self.sorted, line * self.width + on_scale, side="left")
