@@ -13,7 +13,7 @@ from experiments.evaluation_config import EvaluationConfig
 from experiments.fitting import AnyModelConfig, ModelConfig
 from experiments.quality_demand import QualityDemand
 from experiments.search_config import Choice, SearchConfig
-from experiments.splits import SplitConfig
+from experiments.split_config import Seed, SplitConfig
 from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
 from phenotype.features import FeatureSpec
@@ -26,7 +26,7 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 class Settings(BaseModel):
     """The base of all configuration: frozen, and unknown keys are faults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ReasonsConfig(Settings):
@@ -157,7 +157,7 @@ class RunConfig(Settings):
     reasons: ReasonsConfig = ReasonsConfig()
     tracking: TrackingConfig = TrackingConfig()
     engine: EngineConfig = EngineConfig()
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

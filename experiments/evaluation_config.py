@@ -22,7 +22,7 @@ class EvaluationConfig(BaseModel):
             outcome may be rarer; too many alarms cost more there than too few.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_bootstrap: int = Field(1000, ge=0)
     seed: int = 0
@@ -55,7 +55,7 @@ class TaskInfo(BaseModel):
         has_utility: rows are hourly and labelled as in the challenge of 2019.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     alert_rates: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1)

@@ -6,13 +6,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
+from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime, field_validator
 
+from experiments.split_config import Seed
 from ontology.configuration import find_config, read_yaml, validate
 from phenotype.networks.config import GRUConfig, TransformerConfig
 from phenotype.networks.population_config import HazardsConfig
+from phenotype.task_parts import LONGEST_HOURS
 
 ROOM = "pretraining"
+_OF_TASKS = (
+    "head",
+    "n_intervals",
+    "n_causes",
+    "next_event_weight",
+    "pretrained",
+    "frozen",
+    "auxiliary",
+    "auxiliary_weight",
+    "max_rows_per_subject",
+    "n_seeds",
+    "other_fold_seeds",
+    "stop_on",
+)
+"""Settings of a network that pretraining has no use for: they are a task's."""
+BodyConfig = TransformerConfig | GRUConfig
 
 
 class ReadOutsConfig(BaseModel):
@@ -26,11 +44,11 @@ class ReadOutsConfig(BaseModel):
         longest_lag_hours: the longest such while; drawn log-uniformly from a tenth of an hour.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     share: float = Field(default=0.2, gt=0, le=1)
     lagged: float = Field(default=0.5, ge=0, le=1)
-    longest_lag_hours: float = Field(default=17_532.0, gt=0.1)
+    longest_lag_hours: float = Field(default=17_532.0, gt=0.1, le=LONGEST_HOURS)
 
 
 class PretrainingConfig(BaseModel):
@@ -52,7 +70,7 @@ class PretrainingConfig(BaseModel):
         seed: of everything random.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     dataset: Path
@@ -61,10 +79,22 @@ class PretrainingConfig(BaseModel):
     tuning_fraction: float = Field(default=0.05, gt=0, lt=1)
     hazards: HazardsConfig = HazardsConfig()
     read_outs: ReadOutsConfig = ReadOutsConfig()
-    network: Annotated[TransformerConfig | GRUConfig, Field(discriminator="kind")] = TransformerConfig(
+    network: Annotated[BodyConfig, Field(discriminator="kind")] = TransformerConfig(
         reading="shared", summaries=False
     )
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
+
+    @field_validator("network")
+    @classmethod
+    def _asks_for_nothing_of_a_task(cls, network: BodyConfig) -> BodyConfig:
+        fields = type(network).model_fields
+        set_here = [name for name in _OF_TASKS if getattr(network, name) != fields[name].default]
+        if set_here:
+            names = ", ".join(set_here)
+            raise ValueError(
+                f"{names}: of no use in pretraining; set them in the run whose task starts from it"
+            )
+        return network
 
 
 def load_pretraining_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> PretrainingConfig:

@@ -22,7 +22,7 @@ AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _Range(_Settings):

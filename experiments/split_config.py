@@ -8,14 +8,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, model_validator
 
 from experiments.split_files import count_folds
+from phenotype.task_parts import LONGEST_HOURS
 
+LARGEST_SEED = 2_000_000_000
+"""What every library that is given a seed can take, and some added to it."""
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 WholePath = Annotated[Path, AfterValidator(Path.absolute)]
 """Read from the folder where the command is given; whole in run.yaml, so that a run goes on from anywhere."""
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Fractions(_Frozen):
@@ -39,7 +43,7 @@ class RandomSplit(_Frozen):
 
     kind: Literal["random"] = "random"
     fractions: Fractions = Fractions()
-    seed: int = 0
+    seed: Seed = 0
 
 
 class FoldsSplit(_Frozen):
@@ -55,9 +59,9 @@ class FoldsSplit(_Frozen):
     """
 
     kind: Literal["folds"] = "folds"
-    n_folds: Annotated[int, Field(ge=2)] = 5
+    n_folds: Annotated[int, Field(ge=2, le=1000)] = 5
     tuning_fraction: Share = 0.1
-    seed: int = 0
+    seed: Seed = 0
 
 
 class FileSplit(_Frozen):
@@ -78,7 +82,7 @@ class FileSplit(_Frozen):
     order: WholePath | None = None
     who: WholePath | None = None
     tuning_fraction: Share = 0.1
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _has_order(self) -> FileSplit:
@@ -117,11 +121,11 @@ class TimeSplit(_Frozen):
     kind: Literal["time"] = "time"
     train_before: NaiveDatetime
     tune_before: NaiveDatetime | None = None
-    gap_days: Annotated[float, Field(ge=0)] = 0
+    gap_days: Annotated[float, Field(ge=0, le=LONGEST_HOURS / 24)] = 0
     keep_seen: bool = True
     reserved_fraction: Annotated[float, Field(ge=0, lt=1)] = 0
     tuning_fraction: Share = 0.1
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _in_order(self) -> TimeSplit:
@@ -146,7 +150,7 @@ class SiteSplit(_Frozen):
     kind: Literal["site"] = "site"
     held_out: Annotated[tuple[str, ...], Field(min_length=1)]
     tuning_fraction: Share = 0.1
-    seed: int = 0
+    seed: Seed = 0
 
 
 class RandomRowsSplit(_Frozen):
@@ -154,7 +158,7 @@ class RandomRowsSplit(_Frozen):
 
     kind: Literal["random_rows"] = "random_rows"
     fractions: Fractions = Fractions()
-    seed: int = 0
+    seed: Seed = 0
 
 
 SplitConfig = Annotated[

@@ -29,7 +29,7 @@ class EnsembleConfig(BaseModel):
             many of them and the members differ in worth.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["ensemble"] = "ensemble"
     members: tuple[str, ...] = Field(min_length=1)

@@ -54,7 +54,7 @@ class RollUp(BaseModel):
         keep_codes: whether the codes below keep their own features; where not, only the concept has them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     system: str
     level: str
@@ -76,7 +76,7 @@ class FeatureSpec(BaseModel):
         ontology_digest: the ontology that features were fitted with; filled in by the fit where roll_up is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     windows: Annotated[
         tuple[Annotated[str, AfterValidator(_window)], ...], Field(min_length=1), AfterValidator(_each_once)

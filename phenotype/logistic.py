@@ -38,7 +38,7 @@ class LogisticConfig(BaseModel):
             many and weighted up, so that risks keep the base rate.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["logistic"] = "logistic"
     features: FeatureSpec | None = None

@@ -10,7 +10,10 @@ from phenotype.aces.text import AcesTask
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, Field(min_length=1)]
-Hours = Annotated[float, Field(gt=0)]
+LONGEST_HOURS = 1_314_900.0
+"""150 years: longer than a life, and less than instants can hold."""
+Hours = Annotated[float, Field(gt=0, le=LONGEST_HOURS)]
+Days = Annotated[float, Field(gt=0, le=LONGEST_HOURS / 24)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 CareLevel = Literal["icu", "inpatient", "day", "emergency", "outpatient"]
 
@@ -18,7 +21,7 @@ CareLevel = Literal["icu", "inpatient", "day", "emergency", "outpatient"]
 class Frozen(BaseModel):
     """A model that never changes and knows no other fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Admission(Frozen):
@@ -60,7 +63,7 @@ class AfterDischarge(Frozen):
     """
 
     kind: Literal["after_discharge"] = "after_discharge"
-    days: Annotated[float, Field(gt=0)]
+    days: Days
 
 
 class NewYear(Frozen):
@@ -129,7 +132,7 @@ class ProlongedStay(Frozen):
     kind: Literal["prolonged_stay"] = "prolonged_stay"
     event: ClassVar[str] = "prolonged_stay"
     percentile: Share | None = None
-    days: Annotated[float, Field(gt=0)] | None = None
+    days: Days | None = None
 
 
 class LabelledOnset(Frozen):
@@ -144,7 +147,7 @@ class LabelledOnset(Frozen):
     kind: Literal["labelled_onset"] = "labelled_onset"
     event: Name
     code: Text
-    lead_hours: Annotated[float, Field(ge=0)] = 0
+    lead_hours: Annotated[float, Field(ge=0, le=LONGEST_HOURS)] = 0
 
 
 class _Infection(Frozen):
@@ -159,7 +162,7 @@ class _Infection(Frozen):
     event: ClassVar[str] = "sepsis_or_bsi"
     definition: Name = "sepsis_explicit"
     commensals: Name = "blood_culture_commensals"
-    lookback_hours: Annotated[float, Field(ge=0)] = 24
+    lookback_hours: Annotated[float, Field(ge=0, le=LONGEST_HOURS)] = 24
 
 
 class InfectionInStay(_Infection):

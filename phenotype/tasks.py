@@ -16,6 +16,7 @@ from phenotype.aces.file import is_aces, read_aces
 from phenotype.aces.text import AcesTask
 from phenotype.aces.tree import horizon_hours
 from phenotype.task_parts import (
+    LONGEST_HOURS,
     AcesLabel,
     AcesTriggers,
     Frozen,
@@ -57,7 +58,7 @@ class Task(Frozen):
     population: Population = Population()
     outcome: Outcome
     horizon_hours: Hours | None = None
-    blanking_hours: Annotated[float, Field(ge=0)] = 0
+    blanking_hours: Annotated[float, Field(ge=0, le=LONGEST_HOURS)] = 0
     competing: tuple[Literal["death"], ...] = ()
     needs_observation: bool = True
     min_events: Annotated[int, Field(ge=1)] = 100

@@ -50,7 +50,7 @@ class LightGBMConfig(BaseModel):
             many and weighted up, so that risks keep the base rate.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["lightgbm"] = "lightgbm"
     features: FeatureSpec | None = None

@@ -31,7 +31,7 @@ class WardConfig(BaseModel):
             (what is not measured is taken to be normal).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["ward"] = "ward"
     score: str

@@ -15,6 +15,7 @@ from phenotype.clusters import cluster_states, describe_clusters, history_concep
 from phenotype.deep_phenotypes import deep_phenotypes, last_moments, read_deep_phenotypes
 from phenotype.report.suppression import MIN_CELL, shown_count
 from phenotype.similarity import make_index, similar_patients
+from phenotype.task_parts import LONGEST_HOURS
 from phenotype.trajectory import INSTANT, Dataset, open_dataset
 
 RISKS = pl.Schema(
@@ -27,7 +28,6 @@ RISKS = pl.Schema(
     }
 )
 HOURS = {"h": 1.0, "d": 24.0, "w": 168.0, "y": 8766.0}
-LONGEST_HOURS = 150 * HOURS["y"]
 _HORIZON = re.compile(r"(\d+(?:\.\d+)?)\s*([hdwy])")
 TOLD_CONCEPTS = 3
 

@@ -7,6 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from phenotype.task_parts import LONGEST_HOURS
+
+MOST_POSITIONS = 2**16
+"""Attention over more would need more memory than there is; what is older is read as counts."""
+
 
 class AuxiliaryTarget(BaseModel):
     """Something else that came of a training row, learnt beside the task; nobody is told its risk.
@@ -16,10 +21,10 @@ class AuxiliaryTarget(BaseModel):
         within_days: after the prediction time.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     code: str = Field(min_length=1)
-    within_days: float = Field(gt=0)
+    within_days: float = Field(gt=0, le=LONGEST_HOURS / 24)
 
 
 class NetworkConfig(BaseModel):
@@ -58,31 +63,31 @@ class NetworkConfig(BaseModel):
         auxiliary_weight: of each auxiliary target's loss beside the task's.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: str
     position: Literal["time_point", "event"] = "time_point"
-    max_positions: int = Field(default=64, ge=1)
+    max_positions: int = Field(default=64, ge=1, le=MOST_POSITIONS)
     min_subjects: int = Field(default=20, ge=1)
-    n_bins: int = Field(default=10, ge=2)
+    n_bins: int = Field(default=10, ge=2, le=1000)
     value_limit: float = Field(default=5.0, gt=0)
     exclude: tuple[str, ...] = ("SCORE//",)
     max_rows_per_subject: int | None = Field(default=8, ge=1)
     reading: Literal["alone", "shared"] = "alone"
     event_dropout: float = Field(default=0.5, ge=0, le=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=10)
     weight_decay: float = Field(default=0.3, ge=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    batch_positions: int = Field(default=2048, ge=64)
-    accumulate: int = Field(default=1, ge=1)
-    max_epochs: int = Field(default=10, ge=1)
+    batch_positions: int = Field(default=2048, ge=64, le=2**24)
+    accumulate: int = Field(default=1, ge=1, le=2**16)
+    max_epochs: int = Field(default=10, ge=1, le=100_000)
     patience: int = Field(default=3, ge=1)
     gradient_clip: float = Field(default=1.0, gt=0)
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
     precision: Literal["auto", "32", "bf16"] = "auto"
     compile: Literal["auto", "never"] = "auto"
-    n_seeds: int = Field(default=1, ge=1)
-    other_fold_seeds: int | None = Field(default=None, ge=1)
+    n_seeds: int = Field(default=1, ge=1, le=1000)
+    other_fold_seeds: int | None = Field(default=None, ge=1, le=1000)
     stop_on: Literal["log_loss", "auroc", "auprc"] = "log_loss"
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     strategy: str = "auto"
@@ -113,12 +118,12 @@ class StreamConfig(NetworkConfig):
         frozen: the body keeps its weights; the head alone is trained.
     """
 
-    width: int = Field(default=48, ge=8)
+    width: int = Field(default=48, ge=8, le=16_384)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     summaries: bool = True
     head: Literal["binary", "hazards"] = "binary"
-    n_intervals: int = Field(default=12, ge=1)
-    n_causes: int = Field(default=2, ge=1)
+    n_intervals: int = Field(default=12, ge=1, le=1000)
+    n_causes: int = Field(default=2, ge=1, le=16)
     next_event_weight: float = Field(default=0.0, ge=0)
     pretrained: Path | None = None
     frozen: bool = False
@@ -156,7 +161,7 @@ class TransformerConfig(StreamConfig):
     """
 
     kind: Literal["transformer"] = "transformer"
-    n_layers: int = Field(default=2, ge=1)
+    n_layers: int = Field(default=2, ge=1, le=256)
     n_heads: int = Field(default=4, ge=1)
 
     @model_validator(mode="after")
@@ -177,6 +182,6 @@ class GRUConfig(StreamConfig):
 
     kind: Literal["gru"] = "gru"
     position: Literal["time_point"] = "time_point"
-    max_positions: int = Field(default=1024, ge=1)
-    n_layers: int = Field(default=1, ge=1)
+    max_positions: int = Field(default=1024, ge=1, le=MOST_POSITIONS)
+    n_layers: int = Field(default=1, ge=1, le=256)
     compile: Literal["auto", "never"] = "never"

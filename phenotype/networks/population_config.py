@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from phenotype.task_parts import LONGEST_HOURS
+
 
 class HazardsConfig(BaseModel):
     """Marked time-to-event of many concepts at once.
@@ -24,13 +26,13 @@ class HazardsConfig(BaseModel):
     (10.48550/arXiv.2301.03150); values as marks of events: ORA (10.48550/arXiv.2602.00541).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    n_concepts: int = Field(default=256, ge=1)
-    n_intervals: int = Field(default=8, ge=1)
+    n_concepts: int = Field(default=256, ge=1, le=1_000_000)
+    n_intervals: int = Field(default=8, ge=1, le=1000)
     shortest_hours: float = Field(default=6.0, gt=0)
-    longest_hours: float = Field(default=26_298.0, gt=0)
-    rank: int = Field(default=32, ge=1)
+    longest_hours: float = Field(default=26_298.0, gt=0, le=LONGEST_HOURS)
+    rank: int = Field(default=32, ge=1, le=4096)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
