@@ -1,0 +1,281 @@
+"""What is expected of units by indirect standardisation in strata: thousands of measures from one pass over the rows.
+
+Of each row the finest stratum counts in which other units have enough patients of the same year; a unit's own
+patients are left out of what is expected of it. With S strata, C cells (units x years) and M measures the sums are
+products of sparse matrices: counts (M, S) with weights (S, C).
+
+**Source:** indirect standardisation: Breslow and Day, Statistical Methods in Cancer Research II, IARC 1987, 2.3;
+the noise of expectations that come from few: Przyborowski and Wilenski, Biometrika 1940;31:313-323, doi
+10.1093/biomet/31.3-4.313, in the form of the negative binomial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from phenotype.coding.case_mix import numbered
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+MOST_CELLS = 1_500_000
+"""Measures x cells that are held at once."""
+SMALLEST_DISPERSION = 0.05
+
+
+@dataclass(frozen=True)
+class Block:
+    """Measures that share rows and the way they are adjusted.
+
+    Attributes:
+        measure_ids: (M,) their names.
+        measure_group: (M,) the group of rows that is each one's denominator.
+        n_groups: how many groups there are.
+        group: (R,) the group of each row; a stay that is in several has several rows.
+        unit: (R,) number of its unit.
+        period: (R,) number of its year.
+        subject: (R,) number of its patient.
+        levels: (R,) strata, the finest first, numbered from 0.
+        n_units: how many there are.
+        n_periods: likewise.
+        measure: (P,) the measure of each count.
+        row: (P,) its row.
+        value: (P,) 1, or the number counted.
+        is_count: whether values are numbers.
+    """
+
+    measure_ids: tuple[str, ...]
+    measure_group: Ints
+    n_groups: int
+    group: Ints
+    unit: Ints
+    period: Ints
+    subject: Ints
+    levels: tuple[Ints, ...]
+    n_units: int
+    n_periods: int
+    measure: Ints
+    row: Ints
+    value: Floats
+    is_count: bool = False
+
+    @property
+    def cell(self) -> Ints:
+        """(R,) unit and year as one number."""
+        return self.unit * self.n_periods + self.period
+
+    @property
+    def n_cells(self) -> int:
+        """Units x years."""
+        return self.n_units * self.n_periods
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What was counted and what is expected, (M, C) each.
+
+    Attributes:
+        n: rows.
+        observed: what they count.
+        expected: the same from other units' rates; nan where nobody is there to compare with.
+        variance: of observed less expected.
+        weight: how much one event of the others adds to the expectation.
+    """
+
+    n: Floats
+    observed: Floats
+    expected: Floats
+    variance: Floats
+    weight: Floats
+
+    @classmethod
+    def stacked(cls, parts: list[Cells]) -> Cells:
+        """The measures of several parts, one below the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One level of strata.
+
+    Attributes:
+        stratum: (R,) number of each row's.
+        own: (R,) number of its stratum and cell together.
+        n_stratum: (G,) rows.
+        stratum_of: (K,) the stratum of each stratum-and-cell.
+        cell_of: (K,) its cell.
+        weight: (K,) rows that are judged here / rows of other units here; 0 where none are judged.
+        judged: (K,) rows that are judged here.
+    """
+
+    stratum: Ints
+    own: Ints
+    n_stratum: Floats
+    stratum_of: Ints
+    cell_of: Ints
+    weight: Floats
+    judged: Floats
+
+
+def expect(block: Block, *, smallest: int, smallest_share: float) -> Cells:
+    """What is counted and expected of every measure in every cell.
+
+    Args:
+        block: the measures and their rows.
+        smallest: rows of other units that a stratum must have.
+        smallest_share: and so many for each row of the unit in it. The last level needs one.
+    """
+    levels, row_weight = _weights(block, smallest, smallest_share)
+    at_once = max(MOST_CELLS // max(block.n_cells, 1), 1)
+    order = np.argsort(block.measure, kind="stable")
+    starts = np.searchsorted(block.measure[order], np.arange(0, len(block.measure_ids) + at_once, at_once))
+    parts = [
+        _part(
+            block,
+            levels,
+            row_weight,
+            (first, min(first + at_once, len(block.measure_ids))),
+            order[starts[no] : starts[no + 1]],
+        )
+        for no, first in enumerate(range(0, len(block.measure_ids), at_once))
+    ]
+    return Cells.stacked(parts)
+
+
+def _weights(block: Block, smallest: int, smallest_share: float) -> tuple[list[_Level], Floats]:
+    """The levels, and for each row the weight of one event of the others."""
+    n_rows, cell = len(block.group), block.cell
+    is_open = np.ones(n_rows, dtype=np.bool_)
+    row_weight = np.full(n_rows, np.nan)
+    found: list[_Level] = []
+    for number, level in enumerate(block.levels):
+        top = int(level.max(initial=0)) + 1
+        stratum, n_strata = numbered((block.group * block.n_periods + block.period) * top + level)
+        own, n_own = numbered(stratum * block.n_cells + cell)
+        n_stratum = np.bincount(stratum, minlength=n_strata).astype(np.float64)
+        n_own_rows = np.bincount(own, minlength=n_own).astype(np.float64)
+        stratum_of, cell_of = np.zeros(n_own, dtype=np.int64), np.zeros(n_own, dtype=np.int64)
+        stratum_of[own], cell_of[own] = stratum, cell
+        others = n_stratum[stratum_of] - n_own_rows
+        is_last = number == len(block.levels) - 1
+        is_enough = others >= (1 if is_last else np.maximum(smallest, smallest_share * n_own_rows))
+        here = is_open & is_enough[own]
+        judged = np.bincount(own[here], minlength=n_own).astype(np.float64)
+        weight = np.where(judged > 0, judged / np.maximum(others, 1), 0.0)
+        row_weight[here] = weight[own[here]]
+        is_open &= ~here
+        found.append(_Level(stratum, own, n_stratum, stratum_of, cell_of, weight, judged))
+    return found, row_weight
+
+
+def _part(
+    block: Block, levels: list[_Level], row_weight: Floats, span: tuple[int, int], pairs: Ints
+) -> Cells:
+    """The measures from span[0] to span[1]."""
+    first, n_measures = span[0], span[1] - span[0]
+    shape = (n_measures, block.n_cells)
+    measure, row, value = block.measure[pairs] - first, block.row[pairs], block.value[pairs]
+    place = measure * block.n_cells + block.cell[row]
+
+    def summed(weights: Floats) -> Floats:
+        return np.bincount(place, weights=weights, minlength=shape[0] * shape[1]).reshape(shape)
+
+    expected, noise, share_of, share = (np.zeros(shape) for _ in range(4))
+    for level in levels:
+        used = level.weight > 0
+        if not used.any():
+            continue
+        counts = _sparse(value, measure, level.stratum[row], (n_measures, len(level.n_stratum)))
+        weights = _sparse(
+            level.weight[used], level.stratum_of[used], level.cell_of[used], (counts.shape[1], shape[1])
+        )
+        own = level.weight[level.own[row]]
+        expected += (counts @ weights).toarray() - summed(own * value)
+        noise += (counts @ weights.power(2)).toarray() - summed(own**2 * value)
+        judged = _sparse(level.judged[used], level.stratum_of[used], level.cell_of[used], weights.shape)
+        share_of += (_rates(counts, level.n_stratum) @ judged).toarray()
+        share += (_pairs(counts, level.n_stratum) @ judged).toarray()
+    n_group = np.bincount(block.group * block.n_cells + block.cell, minlength=block.n_groups * block.n_cells)
+    n = n_group.reshape(block.n_groups, block.n_cells)[block.measure_group[first : span[1]]].astype(
+        np.float64
+    )
+    typical = _mean_weight(block, row_weight)[block.measure_group[first : span[1]]]
+    dispersion = _dispersion(block, measure, row, value, n_measures, first)
+    if not block.is_count:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean_share = np.where(share_of > 0, share / share_of, 0.0)
+        dispersion = dispersion * (1 - np.clip(mean_share, 0, 1 - SMALLEST_DISPERSION))
+    expected = np.where(np.isnan(typical), np.nan, np.maximum(expected, 0.0))
+    noise = np.maximum(noise, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one_more = np.fmax(np.where(expected > 0, noise / expected, 0.0), typical)
+    variance = dispersion * (expected + np.fmax(noise, typical * expected))
+    return Cells(n, summed(value), expected, variance, one_more)
+
+
+def _mean_weight(block: Block, row_weight: Floats) -> Floats:
+    """(n_groups, C) mean weight of the rows; nan where nobody is there to compare with, or no row is."""
+    place = block.group * block.n_cells + block.cell
+    size = block.n_groups * block.n_cells
+    known = ~np.isnan(row_weight)
+    total = np.bincount(place[known], weights=row_weight[known], minlength=size)
+    count = np.bincount(place[known], minlength=size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(count > 0, total / count, np.nan)).reshape(block.n_groups, block.n_cells)
+
+
+def _dispersion(block: Block, measure: Ints, row: Ints, value: Floats, n_measures: int, first: int) -> Floats:
+    """(M, 1) variance to mean beyond that of single stays: patients who come again bring the same codes.
+
+    Of yes and no at least 1 (the binomial's own part is added later); of numbers as it is.
+    """
+    cluster, n_clusters = numbered(
+        (block.group * block.n_cells + block.cell) * (int(block.subject.max(initial=0)) + 1) + block.subject
+    )
+    size = np.bincount(cluster, minlength=n_clusters).astype(np.float64)
+    group_of = np.zeros(n_clusters, dtype=np.int64)
+    group_of[cluster] = block.group
+    squares = np.bincount(group_of, weights=size**2, minlength=block.n_groups)[
+        block.measure_group[first : first + n_measures]
+    ]
+    n_rows = np.bincount(block.group, minlength=block.n_groups)[
+        block.measure_group[first : first + n_measures]
+    ]
+    key, n_keys = numbered(measure * np.int64(max(n_clusters, 1)) + cluster[row])
+    sums = np.bincount(key, weights=value, minlength=n_keys)
+    of_measure = np.zeros(n_keys, dtype=np.int64)
+    of_measure[key] = measure
+    observed = np.bincount(of_measure, weights=sums**2, minlength=n_measures)
+    mean = np.bincount(measure, weights=value, minlength=n_measures) / np.maximum(n_rows, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (observed - mean**2 * squares) / (n_rows * mean)
+        found = found if block.is_count else found / np.maximum(1 - mean, SMALLEST_DISPERSION)
+    found = np.where(np.isfinite(found), found, 1.0)
+    return np.maximum(found, SMALLEST_DISPERSION if block.is_count else 1.0)[:, None]
+
+
+def _sparse(value: Floats, row: Ints, column: Ints, shape: tuple[int, int]) -> csr_array:
+    from scipy.sparse import coo_array
+
+    return coo_array((value, (row, column)), shape=shape).tocsr()
+
+
+def _rates(counts: csr_array, n_stratum: Floats) -> csr_array:
+    """Counts per row of each stratum."""
+    found = counts.copy()
+    found.data = counts.data / n_stratum[counts.indices]
+    return found
+
+
+def _pairs(counts: csr_array, n_stratum: Floats) -> csr_array:
+    """The share of pairs of different rows of each stratum that both count: the square of the rate, unbiased."""
+    found = counts.copy()
+    n = n_stratum[counts.indices]
+    found.data = counts.data * np.maximum(counts.data - 1, 0) / (n * np.maximum(n - 1, 1))
+    return found
