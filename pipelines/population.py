@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -30,6 +31,7 @@ RISKS = pl.Schema(
 HOURS = {"h": 1.0, "d": 24.0, "w": 168.0, "y": 8766.0}
 _HORIZON = re.compile(r"(\d+(?:\.\d+)?)\s*([hdwy])")
 TOLD_CONCEPTS = 3
+logger = logging.getLogger(__name__)
 
 
 def hours_of(horizon: str) -> float:
@@ -77,6 +79,44 @@ def rows_of(dataset: Dataset, task: str | None) -> pl.DataFrame:
                 allowed="subjects with dated events, whom the task asks about",
                 next_step="name another task, or check the dataset",
             )
+        )
+    return rows
+
+
+class Lacking(NamedTuple):
+    """What subjects that are asked for may lack, where, and what to do about it."""
+
+    what: str
+    where: str
+    next_step: str
+
+
+def rows_of_subjects(table: pl.DataFrame, subjects: Sequence[int], lacking: Lacking) -> pl.DataFrame:
+    """The rows of the subjects that are asked for; how many have none is told, never who.
+
+    Raises:
+        InputError: none of them has a row.
+    """
+    asked = pl.Series("subject_id", sorted(set(subjects)), dtype=pl.Int64, strict=False).drop_nulls()
+    rows = table.filter(pl.col("subject_id").is_in(asked.implode()))
+    n_asked, n_found = len(set(subjects)), rows["subject_id"].n_unique()
+    found = f"{n_asked - n_found:,} of {n_asked:,} subjects asked for"
+    if not n_found:
+        raise InputError(
+            Problem(
+                f"none of these subjects has {lacking.what} here",
+                where=lacking.where,
+                found=f"{found} have none; {table['subject_id'].n_unique():,} other subjects have",
+                allowed="subject ids that are there",
+                next_step=lacking.next_step,
+            )
+        )
+    if n_found < n_asked:
+        logger.warning(
+            "%s have no %s here and are left out: %s",
+            found,
+            lacking.what.removeprefix("a "),
+            lacking.next_step,
         )
     return rows
 
@@ -136,7 +176,7 @@ def export_states(model: Path, dataset: Path, task: str | None, out: Path) -> in
 def export_futures(  # noqa: PLR0917 whose futures, how many, until when, by which chance
     model: Path, dataset: Path, subjects: Sequence[int], n: int, horizon: str, seed: int, out: Path
 ) -> int:
-    """Write n sampled futures of some subjects from where their records end.
+    """Write n sampled futures of some subjects from where records end; unknown ones are counted, and told.
 
     Returns:
         How many events were drawn.
@@ -151,17 +191,10 @@ def export_futures(  # noqa: PLR0917 whose futures, how many, until when, by whi
     hours = hours_of(horizon)
     population = load_population(model)
     opened = open_dataset(dataset)
-    rows = last_moments(opened).filter(pl.col("subject_id").is_in(list(subjects)))
-    if rows.is_empty():
-        raise InputError(
-            Problem(
-                "none of these subjects has a dated event here",
-                where=str(dataset),
-                found=f"{len(subjects)} subjects asked for",
-                allowed="subject ids of this dataset",
-                next_step="check the ids; the dataset's subjects stand in data/<shard>.parquet",
-            )
-        )
+    lacking = Lacking(
+        "a dated event", str(dataset), "check the ids; the dataset's subjects stand in data/<shard>.parquet"
+    )
+    rows = rows_of_subjects(last_moments(opened), subjects, lacking)
     futures = sample_futures(population, Cases(opened, rows), n, hours, seed)
     write_frame(futures, out)
     return futures.height
@@ -174,7 +207,7 @@ def find_similar(
     method: Literal["auto", "exact", "approximate"],
     out: Path,
 ) -> int:
-    """Write the k most similar other patients of some subjects, or of all.
+    """Write the k most similar other patients of some subjects, or of all; how many are unknown is told.
 
     Returns:
         How many rows were asked about.
@@ -185,15 +218,18 @@ def find_similar(
     from experiments.run_folder import write_frame
 
     table = read_deep_phenotypes(states)
-    asked = table.filter(pl.col("subject_id").is_in(list(subjects))) if subjects else table
+    lacking = Lacking(
+        "a deep phenotype", str(states), "check the ids, or export their states: `pesta population states`"
+    )
+    asked = table if subjects is None else rows_of_subjects(table, subjects, lacking)
     if asked.is_empty():
         raise InputError(
             Problem(
-                "none of these subjects has a deep phenotype here",
+                "nobody has a deep phenotype here",
                 where=str(states),
-                found=f"{table['subject_id'].n_unique()} other subjects",
-                allowed="subject ids of that file",
-                next_step="export their states: `pesta population states`",
+                found="0 states",
+                allowed="at least one",
+                next_step="export states: `pesta population states`",
             )
         )
     write_frame(similar_patients(make_index(table, method), asked, k), out)

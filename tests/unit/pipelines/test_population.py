@@ -133,6 +133,33 @@ def test_futures_are_drawn_for_whom_they_are_asked(dataset: Path, model: Path, t
     assert isinstance(refused.exception, InputError)
 
 
+@pytest.mark.parametrize("verb", ["similar", "futures"])
+def test_unknown_subjects_are_counted_and_never_named(  # noqa: PLR0917 fixtures
+    verb: str, dataset: Path, model: Path, states: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of three are unknown, one of them too long for any id; asked twice counts once; none known ends."""
+    out = tmp_path / "out.parquet"
+    places = {
+        "similar": [str(states)],
+        "futures": [str(model), str(dataset), "-n", "1", "--horizon", "2h"],
+    }
+    command = ["population", verb, *places[verb], "--out", str(out), "--quiet"]
+    unknown = ["--subject", "123454321", "--subject", "99999999999999999999999"]
+    told = CliRunner().invoke(app, [*command, *unknown, *["--subject", "900002"] * 2])
+    assert told.exit_code == 0, told.output
+    assert set(pl.read_parquet(out)["subject_id"]) <= {900_002}
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("2 of 3 subjects asked for have no ")
+    assert "check the ids" in line
+    out.unlink()
+    refused = CliRunner().invoke(app, [*command, *unknown])
+    assert isinstance(refused.exception, InputError)
+    assert not out.exists()
+    said = str(refused.exception) + line
+    assert "2 of 2 subjects asked for have none; 40 other subjects have" in said
+    assert not any(number in said for number in ("123454321", "99999", "900002"))
+
+
 def test_a_table_of_other_kinds_is_refused_without_its_cells(states: Path, tmp_path: Path) -> None:
     table = pl.read_parquet(states)
     wrong = {
