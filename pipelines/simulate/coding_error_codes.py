@@ -25,7 +25,7 @@ OBSERVED = ("Z038", "Z035", "Z034")
 """Observation for suspected conditions: no main condition. **Source:** Avregningsutvalget 21/4753."""
 DAGGERS = {"H360": "E113", "G632": "E114", "N083": "E112", "F009": "G309"}
 RETIRED = {"NCMP//GAGX05": "NCMP//WBGM37", "NCRP//TNB0AT": "NCRP//TNX0YT", "NCRP//TNG0AT": "NCRP//TNX0YT"}
-"""Codes until the end of 2024, and what replaced them. **Source:** Helsedirektoratet, meeting 11 June 2024."""
+"""Codes until the end of 2024, and what replaced them. **Source:** Helsedirektoratet, 11 June 2024."""
 RETIRED_FROM, BORN = datetime(2025, 1, 1), datetime(2025, 1, 1)
 BORN_CODE, BEFORE_IT = "K6380", "K912"
 FIBRINOLYTIC = "B01AD02"
@@ -56,7 +56,7 @@ Edit = Callable[[Record, Coded, int, np.random.Generator], list[Place]]
 def tell(record: Record, family: Family, coded: Coded, places: Sequence[Place], *, is_error: bool) -> None:
     """Write a case into the truth, and keep its contact from other families."""
     kind: Kind = "planted" if is_error else "look_alike"
-    record.used.add(coded.contact_id)
+    record.used[coded.contact_id] = family
     record.tell(family, kind, list(places))
 
 

@@ -100,7 +100,7 @@ class _Planter:
                 shown_by_drugs(self.tables["drugs"], self.stays),
                 shown_by_history(self.tables["conditions"], self.stays, true),
             ]
-        ).unique()
+        )
         self.conditions = Conditions.of(self.cases, self.stays, true, shown)
         self.services = Services(self.record, Calendar.of(dict(self.tables)), self.rng)
 

@@ -53,14 +53,14 @@ class Record:
         tables: those of the extract.
         groups: contact -> its condition groups.
         added: table -> rows that were added.
-        used: contacts that a family has taken; another leaves them alone.
+        used: contacts that a family has taken, and which; another leaves them alone.
         places: rows of the truth so far: number of the case, family, kind and place.
     """
 
     tables: dict[str, pl.DataFrame]
     groups: dict[int, Groups] = field(default_factory=dict)
     added: dict[str, list[dict[str, object]]] = field(default_factory=dict)
-    used: set[int] = field(default_factory=set)
+    used: dict[int, str] = field(default_factory=dict)
     places: list[tuple[int, str, Kind, Place]] = field(default_factory=list)
     n_cases: int = 0
 

@@ -13,6 +13,8 @@ from pipelines.simulate.coding_error_record import Kind, Place, Record, icd10
 from pipelines.simulate.coding_error_stays import possible_codes
 from pipelines.simulate.disease import DISEASES
 
+CLEAR_OF = ("dropped_secondary", "added_secondary", "double_sepsis")
+"""Families whose contacts are no look-alikes of other conditions; the rest leave those as they are."""
 N_COMPARED = 40
 """Among how many stays drawn the most similar one is taken for a look-alike."""
 
@@ -26,14 +28,14 @@ class Conditions:
         stays: rows of `coding_error_stays.coded_stays` by number of the stay.
         true: stay -> condition -> condition group, dotless.
         chronic: (stay, condition) of the chronic ones.
-        shown: (stay, condition) that drugs of the stay or codes before it show.
+        traces: (stay, condition) -> how many of two traces it has: its drugs in the stay, its code before it.
     """
 
     cases: Cases
     stays: dict[int, dict[str, object]]
     true: dict[int, dict[str, list[str]]] = field(default_factory=dict)
     chronic: set[tuple[int, str]] = field(default_factory=set)
-    shown: set[tuple[int, str]] = field(default_factory=set)
+    traces: dict[tuple[int, str], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cases: Cases, stays: pl.DataFrame, true: pl.DataFrame, shown: pl.DataFrame) -> Conditions:
@@ -47,7 +49,8 @@ class Conditions:
                 made.true[stay][condition] = codes
                 if is_chronic:
                     made.chronic.add((stay, condition))
-        made.shown = set(shown.select("stay", "condition").iter_rows())
+        for stay, condition in shown.select("stay", "condition").iter_rows():
+            made.traces[stay, condition] = made.traces.get((stay, condition), 0) + 1
         return made
 
     def contact(self, stay: int) -> int:
@@ -103,7 +106,8 @@ class Secondary:
 
     def drop(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
         """Drop chronic conditions that the record shows; look-alikes are similar stays without them."""
-        able = [(stay, self._coded(stay, shown=True)) for stay in stays]
+        untouched = [stay for stay in stays if self.conditions.contact(stay) not in self.record.used]
+        able = [(stay, self._coded(stay, (1, 2))) for stay in untouched]
         able = [(stay, names) for stay, names in able if names]
         chosen = [able[int(row)] for row in self.rng.permutation(len(able))[:n_errors]]
         dropped: list[tuple[int, str]] = []
@@ -123,15 +127,22 @@ class Secondary:
 
     def add(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
         """Add chronic conditions that are not there; look-alikes are true ones that little else shows."""
-        faint = [(stay, self._coded(stay, shown=False)) for stay in stays]
-        faint = [(stay, names) for stay, names in faint if names]
-        for row in self.rng.permutation(len(faint))[:n_alike]:
-            stay, names = faint[int(row)]
-            codes = self.conditions.true[stay][names[int(self.rng.integers(len(names)))]]
-            group = self.record.groups[self.conditions.contact(stay)].index(codes)
-            code = icd10(codes[0])
-            self._tell("added_secondary", "look_alike", stay, (code, code), group_no=group + 1)
+        faint: list[tuple[int, list[str]]] = []
+        for n_traces in ((0,), (1,)):
+            there = [(stay, self._coded(stay, n_traces)) for stay in stays]
+            there = [(stay, names) for stay, names in there if names]
+            faint += [there[int(row)] for row in self.rng.permutation(len(there))]
+        n_told = 0
+        for stay, names in faint:
+            contact = self.conditions.contact(stay)
+            if n_told < n_alike and self.record.used.get(contact) not in CLEAR_OF:
+                codes = self.conditions.true[stay][names[int(self.rng.integers(len(names)))]]
+                code, group_no = icd10(codes[0]), self.record.groups[contact].index(codes) + 1
+                self._tell("added_secondary", "look_alike", stay, (code, code), group_no=group_no)
+                self.record.used[contact] = "added_secondary"
+                n_told += 1
         free = [stay for stay in stays if self.conditions.contact(stay) not in self.record.used]
+        n_errors = n_errors * n_told // n_alike if n_alike else n_errors
         for row in self.rng.permutation(len(free))[:n_errors]:
             self._add_one(free[int(row)])
 
@@ -161,32 +172,33 @@ class Secondary:
         contact = self.conditions.contact(stay)
         code_no = None if group_no is None else 1
         place = Place(contact, self.conditions.patient(stay), code, right_code, group_no, code_no)
-        self.record.used.add(contact)
+        self.record.used.setdefault(contact, family)
         self.record.tell(family, kind, [place])
 
-    def _coded(self, stay: int, *, shown: bool) -> list[str]:
-        """Chronic conditions coded beside the main one in a stay that no family has taken."""
+    def _coded(self, stay: int, n_traces: tuple[int, ...]) -> list[str]:
+        """Chronic conditions coded beside the main one of a stay that have so many traces."""
         contact = self.conditions.contact(stay)
-        if contact in self.record.used:
+        if self.record.used.get(contact) in CLEAR_OF:
             return []
         others = self.record.groups.get(contact, [])[1:]
         return [
             name
             for name, codes in self.conditions.true[stay].items()
             if (stay, name) in self.conditions.chronic
-            and ((stay, name) in self.conditions.shown) == shown
+            and self.conditions.traces.get((stay, name), 0) in n_traces
             and codes in others
         ]
 
 
 class _Pool:
-    """Stays that no family has taken, by reason; gives the most similar ones out once each."""
+    """Stays whose other conditions are untouched, by reason; gives the most similar ones out once each."""
 
     def __init__(self, record: Record, conditions: Conditions, stays: Sequence[int]) -> None:
         self.record, self.conditions = record, conditions
+        self.taken: set[int] = set()
         self.by_reason: dict[object, list[int]] = {}
         for stay in stays:
-            if conditions.contact(stay) not in record.used:
+            if record.used.get(conditions.contact(stay)) not in CLEAR_OF:
                 self.by_reason.setdefault(conditions.stays[stay]["reason"], []).append(stay)
 
     def most_similar(self, like: int, lacking: str, rng: np.random.Generator) -> int | None:
@@ -196,15 +208,12 @@ class _Pool:
             return None
         drawn = [there[int(row)] for row in rng.integers(0, len(there), N_COMPARED)]
         able = [
-            stay
-            for stay in drawn
-            if lacking not in self.conditions.true[stay]
-            and self.conditions.contact(stay) not in self.record.used
+            stay for stay in drawn if lacking not in self.conditions.true[stay] and stay not in self.taken
         ]
         if not able:
             return None
         nearest = min(able, key=lambda stay: (self._distance(like, stay, lacking), stay))
-        self.record.used.add(self.conditions.contact(nearest))
+        self.taken.add(nearest)
         return nearest
 
     def _distance(self, like: int, stay: int, lacking: str) -> float:

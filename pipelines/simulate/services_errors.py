@@ -292,7 +292,7 @@ def tell(
 ) -> None:
     """Write a case into the truth, and keep its contacts from other families."""
     kind: Kind = "planted" if is_error else "look_alike"
-    services.record.used.update(contact_ids)
+    services.record.used.update(dict.fromkeys(contact_ids, family))
     services.record.tell(
         family,
         kind,
