@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
@@ -25,10 +24,9 @@ from experiments.pretraining_data import (
     records_of,
     seen_subjects,
 )
-from experiments.training import _diverged, _is_finished, _own_settings, _read
 from experiments.training_data import Labelled, RowData
+from experiments.training_loop import train_to_its_end
 from experiments.training_module import TUNING_SCORE, TrainedNetwork
-from experiments.training_trainer import LAST, make_trainer
 from ontology.errors import Problem, TaskError
 from phenotype.networks.model import design_of
 from phenotype.networks.population import PopulationModel, make_population_network, save_population
@@ -166,18 +164,9 @@ def _trained(  # noqa: PLR0917 what is trained on what, where
         """One line an epoch."""
         say(f"  epoch {epoch + 1} of at most {config.network.max_epochs}: tuning loss {score:.4f}")
 
-    with _own_settings(config.network):
-        torch.manual_seed(config.seed)
-        module = _module(config, vocabulary, concepts, data)
-        found = _read(place / LAST)
-        if found is None or not _is_finished(found, config.network):
-            trainer = make_trainer(config.network, place, tell)
-            trainer.fit(module, data, ckpt_path=place / LAST if found else None, weights_only=True)
-            found = _read(place / LAST)
-        if found is None or not math.isfinite(found["state_dict"]["best_score"].item()):
-            raise _diverged(config.network)
-        module.load_state_dict(found["state_dict"])
-    return module
+    return train_to_its_end(
+        lambda: _module(config, vocabulary, concepts, data), data, place, tell, tells_past=False
+    )
 
 
 def _module(

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from experiments.training_data import RowData, choose_rows
+from experiments.training_loop import train_to_its_end
 from experiments.training_module import TrainedNetwork
 from experiments.training_scores import measure_for
-from experiments.training_trainer import CHATTER, LAST, OnEpoch, is_compiled, make_trainer, quieten
+from experiments.training_trainer import OnEpoch, is_compiled
 from ontology.errors import Problem, TaskError
 from phenotype.cases import Cases
 from phenotype.fitting_rows import check_labels
@@ -25,7 +20,6 @@ from phenotype.networks.model import NetworkModel, design_of
 from phenotype.networks.network import Network
 from phenotype.networks.targets import RowTargets
 from phenotype.sequences import readable_events
-from phenotype.threads import torch_threads
 from phenotype.token_store import TokenStore, tokenise
 from phenotype.vocabulary import Vocabulary, fit_vocabulary
 
@@ -113,10 +107,10 @@ def train_network(
     Raises:
         TaskError: the training diverged.
     """
-    config, seed = data.config, data.seed
-    place = Path(folder) / data.digest(vocabulary, population.digest if population else "")
-    with _own_settings(config):
-        torch.manual_seed(seed)
+    config = data.config
+
+    def make_training() -> TrainedNetwork:
+        """The untrained network, or the one that begins with what was learnt of the population."""
         network = data.design.make_network(config, vocabulary)
         if data.design.prepare:
             data.design.prepare(network, data.train.sequences, config)
@@ -128,19 +122,10 @@ def train_network(
         measure = measure_for(data.tuning.targets.labels, config.stop_on)
         if measure != config.stop_on:
             logger.warning("%s: tuning rows are one-sided, so the log loss decides", config.kind)
-        module = TrainedNetwork(network, config, seed, data.n_steps, measure, compiles=is_compiled(config))
-        found = _read(place / LAST)
-        n_told = _tell(found, on_epoch)
-        if found is None or not _is_finished(found, config):
-            trainer = make_trainer(config, place, on_epoch)
-            trainer.fit(module, data, ckpt_path=place / LAST if found else None, weights_only=True)
-            found = _read(place / LAST)
-            if trainer.num_devices > 1:
-                _tell(found, on_epoch, n_told)
-        if found is None or not math.isfinite(found["state_dict"]["best_score"].item()):
-            raise _diverged(config)
-        module.load_state_dict(found["state_dict"])
-    return module.best_network()
+        return TrainedNetwork(network, config, data.seed, data.n_steps, measure, compiles=is_compiled(config))
+
+    place = Path(folder) / data.digest(vocabulary, population.digest if population else "")
+    return train_to_its_end(make_training, data, place, on_epoch).best_network()
 
 
 def _pretrained(config: NetworkConfig) -> PopulationModel | None:
@@ -155,17 +140,6 @@ def _pretrained(config: NetworkConfig) -> PopulationModel | None:
     return population
 
 
-def _tell(checkpoint: Mapping[str, Any] | None, on_epoch: OnEpoch | None, first: int = 0) -> int:
-    """Tells the epochs of a checkpoint that nobody was told yet; returns how many it has."""
-    n_epochs = checkpoint["epoch"] + 1 if checkpoint else 0
-    if checkpoint and on_epoch:
-        scores = checkpoint["state_dict"]["tuning_scores"].tolist()
-        for epoch in range(first, n_epochs):
-            if math.isfinite(scores[epoch]):
-                on_epoch(epoch, scores[epoch])
-    return n_epochs
-
-
 def _nothing_to_read(config: NetworkConfig) -> TaskError:
     return TaskError(
         Problem(
@@ -176,42 +150,3 @@ def _nothing_to_read(config: NetworkConfig) -> TaskError:
             next_step="lower min_subjects, or use more patients",
         )
     )
-
-
-def _diverged(config: NetworkConfig) -> TaskError:
-    return TaskError(
-        Problem(
-            "the network's training diverged: its tuning loss was never a number",
-            where="learning_rate",
-            found=str(config.learning_rate),
-            allowed="a rate at which the loss stays finite",
-            next_step="lower learning_rate",
-        )
-    )
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    """A checkpoint's contents, tensors and plain values only; null where there is none."""
-    return dict(torch.load(file, map_location="cpu", weights_only=True)) if file.exists() else None
-
-
-def _is_finished(checkpoint: Mapping[str, Any], config: NetworkConfig) -> bool:
-    """Whether the training that wrote this checkpoint had nothing left to do."""
-    stops = [state for name, state in checkpoint["callbacks"].items() if name.startswith("EarlyStopping")]
-    has_stopped = any(state["wait_count"] >= state["patience"] for state in stops)
-    return has_stopped or checkpoint["epoch"] + 1 >= config.max_epochs
-
-
-@contextmanager
-def _own_settings(config: NetworkConfig) -> Iterator[None]:
-    """Threads, random numbers, warnings and Lightning's chatter as training wants them, put back later."""
-    chatter = [logging.getLogger(name) for name in CHATTER]
-    levels = [one.level for one in chatter]
-    devices = range(torch.cuda.device_count())
-    with torch_threads(config.n_threads), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
-        quieten()
-        try:
-            yield
-        finally:
-            for one, level in zip(chatter, levels, strict=True):
-                one.setLevel(level)
