@@ -279,3 +279,31 @@ def _pairs(counts: csr_array, n_stratum: Floats) -> csr_array:
     n = n_stratum[counts.indices]
     found.data = counts.data * np.maximum(counts.data - 1, 0) / (n * np.maximum(n - 1, 1))
     return found
+
+
+def expect_rows(block: Block, measure: int, *, smallest: int, smallest_share: float) -> Floats:
+    """What is expected of each row: the mean of other units' rows in its stratum; nan where there are none.
+
+    Args:
+        block: the measures and their rows.
+        measure: number of the one asked about.
+        smallest: as for `expect`.
+        smallest_share: likewise.
+
+    Returns:
+        (R,); the sum over a cell is its `Cells.expected`.
+    """
+    levels, _ = _weights(block, smallest, smallest_share)
+    is_mine = block.measure == measure
+    value = np.bincount(block.row[is_mine], weights=block.value[is_mine], minlength=len(block.group))
+    found = np.full(len(block.group), np.nan)
+    for level in levels:
+        here = (level.judged[level.own] > 0) & np.isnan(found)
+        total = np.bincount(level.stratum, weights=value, minlength=len(level.n_stratum))
+        own = np.bincount(level.own, weights=value, minlength=len(level.stratum_of))
+        n_own = np.bincount(level.own, minlength=len(level.stratum_of))
+        others = level.n_stratum[level.stratum_of] - n_own
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = (total[level.stratum_of] - own) / others
+        found[here] = mean[level.own[here]]
+    return found

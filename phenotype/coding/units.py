@@ -287,14 +287,13 @@ def _coverage(counted: Counted, where: Places) -> pl.DataFrame:
 
 
 def _unjudged(judged: pl.DataFrame) -> pl.DataFrame:
-    """Units whose rate was counted and could not be judged, as rows of RULE_COVERAGE."""
+    """Units whose rate was counted and could not be judged, as rows of RULE_COVERAGE; of a template once."""
     left = judged.filter(pl.col("reason").is_not_null())
-    return left.select(
-        pl.col("measure").alias("rule_id"),
-        "unit_id",
-        "period",
-        pl.lit(0, pl.Int64).alias("judged"),
-        pl.lit(0, pl.Int64).alias("broken"),
-        pl.col("n").cast(pl.Int64).alias("not_judgeable"),
-        "reason",
+    return (
+        left.group_by(
+            pl.col("measure").str.extract(r"^([^/]*)").alias("rule_id"), "unit_id", "period", "reason"
+        )
+        .agg(pl.col("n").max().cast(pl.Int64).alias("not_judgeable"))
+        .with_columns(judged=pl.lit(0, pl.Int64), broken=pl.lit(0, pl.Int64))
+        .select(RULE_COVERAGE.names())
     )
