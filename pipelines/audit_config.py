@@ -1,0 +1,97 @@
+"""What an audit is asked to do: a typed configuration, YAML in and resolved YAML out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from experiments.config import Settings, with_overrides
+from ontology.configuration import find_config, read_yaml, validate
+from phenotype.coding.case_order import Capacity
+
+By = Literal["unit", "hospital", "region"]
+
+
+class RatesConfig(Settings):
+    """Whose rates are judged.
+
+    Attributes:
+        by: a ward or clinic, its hospital, or the health region of the patients' homes.
+        settings: a file with how units are compared; null: configs/coding/units.yaml.
+    """
+
+    by: tuple[By, ...] = Field(default=("unit", "hospital"), min_length=1)
+    settings: Path | None = None
+
+
+class DriftConfig(Settings):
+    """Whose practice is watched over time.
+
+    Attributes:
+        by: as in rates.
+        settings: a file with how it is watched; null: the shipped one.
+    """
+
+    by: By = "unit"
+    settings: Path | None = None
+
+
+class MoneyConfig(Settings):
+    """How findings are priced.
+
+    Attributes:
+        grouper: `record`: the groups that the record tells; `toy`: the simulated hospital's; or a table with
+            contact_id and drg, and a variant where suggestions were grouped again.
+        weights: the weight table of the groups; null: points are those that the record or the grouper tells.
+        prices: files laid over configs/settlement/prices.yaml.
+    """
+
+    grouper: Literal["record", "toy"] | Path = "record"
+    weights: Path | None = None
+    prices: tuple[Path, ...] = ()
+
+
+class AuditConfig(Settings):
+    """One audit.
+
+    Attributes:
+        name: what it is called.
+        rules, measures: files, ids or paths; null: all that ship.
+        rates, drift, expected, agreement, money: null leaves the part out.
+        facts: where facts about contacts stand; null: configs/coding/contact_facts.yaml.
+        reviews: sheets that reviewers have answered; kept with the audit.
+        capacity: how many stays can be opened.
+        ontology: a release's folder; null: the one in use.
+        seed: of what is drawn.
+    """
+
+    name: str
+    rules: tuple[str, ...] | None = None
+    measures: tuple[str, ...] | None = None
+    rates: RatesConfig | None = RatesConfig()
+    drift: DriftConfig | None = DriftConfig()
+    expected: str | None = "expected"
+    agreement: str | None = "agreement"
+    money: MoneyConfig | None = MoneyConfig()
+    facts: Path | None = None
+    reviews: tuple[Path, ...] = ()
+    capacity: Capacity = Capacity()
+    ontology: Path | None = None
+    seed: int = 1
+
+
+def load_audit_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> AuditConfig:
+    """An audit's configuration with the command line's overrides in place.
+
+    Args:
+        name_or_path: a path, or the name of a file in configs/audits/.
+        overrides: `a.b=value` texts; the value is read as YAML.
+
+    Raises:
+        ConfigurationError: every fault of the file and the overrides, at once.
+    """
+    content = with_overrides(read_yaml(find_config("audits", name_or_path)), overrides)
+    return validate(AuditConfig, content, where=str(name_or_path))
