@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +28,18 @@ class Prior(Protocol):
         """Pseudo-count of findings that were wrong."""
 
 
+class NamedExplanation(Protocol):
+    """What is read of an innocent explanation that a rule looks at."""
+
+    @property
+    def name(self) -> str:
+        """Short, as in findings."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in English."""
+
+
 class NamedRule(Protocol):
     """What cases and letters read of a rule."""
 
@@ -45,16 +56,28 @@ class NamedRule(Protocol):
         """One line in Norwegian (bokmål)."""
 
     @property
-    def family(self) -> str:
-        """Rules of one family make one case in a unit."""
+    def says(self) -> str:
+        """What it says, in English."""
 
     @property
-    def source(self) -> str:
-        """Where the rule is published."""
+    def says_nb(self) -> str:
+        """What it says, in Norwegian."""
 
     @property
-    def innocent(self) -> tuple[str, ...]:
-        """Names of the innocent explanations that it looks at."""
+    def reference(self) -> Sequence[str]:
+        """The documents that it comes from; rules of one first document make one case in a unit."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Where it is written."""
+
+    @property
+    def explanations(self) -> Sequence[NamedExplanation]:
+        """The innocent explanations that it looks at."""
+
+    @property
+    def prior(self) -> Prior:
+        """How often it is right, before reviewers have answered."""
 
 
 class NamedMeasure(Protocol):
@@ -62,7 +85,7 @@ class NamedMeasure(Protocol):
 
     @property
     def id(self) -> str:
-        """Its id, the rule_id of its findings."""
+        """Its id, the rule_id of its findings up to a slash."""
 
     @property
     def title(self) -> str:
@@ -73,17 +96,17 @@ class NamedMeasure(Protocol):
         """One line in Norwegian (bokmål)."""
 
     @property
-    def family(self) -> str | None:
-        """The rule family whose cases it joins; null = its own."""
+    def case(self) -> str:
+        """The document that it follows; where a rule's is the same, its flags join the rule's cases."""
 
     @property
-    def innocent(self) -> tuple[str, ...]:
+    def innocent(self) -> Sequence[str]:
         """Names of the innocent explanations that it looks at."""
 
 
 @dataclass(frozen=True)
 class Title:
-    """A name in both languages."""
+    """A text in both languages."""
 
     en: str
     nb: str
@@ -95,37 +118,41 @@ class CaseNames:
 
     Attributes:
         family: rule id or measure -> family; one that is not there is its own.
-        titles: rule id, measure or family -> title.
-        sources: rule id -> where it is published.
+        titles: rule id or measure -> title.
+        says: rule id -> what the rule says.
+        sources: rule id -> where it is written.
         innocent: rule id or measure -> the innocent explanations that it looks at.
+        innocent_titles: name of an explanation -> what its rule calls it, in English.
         ontology: what codes are called; null = by themselves.
     """
 
     family: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, Title] = field(default_factory=dict)
-    sources: Mapping[str, str] = field(default_factory=dict)
+    says: Mapping[str, Title] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     innocent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    innocent_titles: Mapping[str, str] = field(default_factory=dict)
     ontology: Ontology | None = None
 
     @classmethod
     def of(
         cls, rules: Iterable[NamedRule], measures: Iterable[NamedMeasure], ontology: Ontology | None = None
     ) -> CaseNames:
-        """The names of rules and measures; a family is called what its first rule is."""
+        """The names of rules and measures."""
         rules, measures = list(rules), list(measures)
-        family = {rule.id: rule.family or rule.id for rule in rules}
-        family |= {measure.id: measure.family or measure.id for measure in measures}
-        titles: dict[str, Title] = {}
-        for one in (*rules, *measures):
-            title = Title(one.title, one.title_nb or one.title)
-            titles[one.id] = title
-            titles.setdefault(family[one.id], title)
+        family = {rule.id: next(iter(rule.reference), rule.id) for rule in rules}
+        documents = {document: family[rule.id] for rule in reversed(rules) for document in rule.reference}
+        family |= {one.id: documents[one.case] for one in measures if one.case in documents}
+        innocent = {rule.id: tuple(one.name for one in rule.explanations) for rule in rules}
         return cls(
-            family,
-            titles,
-            {rule.id: rule.source for rule in rules},
-            {one.id: tuple(one.innocent) for one in (*rules, *measures)},
-            ontology,
+            family=family,
+            titles={rule.id: Title(rule.title, rule.title_nb or rule.title) for rule in rules}
+            | {one.id: Title(one.title, one.title_nb or one.title) for one in measures},
+            says={rule.id: Title(rule.says, rule.says_nb) for rule in rules},
+            sources={rule.id: tuple(rule.sources) for rule in rules},
+            innocent=innocent | {one.id: tuple(one.innocent) for one in measures},
+            innocent_titles={one.name: one.title for rule in rules for one in rule.explanations},
+            ontology=ontology,
         )
 
     def code_title(self, code: str) -> Title:
@@ -137,11 +164,29 @@ class CaseNames:
             self.ontology.label(code, "nb") or code,
         )
 
-    def family_title(self, family: str) -> Title:
-        """What a family is called."""
+    def title(self, rule_id: str, fallback: str) -> Title:
+        """What a rule or measure is called.
+
+        Args:
+            rule_id: of a finding; a measure made for one code is `measure/CODE`.
+            fallback: what the finding calls itself.
+        """
+        base, _, key = rule_id.partition("/")
+        known = self.titles.get(rule_id)
+        if known is None and key and base in self.titles:
+            known, about = self.titles[base], self.code_title(key)
+            return Title(f"{known.en}: {about.en}", f"{known.nb}: {about.nb}")
+        return known or Title(fallback or rule_id, fallback or rule_id)
+
+    def looked_at(self, rule_id: str) -> tuple[str, ...]:
+        """The innocent explanations that a rule or measure looks at."""
+        return self.innocent.get(rule_id, self.innocent.get(rule_id.partition("/")[0], ()))
+
+    def expectation_title(self, family: str) -> Title | None:
+        """What a family of expectations is called; null for another family."""
         kind, _, concept = family.partition("/")
-        if family in self.titles or kind not in _EXPECTATIONS:
-            return self.titles.get(family, Title(family, family))
+        if kind not in _EXPECTATIONS:
+            return None
         words = _EXPECTATIONS[kind]
         about = self.code_title(concept) if concept else _VARIOUS
         return Title(f"{words.en}: {about.en}", f"{words.nb}: {about.nb}")
@@ -154,6 +199,17 @@ _EXPECTATIONS: Mapping[str, Title] = {
     "unspecific": Title("A more specific code is likely", "Mer spesifikk kode er sannsynlig"),
 }
 _VARIOUS = Title("several code groups", "flere kodegrupper")
+
+
+def family_of(names: CaseNames, column: str = "rule_id") -> pl.Expr:
+    """The family of a rule id or measure; one made for a code takes its template's, if that has one."""
+    base = pl.col(column).str.extract("^([^/]*)")
+    known = dict(names.family)
+    return pl.coalesce(
+        pl.col(column).replace_strict(known, default=None, return_dtype=pl.String),
+        base.replace_strict(known, default=None, return_dtype=pl.String),
+        column,
+    )
 
 
 def with_families(findings: pl.DataFrame, names: CaseNames, min_own: int = MIN_OWN_CASE) -> pl.DataFrame:
@@ -176,12 +232,7 @@ def with_families(findings: pl.DataFrame, names: CaseNames, min_own: int = MIN_O
         .then(pl.concat_str("kind", pl.lit("/"), concept))
         .when(is_expected)
         .then("kind")
-        .otherwise(pl.col("rule_id").replace(dict(names.family))),
+        .otherwise(family_of(names)),
         first_year=years.list.min(),
         last_year=years.list.max(),
     )
-
-
-def is_file_name(text: str) -> bool:
-    """Whether a text can stand in a file name as it is."""
-    return bool(re.fullmatch(r"[\w.-]{1,60}", text))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from phenotype.coding.case_names import CaseNames
+from phenotype.coding.case_names import CaseNames, family_of
 
 SURE = 0.95
 
@@ -105,9 +105,7 @@ def case_rates(
     year = pl.col("period").str.extract(r"((?:19|20)\d\d)").cast(pl.Int32)
     within = pl.col("year").is_between(pl.col("first_year"), pl.col("last_year"))
     found = (
-        together.with_columns(
-            year=year, family=pl.col("measure").replace(dict(names.family)), at=pl.int_range(pl.len())
-        )
+        together.with_columns(year=year, family=family_of(names, "measure"), at=pl.int_range(pl.len()))
         .join(wanted, on=["unit_id", "family"], how="inner")
         .filter(within.fill_null(value=True))
         .sort("case_id", "measure", "period", "at")

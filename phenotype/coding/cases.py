@@ -226,7 +226,7 @@ def _case(
         family=first["family"],
         kinds=tuple(sorted(findings["kind"].unique().to_list())),
         severity=min(findings["severity"].drop_nulls().to_list(), key=_gravity, default=SEVERITIES[-1]),
-        title=names.family_title(first["family"]),
+        title=_title(findings, names),
         unit_id=first["unit_id"],
         first_period=periods[0] if periods else "",
         last_period=periods[-1] if periods else "",
@@ -247,6 +247,20 @@ def _case(
         rates=rates,
         explanations=looked_at(findings, names),
     )
+
+
+def _title(findings: pl.DataFrame, names: CaseNames) -> Title:
+    """What most findings of a case are about, rules before rates."""
+    of_expectations = names.expectation_title(str(findings["family"][0]))
+    if of_expectations is not None:
+        return of_expectations
+    about = (
+        findings.with_columns(is_rate=pl.col("kind").is_in(RATE_KINDS))
+        .group_by("is_rate", "rule_id")
+        .agg(pl.len(), pl.col("title").min())
+        .sort("is_rate", "len", "rule_id", descending=[False, True, False])
+    )
+    return names.title(about["rule_id"][0], about["title"][0] or "")
 
 
 def _gravity(severity: str) -> int:

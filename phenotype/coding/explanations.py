@@ -56,11 +56,11 @@ class InnocentExplanations(BaseModel):
         """
         return validate(cls, read_yaml(path), where=str(path))
 
-    def get(self, name: str) -> InnocentExplanation:
-        """An explanation; one that the file does not name is called by its name."""
+    def get(self, name: str, title: str = "") -> InnocentExplanation:
+        """An explanation; one that the file does not name is called by its title, or by its name."""
         if name in self.explanations:
             return self.explanations[name]
-        words = name.replace("_", " ").capitalize()
+        words = title or name.replace("_", " ").capitalize()
         return InnocentExplanation(
             title=BothLanguages(en=words, nb=words), looked_at=BothLanguages(en="", nb="")
         )
@@ -102,7 +102,7 @@ def looked_at(findings: pl.DataFrame, names: CaseNames) -> tuple[LookedAt, ...]:
         holds = set(holding or [])
         for name in holds:
             held[name] = held.get(name, 0) + 1
-        for name in holds | set(names.innocent.get(rule_id, ())):
+        for name in holds | set(names.looked_at(rule_id)):
             looked[name] = looked.get(name, 0) + 1
     found = [LookedAt(name, looked[name], held.get(name, 0)) for name in looked]
     return tuple(sorted(found, key=lambda one: (-one.n_held / one.n_looked, one.name)))

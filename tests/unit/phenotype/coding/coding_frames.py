@@ -107,12 +107,25 @@ def rule_of(rule_id: str, **more: Any) -> Any:
         "id": rule_id,
         "title": f"Title of {rule_id}",
         "title_nb": f"Tittel på {rule_id}",
-        "family": rule_id,
-        "source": "made by hand",
-        "innocent": (),
+        "says": f"What {rule_id} says.",
+        "says_nb": f"Det {rule_id} sier.",
+        "reference": (),
+        "sources": ("made by hand",),
+        "explanations": (),
         "prior": SimpleNamespace(right=9.0, wrong=1.0),
     }
     return SimpleNamespace(**(usual | more))
+
+
+def explanation_of(name: str) -> Any:
+    """What is read of an innocent explanation of a rule."""
+    return SimpleNamespace(name=name, title=f"Title of {name}")
+
+
+def measure_of(measure_id: str, case: str = "", innocent: tuple[str, ...] = ()) -> Any:
+    """What is read of a measure."""
+    title, title_nb = f"Title of {measure_id}", f"Tittel på {measure_id}"
+    return SimpleNamespace(id=measure_id, title=title, title_nb=title_nb, case=case, innocent=innocent)
 
 
 def _frame(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:

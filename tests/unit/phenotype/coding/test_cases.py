@@ -20,17 +20,22 @@ finding = FRAMES.finding
 found_of = FRAMES.found_of
 item = FRAMES.item
 record_of = FRAMES.record_of
+explanation_of, measure_of = FRAMES.explanation_of, FRAMES.measure_of
 rule_of = FRAMES.rule_of
 units_of = FRAMES.units_of
 
 EFFORT = Effort(hours_a_stay=1, hours_a_further_finding=0.5, nok_an_hour=1000, source="test")
 NAMES = CaseNames.of(
     [
-        rule_of("z03-main", family="symptom_main", innocent=("died_in_stay", "small_unit")),
-        rule_of("u07-main", family="symptom_main"),
+        rule_of(
+            "z03-main",
+            reference=("KV-MAIN", "AU-21/4753"),
+            explanations=(explanation_of("died_in_stay"), explanation_of("small_unit")),
+        ),
+        rule_of("u07-main", reference=("KV-MAIN",)),
         rule_of("jke00"),
     ],
-    [rule_of("z03-rate", family="symptom_main")],
+    [measure_of("z03-rate", "AU-21/4753"), measure_of("coded_other", innocent=("older_patients",))],
 )
 
 
@@ -196,3 +201,21 @@ def test_money_of_stays_and_of_the_rate_are_never_added():
 def test_without_findings_there_are_no_cases():
     assert cases_of(Found.nothing()) == ()
     assert cases_table(()).schema == CASES
+
+
+def test_a_case_is_called_what_most_of_it_is_about_and_a_measure_of_one_code_by_both():
+    rows = [finding("a", "z03-main"), finding("b", "u07-main"), finding("c", "u07-main")]
+    rows.append(finding("d", "coded_other/ICD10-NO//N17.9", kind="unit_rate", probability=None))
+    rows.append(finding("e", "unheard_of", kind="drift", title="What it calls itself", probability=None))
+    cases = cases_of(found_of(rows, [item("a", 1), item("b", 2), item("c", 3)]))
+    titles = {case.family: (case.title.en, case.title.nb) for case in cases}
+    assert titles == {
+        "KV-MAIN": ("Title of u07-main", "Tittel på u07-main"),
+        "coded_other/ICD10-NO//N17.9": (
+            "Title of coded_other: ICD10-NO//N17.9",
+            "Tittel på coded_other: ICD10-NO//N17.9",
+        ),
+        "unheard_of": ("What it calls itself", "What it calls itself"),
+    }
+    looked = {case.family: [one.name for one in case.explanations] for case in cases}
+    assert looked["coded_other/ICD10-NO//N17.9"] == ["older_patients"]
