@@ -14,7 +14,7 @@ import polars as pl
 
 from ontology.validity import codings_outside_lists
 from phenotype.coding.judging_neighbours import NOBODY, partners
-from phenotype.coding.judging_record import HOUR, NONE, Bools, Ints, JudgedRecord
+from phenotype.coding.judging_record import HOUR, NONE, Bools, Ints, JudgedRecord, numbered
 from phenotype.coding.rule_conditions import (
     Another,
     Bounds,
@@ -120,11 +120,9 @@ class Conditions:
         if together.by == "condition":
             return np.where(record.group == NONE, -1, record.group)
         seen = record.roles["procedure"] & (record.day != NONE)
-        days = record.day - record.day[seen].min(initial=0)
-        _, numbers = np.unique(
-            np.where(seen, record.row * (days.max(initial=0) + 1) + days, -1), return_inverse=True
-        )
-        return np.where(seen, numbers, -1)
+        numbers = np.full(len(seen), -1)
+        numbers[seen] = numbered(record.row[seen], record.day[seen])
+        return numbers
 
     def _contact(self, wanted: ContactIs, asked: Bools, _: Condition) -> Hits:
         contacts, holds = self.record.contacts, asked.copy()

@@ -1,7 +1,7 @@
 """Other contacts of the same patient near a contact: the meaning of `another`.
 
-Pairs are made only of contacts that are asked about and contacts that may be the other one, in slices, so that
-memory does not grow with long series of contacts.
+Pairs are made only of contacts that are asked about and contacts that may be the other one, in slices, so
+that memory does not grow with long series of contacts.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ def partners(record: JudgedRecord, wanted: Another, asked: Bools, others: Bools)
         others: those that may be the other one, (n,).
 
     Returns:
-        The number of the nearest later one, else of the nearest earlier one, NOBODY where there is none, (n,).
+        The number of the nearest later one, else of the nearest earlier one, else NOBODY, (n,).
     """
     found = np.full(record.n, NOBODY)
     keys = [record.key(name) for name in ("subject", *wanted.same)]
     known = (record.start != NONE) & np.logical_and.reduce([key != NONE for key in keys])
-    mine, theirs = np.flatnonzero(asked & known), np.flatnonzero(others & known)
+    of_asked = np.zeros(int(keys[0].max(initial=0)) + 1, np.bool_)
+    of_asked[keys[0][asked & known]] = True
+    is_theirs = others & known & of_asked[np.maximum(keys[0], 0)]
+    mine, theirs = np.flatnonzero(asked & known), np.flatnonzero(is_theirs)
     if not len(mine) or not len(theirs):
         return found
-    both = np.union1d(mine, theirs)
+    both = np.flatnonzero((asked & known) | is_theirs)
     line = np.full(record.n, NONE)
     line[both] = numbered(*(key[both] for key in keys))
     if wanted.when != "after":
@@ -54,7 +57,7 @@ def partners(record: JudgedRecord, wanted: Another, asked: Bools, others: Bools)
 def _pairs(
     record: JudgedRecord, wanted: Another, line: Ints, *, earlier: Ints, later: Ints
 ) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs (later, earlier) of contacts of one line, in time order of the earlier and then of the later one."""
+    """Pairs (later, earlier) of contacts of one line, by the time of the earlier, then of the later one."""
     start = record.start
     later = later[np.lexsort((later, start[later], line[later]))]
     earlier = earlier[np.lexsort((earlier, start[earlier], line[earlier]))]

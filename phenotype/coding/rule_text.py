@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ontology.configuration import find_config
 from ontology.errors import ConfigurationError, PestaError, Problem, gathered_problems
 from ontology.marked_yaml import MarkedYaml, Place, marked_problems, read_marked
 from ontology.valuesets.sets import load_valueset, valueset_names
-from phenotype.coding.coded_record import ContactFacts
+from phenotype.coding.coded_record import ContactFact, ContactFacts
 from phenotype.coding.rule_conditions import Condition, walk
 from phenotype.coding.rules import ROOM, Rule, rule_files
 from phenotype.definitions.nodes import Part
@@ -112,7 +113,7 @@ def _rule(body: Mapping[str, Any], marked: MarkedYaml, place: Place, problems: l
         return None
     for condition, where in _placed(rule, place):
         problems += _faults(condition, marked, where)
-    known = ContactFacts.load(find_config("coding", "contact_facts")).facts
+    known = _known_facts()
     problems += [
         _no_such_fact(name, marked.where((*place, "needs", key)), known)
         for key in ("facts", "recorded")
@@ -146,7 +147,7 @@ def _faults(condition: Condition, marked: MarkedYaml, place: Place) -> list[Prob
     if condition.marks is not None:
         return _as_definitions(marked, (*place, "marks"), condition.marks).problems
     if condition.fact:
-        known = ContactFacts.load(find_config("coding", "contact_facts")).facts
+        known = _known_facts()
         name = condition.fact.name
         return [] if name in known else [_no_such_fact(name, marked.where((*place, "fact", "name")), known)]
     codes = [condition.code] if condition.code else []
@@ -179,6 +180,11 @@ def _as_definitions(marked: MarkedYaml, place: Place, criterion: Mapping[str, An
     }  # fmt: skip
     content = {"definitions": [body]}
     return DefinitionFile(MarkedYaml(marked.file, content, {(): marked.lines.get(place, 1), **lines}))
+
+
+@cache
+def _known_facts() -> Mapping[str, ContactFact]:
+    return ContactFacts.load(find_config("coding", "contact_facts")).facts
 
 
 def _no_id_twice(found: Sequence[tuple[Rule, str]]) -> None:

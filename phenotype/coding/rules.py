@@ -167,6 +167,10 @@ class Rule(Word):
             )
         return self
 
+    def __hash__(self) -> int:
+        """Equal rules hash alike."""
+        return hash((self.id, self.version))
+
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """Scope, condition and those of the explanations."""
