@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -57,6 +57,8 @@ def tell(record: Record, family: Family, coded: Coded, places: Sequence[Place], 
     """Write a case into the truth, and keep its contact from other families."""
     kind: Kind = "planted" if is_error else "look_alike"
     record.used[coded.contact_id] = family
+    if not is_error:
+        places = [replace(place, right_code=place.code) for place in places]
     record.tell(family, kind, list(places))
 
 

@@ -167,11 +167,12 @@ class _Planter:
         share = np.array([hospital.share for hospital in places])
         for is_error, n_cases in ((True, n_errors), (False, n_alike)):
             for variant in range(n_cases):
+                told = {"is_error": is_error, "is_broken": is_error or self._is_right_all_the_same()}
                 if planting.family == "place_default":
                     home = places[int(self.rng.choice(len(places), p=share / share.sum()))]
-                    add_child_case(self.services, variant, home, where, is_error=is_error)
+                    add_child_case(self.services, variant, home, where, **told)
                 else:
-                    add_case(self.services, planting.family, variant, where, is_error=is_error)
+                    add_case(self.services, planting.family, variant, where, **told)
 
     def _in_codes(self, planting: FamilyPlanting, n_errors: int, n_alike: int) -> None:
         """Families that code stays or visits anew."""
@@ -217,9 +218,13 @@ class _Planter:
             (False, look_alike, order[len(order) - n_alike :]),
         ):
             for variant, one in enumerate(chosen):
-                places = edit(self.record, one, variant, self.rng)
+                is_broken = is_error or self._is_right_all_the_same()
+                places = (error if is_broken else edit)(self.record, one, variant, self.rng)
                 if places:
                     tell(self.record, planting.family, one, places, is_error=is_error)
+
+    def _is_right_all_the_same(self) -> bool:
+        return bool(self.rng.random() < self.plan.right_all_the_same)
 
     def _coded(
         self,

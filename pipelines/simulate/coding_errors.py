@@ -82,12 +82,15 @@ class CodingErrors(Part):
     Attributes:
         families: the families.
         n_look_alikes: innocent look-alikes for each error.
+        right_all_the_same: share of the look-alikes of families that break rules that are coded as the error
+            is and right all the same, for reasons that no record tells.
         honest_under_coding: share of the other conditions that patients truly have and nobody codes, without
             a pattern.
     """
 
     families: tuple[FamilyPlanting, ...] = ()
     n_look_alikes: Annotated[int, Field(ge=0, le=10)] = 3
+    right_all_the_same: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
     honest_under_coding: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
 
     def strangers(self, hospitals: Iterable[str]) -> list[str]:

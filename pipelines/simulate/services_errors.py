@@ -243,9 +243,19 @@ def add_case(
     where: Where,
     *,
     is_error: bool,
+    is_broken: bool,
 ) -> bool:
-    """Write one case of a service, with its truth; false where no patient was free for it."""
-    case = MAKERS[family][0 if is_error else 1](services.rng, variant)
+    """Write one case of a service, with its truth; false where no patient was free for it.
+
+    Args:
+        services: what is written to.
+        family: which.
+        variant: the number of the kind of case.
+        where: in which hospitals and days.
+        is_error: what the truth says.
+        is_broken: whether the case is coded as an error is.
+    """
+    case = MAKERS[family][0 if is_broken else 1](services.rng, variant)
     found = services.calendar.find(family, [planned.span for planned in case.contacts], where, services.rng)
     if found is None:
         return False
@@ -255,14 +265,22 @@ def add_case(
     return True
 
 
-def add_child_case(services: Services, variant: int, home: Hospital, where: Where, *, is_error: bool) -> None:
+def add_child_case(
+    services: Services,
+    variant: int,
+    home: Hospital,
+    where: Where,
+    *,
+    is_error: bool,
+    is_broken: bool,
+) -> None:
     """Write an observation of a child: wrong where it is said to be inside the institution."""
     rng = services.rng
     n_days = max((where.until - where.first).days - 1, 1)
     day = datetime.combine(where.first, time()) + timedelta(days=int(rng.integers(n_days)))
     birth = (day - timedelta(days=float(rng.uniform(2.0, 15.0)) * 365.25)).date()
     child = services.child(home.hospital_id, home.municipalities, birth, is_girl=bool(rng.random() < 0.4))
-    place, code = (1, OBSERVED_OUTSIDE) if is_error else _child_look_alike(variant)
+    place, code = (1, OBSERVED_OUTSIDE) if is_broken else _child_look_alike(variant)
     contact = Planned(
         visit(0, 9.0 + float(rng.uniform(0, 4)), 1.5),
         "BARN",
@@ -292,6 +310,8 @@ def tell(
 ) -> None:
     """Write a case into the truth, and keep its contacts from other families."""
     kind: Kind = "planted" if is_error else "look_alike"
+    if not is_error:
+        places = [(number, code, code, *rest) for number, code, _, *rest in places]  # type: ignore[misc]
     services.record.used.update(dict.fromkeys(contact_ids, family))
     services.record.tell(
         family,
