@@ -96,6 +96,7 @@ def case_mix(record: CodedRecord, rows: CountedRows, settings: UnitSettings) -> 
         "sex": _categories(frame["sex"]),
         "urgency": _categories(frame["urgency"]),
         "care": _categories(frame["care_level"]),
+        "specialty": _categories(specialties(record, rows)),
         "main_1": _categories(main.str.slice(0, 1)),
         "main_2": _categories(main.str.slice(0, 2)),
     }
@@ -113,6 +114,30 @@ def operated(rows: CountedRows) -> npt.NDArray[np.bool_]:
     found = np.zeros(rows.rows.height, dtype=np.bool_)
     found[rows.codes.row[is_surgery[rows.codes.code] & (rows.codes.role == ROLES.index("procedure"))]] = True
     return found
+
+
+def specialties(record: CodedRecord, rows: CountedRows) -> pl.Series:
+    """The specialty of each row's last contact: as told, else the unit's name where other hospitals have it, too.
+
+    Null where neither tells: such units are compared with each other.
+    """
+    told = (
+        record.facts.filter(pl.col("fact") == "specialty")
+        .group_by("contact_id")
+        .agg(pl.col("value").min().alias("told"))
+    )
+    shared = (
+        record.contacts.group_by("unit_id")
+        .agg(pl.col("hospital_id").n_unique().alias("n_hospitals"))
+        .filter((pl.col("n_hospitals") > 1) & pl.col("unit_id").is_not_null())
+    )
+    named = record.contacts.join(shared, on="unit_id", how="semi").select("contact_id", "unit_id")
+    joined = (
+        rows.rows.select("contact_id")
+        .join(told, on="contact_id", how="left", maintain_order="left")
+        .join(named, on="contact_id", how="left", maintain_order="left")
+    )
+    return joined.select(pl.coalesce("told", "unit_id"))["told"]
 
 
 def main_codes(rows: CountedRows) -> pl.Series:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+_ROUNDING = 1e-9
 MOST_CELLS = 1_500_000
 """Measures x cells that are held at once."""
-SMALLEST_DISPERSION = 0.05
+LARGEST_SHARE = 0.99
+"""Of yes and no the variance is taken as a binomial's of at most this share, so that it never vanishes."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def expect(block: Block, *, smallest: int, smallest_share: float) -> Cells:
     Args:
         block: the measures and their rows.
         smallest: rows of other units that a stratum must have.
-        smallest_share: and so many for each row of the unit in it. The last level needs one.
+        smallest_share: and so many for each row of the unit in it. The last level does not ask for that.
     """
     levels, row_weight = _weights(block, smallest, smallest_share)
     at_once = max(MOST_CELLS // max(block.n_cells, 1), 1)
@@ -164,7 +166,7 @@ def _weights(block: Block, smallest: int, smallest_share: float) -> tuple[list[_
         stratum_of[own], cell_of[own] = stratum, cell
         others = n_stratum[stratum_of] - n_own_rows
         is_last = number == len(block.levels) - 1
-        is_enough = others >= (1 if is_last else np.maximum(smallest, smallest_share * n_own_rows))
+        is_enough = others >= (smallest if is_last else np.maximum(smallest, smallest_share * n_own_rows))
         here = is_open & is_enough[own]
         judged = np.bincount(own[here], minlength=n_own).astype(np.float64)
         weight = np.where(judged > 0, judged / np.maximum(others, 1), 0.0)
@@ -184,9 +186,10 @@ def _part(
     place = measure * block.n_cells + block.cell[row]
 
     def summed(weights: Floats) -> Floats:
-        return np.bincount(place, weights=weights, minlength=shape[0] * shape[1]).reshape(shape)
+        summed_up = np.bincount(place, weights=weights, minlength=shape[0] * shape[1])
+        return summed_up.astype(np.float64).reshape(shape)
 
-    expected, noise, share_of, share = (np.zeros(shape) for _ in range(4))
+    expected, noise = np.zeros(shape), np.zeros(shape)
     for level in levels:
         used = level.weight > 0
         if not used.any():
@@ -198,25 +201,26 @@ def _part(
         own = level.weight[level.own[row]]
         expected += (counts @ weights).toarray() - summed(own * value)
         noise += (counts @ weights.power(2)).toarray() - summed(own**2 * value)
-        judged = _sparse(level.judged[used], level.stratum_of[used], level.cell_of[used], weights.shape)
-        share_of += (_rates(counts, level.n_stratum) @ judged).toarray()
-        share += (_pairs(counts, level.n_stratum) @ judged).toarray()
     n_group = np.bincount(block.group * block.n_cells + block.cell, minlength=block.n_groups * block.n_cells)
     n = n_group.reshape(block.n_groups, block.n_cells)[block.measure_group[first : span[1]]].astype(
         np.float64
     )
     typical = _mean_weight(block, row_weight)[block.measure_group[first : span[1]]]
     dispersion = _dispersion(block, measure, row, value, n_measures, first)
-    if not block.is_count:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mean_share = np.where(share_of > 0, share / share_of, 0.0)
-        dispersion = dispersion * (1 - np.clip(mean_share, 0, 1 - SMALLEST_DISPERSION))
-    expected = np.where(np.isnan(typical), np.nan, np.maximum(expected, 0.0))
-    noise = np.maximum(noise, 0.0)
+    expected = np.where(np.isnan(typical), np.nan, _whole(expected))
+    noise = _whole(noise)
     with np.errstate(divide="ignore", invalid="ignore"):
         one_more = np.fmax(np.where(expected > 0, noise / expected, 0.0), typical)
     variance = dispersion * (expected + np.fmax(noise, typical * expected))
+    if not block.is_count:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = variance * (1 - np.clip(expected / n, 0, LARGEST_SHARE))
     return Cells(n, summed(value), expected, variance, one_more)
+
+
+def _whole(sums: Floats) -> Floats:
+    """Sums without what is left of rounding where a unit's own counts were all there were."""
+    return np.where(sums < _ROUNDING, 0.0, sums)
 
 
 def _mean_weight(block: Block, row_weight: Floats) -> Floats:
@@ -231,9 +235,9 @@ def _mean_weight(block: Block, row_weight: Floats) -> Floats:
 
 
 def _dispersion(block: Block, measure: Ints, row: Ints, value: Floats, n_measures: int, first: int) -> Floats:
-    """(M, 1) variance to mean beyond that of single stays: patients who come again bring the same codes.
+    """(M, 1) variance to mean beyond that of single stays, at least 1: patients who come again bring the same codes.
 
-    Of yes and no at least 1 (the binomial's own part is added later); of numbers as it is.
+    Of yes and no it is relative to the binomial's variance, which is put in later; of numbers to the mean.
     """
     cluster, n_clusters = numbered(
         (block.group * block.n_cells + block.cell) * (int(block.subject.max(initial=0)) + 1) + block.subject
@@ -255,30 +259,15 @@ def _dispersion(block: Block, measure: Ints, row: Ints, value: Floats, n_measure
     mean = np.bincount(measure, weights=value, minlength=n_measures) / np.maximum(n_rows, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = (observed - mean**2 * squares) / (n_rows * mean)
-        found = found if block.is_count else found / np.maximum(1 - mean, SMALLEST_DISPERSION)
+        found = found if block.is_count else found / np.maximum(1 - mean, 1 - LARGEST_SHARE)
     found = np.where(np.isfinite(found), found, 1.0)
-    return np.maximum(found, SMALLEST_DISPERSION if block.is_count else 1.0)[:, None]
+    return np.maximum(found, 1.0)[:, None]
 
 
 def _sparse(value: Floats, row: Ints, column: Ints, shape: tuple[int, int]) -> csr_array:
     from scipy.sparse import coo_array
 
     return coo_array((value, (row, column)), shape=shape).tocsr()
-
-
-def _rates(counts: csr_array, n_stratum: Floats) -> csr_array:
-    """Counts per row of each stratum."""
-    found = counts.copy()
-    found.data = counts.data / n_stratum[counts.indices]
-    return found
-
-
-def _pairs(counts: csr_array, n_stratum: Floats) -> csr_array:
-    """The share of pairs of different rows of each stratum that both count: the square of the rate, unbiased."""
-    found = counts.copy()
-    n = n_stratum[counts.indices]
-    found.data = counts.data * np.maximum(counts.data - 1, 0) / (n * np.maximum(n - 1, 1))
-    return found
 
 
 def expect_rows(block: Block, measure: int, *, smallest: int, smallest_share: float) -> Floats:

@@ -128,6 +128,8 @@ class Measure(Frozen):
         each: one measure for each of many.
         adjust: patient: age, sex, urgency, comorbidity of earlier stays, transfer; all: also main condition and
             surgery, for measures that these do not decide.
+        peers: whom a unit is compared with: units of its specialty, or all that have such stays. Hospitals and
+            regions are compared with all.
         direction: which side is looked for.
         from_year: the first year that is judged.
         to_year: the last.
@@ -153,6 +155,7 @@ class Measure(Frozen):
     number: Number | None = None
     each: Each | None = None
     adjust: Adjust = "all"
+    peers: Literal["specialty", "all"] = "specialty"
     direction: Literal["high", "low", "both"] = "high"
     from_year: int | None = None
     to_year: int | None = None

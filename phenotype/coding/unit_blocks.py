@@ -14,7 +14,7 @@ from phenotype.coding.case_mix import CaseMix, main_codes, numbered
 from phenotype.coding.case_mix_strata import Block
 from phenotype.coding.counted_rows import NO_DIAGNOSIS, ROLES, CountedRows, Truth, not_told
 from phenotype.coding.measures import Each, Measure
-from phenotype.coding.unit_settings import UnitSettings
+from phenotype.coding.unit_settings import Attribute, UnitSettings
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -238,6 +238,7 @@ class Places:
     """The units and years of rows.
 
     Attributes:
+        by: unit, hospital or region.
         units: names, sorted.
         periods: years as text, sorted; `?` where none is known.
         unit: (n_rows,) number of each row's unit.
@@ -245,6 +246,7 @@ class Places:
         subject: (n_rows,) number of its patient.
     """
 
+    by: str
     units: tuple[str, ...]
     periods: tuple[str, ...]
     unit: Ints
@@ -258,6 +260,7 @@ def places(rows: CountedRows, by: str) -> Places:
     unit = rows.rows[by]
     units, periods = unit.unique().sort(), year.unique().sort()
     return Places(
+        by,
         tuple(units.to_list()),
         tuple(periods.to_list()),
         units.search_sorted(unit).to_numpy().astype(np.int64),
@@ -280,9 +283,15 @@ def blocks(
             continue
         digest = hashlib.sha256(np.packbits(one.judged).tobytes()).hexdigest()
         own = one.measure.id if one.group is not None else ""
-        together.setdefault((one.measure.adjust, one.measure.is_count, digest, own), []).append(one)
-    levels: dict[str, tuple[Ints, ...]] = {}
+        adjusted = _adjustment(one.measure, where)
+        together.setdefault((*adjusted, one.measure.is_count, digest, own), []).append(one)
+    levels: dict[tuple[str, bool], tuple[Ints, ...]] = {}
     return [_block(parts, mix, where, settings, levels) for parts in together.values()]
+
+
+def _adjustment(measure: Measure, where: Places) -> tuple[str, bool]:
+    """How a measure is adjusted, and whether units are compared within their specialty."""
+    return measure.adjust, measure.peers == "specialty" and where.by == "unit"
 
 
 def _block(
@@ -293,9 +302,10 @@ def _block(
     known: dict[str, tuple[Ints, ...]],
 ) -> tuple[tuple[Measure, ...], Block]:
     first = parts[0]
-    adjust = first.measure.adjust
-    if adjust not in known:
-        known[adjust] = tuple(mix.level(names) for names in settings.strata[adjust])
+    adjusted = _adjustment(first.measure, where)
+    if adjusted not in known:
+        peers: tuple[Attribute, ...] = ("specialty",) if adjusted[1] else ()
+        known[adjusted] = tuple(mix.level((*peers, *names)) for names in settings.strata[adjusted[0]])
     kept = np.flatnonzero(first.judged)
     place = np.zeros(len(first.judged), dtype=np.int64)
     place[kept] = np.arange(len(kept))
@@ -309,7 +319,7 @@ def _block(
         unit=where.unit[kept],
         period=where.period[kept],
         subject=where.subject[kept],
-        levels=tuple(level[kept] for level in known[adjust]),
+        levels=tuple(level[kept] for level in known[adjusted]),
         n_units=len(where.units),
         n_periods=len(where.periods),
         measure=np.concatenate([part.number + start for part, start in zip(parts, starts, strict=False)]),

@@ -13,7 +13,7 @@ from ontology.configuration import read_yaml, validate
 from phenotype.task_parts import Frozen
 
 Attribute = Literal[
-    "age_band", "sex", "urgency", "comorbidity", "transfer", "care", "surgery", "main_1", "main_2"
+    "age_band", "sex", "urgency", "comorbidity", "transfer", "care", "surgery", "main_1", "main_2", "specialty"
 ]
 
 

@@ -34,7 +34,7 @@ By = Literal["unit", "hospital", "region"]
 Floats = npt.NDArray[np.float64]
 ONE_STAY = "one stay is too few to judge a unit"
 TOO_FEW = "too few stays for any count to be out of limits"
-ALONE = "no other unit to compare with"
+ALONE = "too few patients of other units to compare with"
 _SIDE = {"high": 1, "low": -1, "both": 0}
 
 
