@@ -26,11 +26,10 @@ from phenotype.networks.targets import RowTargets
 from phenotype.sequences import Ints, Sequences, make_sequences
 from phenotype.threads import thread_count
 from phenotype.token_store import TokenStore, open_store
+from phenotype.tokens import EVENT_FIELDS
 from phenotype.vocabulary import Vocabulary
 
 Labels = npt.NDArray[np.bool_]
-EVENT_FIELDS = ("token", "value_bin", "value", "known", "step", "code", "codes")
-"""What Sequences hold of events, not of units and rows."""
 _MAX_LOADERS = 4
 _NOT_OF_ONE_TRAINING = {"n_seeds", "other_fold_seeds", "devices", "strategy"}
 """Settings that change no network: a training may be taken up with other devices."""
@@ -77,8 +76,7 @@ class TargetedRows:
         """The store opened again in this process."""
         if state["store"] is not None:
             store = open_store(state["store"])
-            events = {name: getattr(store, name) for name in EVENT_FIELDS}
-            state = state | {"sequences": replace(state["sequences"], **events), "store": store}
+            state = state | {"sequences": replace(state["sequences"], **store.events()), "store": store}
         for name, value in state.items():
             object.__setattr__(self, name, value)
 

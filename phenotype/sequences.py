@@ -12,7 +12,7 @@ import polars as pl
 from ontology.errors import ConfigurationError, Problem
 from phenotype.context import n_time_points, row_windows, whole_windows
 from phenotype.ranges import Ints
-from phenotype.tokens import NEVER, Tokens, reading_digest, tokens_of
+from phenotype.tokens import NEVER, TokenisedEvents, Tokens, reading_digest, tokens_of
 
 if TYPE_CHECKING:
     from phenotype.cases import Cases
@@ -25,22 +25,15 @@ __all__ = ["Ints", "Sequences", "make_sequences", "readable_events", "windows", 
 
 
 @dataclass(frozen=True)
-class Sequences:
-    """Events of many subjects, laid end to end, and which of them each unit and each prediction row reads.
+class Sequences(TokenisedEvents):
+    """Events of many subjects, and which of them each unit and each prediction row reads.
 
-    Events of a subject stand static facts first, then by the time at which they became known. A unit is what
-    is read in one pass: `[static_start, older_start)` as static facts, `[older_start, recent_start)` as
-    counts, and `[recent_start, end)` one position after another. It answers the prediction rows
-    `first_row[unit]` to `first_row[unit + 1] - 1`, which have its static facts and its window's beginning in
-    common; a row sees events with numbers below its row_end.
+    A unit is what is read in one pass: `[static_start, older_start)` as static facts, `[older_start,
+    recent_start)` as counts, and `[recent_start, end)` one position after another. It answers the prediction
+    rows `first_row[unit]` to `first_row[unit + 1] - 1`, which have its static facts and its window's
+    beginning in common; a row sees events with numbers below its row_end.
 
     Attributes:
-        token, value_bin: (E,) int32 ids; bin 0 is no value.
-        value: (E,) float32 robust z-score, 0 where there is no value.
-        known: (E,) int64 microseconds, the smallest int64 for static facts.
-        step: (E,) int32 number of the event's time point among its subject's, -1 for static facts.
-        code: (E,) int32 number in `codes`.
-        codes: the events' own codes, sorted.
         static_start, older_start, recent_start: (U,) int64.
         end: (U,) int64, the row_end of the unit's last row.
         n_time_points: (U,) int64, in each unit's `[recent_start, end)`.
@@ -52,13 +45,6 @@ class Sequences:
         age: (n,) float64 years at the prediction time, NaN where unknown.
     """
 
-    token: npt.NDArray[np.int32]
-    value_bin: npt.NDArray[np.int32]
-    value: npt.NDArray[np.float32]
-    known: Ints
-    step: npt.NDArray[np.int32]
-    code: npt.NDArray[np.int32]
-    codes: list[str]
     static_start: Ints
     older_start: Ints
     recent_start: Ints
@@ -191,13 +177,7 @@ def _sequences(
     from_birth = (prediction - np.where(has_birth, born, prediction)) / MICROSECONDS_PER_YEAR
     age = np.where(has_birth, np.where(from_birth >= 0, from_birth, np.nan), years)
     return Sequences(
-        token=tokens.token,
-        value_bin=tokens.value_bin,
-        value=tokens.value,
-        known=tokens.known,
-        step=tokens.step,
-        code=tokens.code,
-        codes=tokens.codes,
+        **tokens.events(),
         static_start=_of_subject(tokens.start, place, 0)[opening],
         older_start=_of_subject(tokens.dated_start, place, 0)[opening],
         recent_start=begin[opening],

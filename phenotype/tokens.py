@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,38 @@ NEVER = np.int64(np.iinfo(np.int64).min)
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """Events of P subjects; a subject's stand static facts first, then by when they became known.
+class TokenisedEvents:
+    """E events of many subjects, end to end; a subject's stand static facts first, then by when known.
+
+    Attributes:
+        token, value_bin: (E,) int32 ids; bin 0 is no value.
+        value: (E,) float32 robust z-score, 0 where there is no value.
+        known: (E,) int64 microseconds, NEVER for static facts.
+        step: (E,) int32 number of the event's time point among its subject's, -1 for static facts.
+        code: (E,) int32 number in `codes`.
+        codes: the events' own codes, sorted.
+    """
+
+    token: npt.NDArray[np.int32]
+    value_bin: npt.NDArray[np.int32]
+    value: npt.NDArray[np.float32]
+    known: Ints
+    step: npt.NDArray[np.int32]
+    code: npt.NDArray[np.int32]
+    codes: list[str]
+
+    def events(self) -> dict[str, Any]:
+        """The arrays of events, and the codes' names, by their names here."""
+        return {name: getattr(self, name) for name in EVENT_FIELDS}
+
+
+EVENT_FIELDS = tuple(field.name for field in fields(TokenisedEvents))
+"""What is held of events, not of subjects, units or rows."""
+
+
+@dataclass(frozen=True)
+class Tokens(TokenisedEvents):
+    """Events of P subjects, each subject's in one range.
 
     Attributes:
         subject: (P,) int64, ascending.
@@ -33,12 +63,6 @@ class Tokens:
         age_event: (P,) the event that tells the age (a birth before an age in years), -1 where none does.
         born: (P,) microseconds of the birth, NEVER where none is recorded.
         years: (P,) float64 age in years as a static fact, NaN where none is recorded or a birth is.
-        token, value_bin: (E,) int32 ids; bin 0 is no value.
-        value: (E,) float32 robust z-score, 0 where there is no value.
-        known: (E,) int64 microseconds, NEVER for static facts.
-        step: (E,) int32 number of the event's time point among its subject's, -1 for static facts.
-        code: (E,) int32 number in `codes`.
-        codes: the events' own codes, sorted.
         made_with: `reading_digest` of the vocabulary and the settings.
     """
 
@@ -49,13 +73,6 @@ class Tokens:
     age_event: Ints
     born: Ints
     years: npt.NDArray[np.float64]
-    token: npt.NDArray[np.int32]
-    value_bin: npt.NDArray[np.int32]
-    value: npt.NDArray[np.float32]
-    known: Ints
-    step: npt.NDArray[np.int32]
-    code: npt.NDArray[np.int32]
-    codes: list[str]
     made_with: str
 
     def release(self) -> None:

@@ -14,9 +14,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from ontology.errors import PestaError, Problem, StorageError
+from pipelines.commands.audit import audit
 from pipelines.commands.data import check, export, ingest, join, reidentify, simulate
 from pipelines.commands.ontology import ontology_app
-from pipelines.commands.options import OntologyFolder, Out, Quiet
+from pipelines.commands.options import OntologyFolder, Out, Overrides, Quiet
 from pipelines.commands.population import population_app, pretrain
 from pipelines.progress import Progress
 
@@ -38,7 +39,7 @@ Subjects = Annotated[
 
 app.add_typer(ontology_app, name="ontology")
 app.add_typer(population_app, name="population")
-for verb in (simulate, ingest, join, export, reidentify, check, pretrain):
+for verb in (simulate, ingest, join, export, reidentify, check, pretrain, audit):
     app.command()(verb)
 
 
@@ -72,9 +73,7 @@ def run(
     ],
     *,
     out: Out,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a key: a.b=value; may be repeated.")
-    ] = None,
+    overrides: Overrides = None,
     quiet: Quiet = False,
 ) -> None:
     """From a dataset to predictions, reasons and a report; a run that was killed goes on where it stood."""

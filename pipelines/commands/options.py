@@ -9,6 +9,9 @@ import typer
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: a.b=value; may be repeated.")
+]
 Key = Annotated[
     Path | None,
     typer.Option("--key", help="The project's pseudonym key; made beside the dataset where absent."),

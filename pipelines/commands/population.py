@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.commands.options import DatasetFolder, OntologyFolder, Out, Quiet
+from pipelines.commands.options import DatasetFolder, OntologyFolder, Out, Overrides, Quiet
 from pipelines.progress import Progress
 
 population_app = typer.Typer(
@@ -33,9 +33,7 @@ def pretrain(
     ],
     *,
     out: Out,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a key: a.b=value; may be repeated.")
-    ] = None,
+    overrides: Overrides = None,
     quiet: Quiet = False,
 ) -> None:
     """Pretrain a population-wide phenotype model on whole trajectories; killed, it goes on where it stood."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from pipelines import cli
 from pipelines.sources.extract import ingest
 from pipelines.sources.mapping import load_mapping
 
@@ -26,30 +26,20 @@ def numbers() -> list[str]:
     return person_numbers(N_NUMBERS)
 
 
-def pesta(monkeypatch: pytest.MonkeyPatch, *command: object) -> int:
-    """Run the command line in this process; its exit status."""
-    monkeypatch.setattr(sys, "argv", ["pesta", *map(str, command)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return int(ended.value.code or 0)
-
-
 def test_no_number_of_a_table_is_left_and_the_key_finds_everybody(
-    numbers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    numbers: list[str], tmp_path: Path, pesta: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     mapping = plant_tables(numbers, tmp_path / "in", n_files=3)
     assert len(leaks(numbers, tmp_path / "in", [])) > 3  # the search finds what is there
     out = tmp_path / "out" / "dataset"
     key = tmp_path / "key"
     told = []
-    assert (
-        pesta(monkeypatch, "--verbose", "ingest", mapping, tmp_path / "in", "--out", out, "--key", key) == 0
-    )
+    assert pesta("--verbose", "ingest", mapping, tmp_path / "in", "--out", out, "--key", key) == 0
     for flags in ([], ["--verbose"]):
         strict = ["--out", tmp_path / "out" / "none", "--max-reject-share", 0]
-        assert pesta(monkeypatch, *flags, "ingest", mapping, tmp_path / "in", *strict) != 0
+        assert pesta(*flags, "ingest", mapping, tmp_path / "in", *strict) != 0
         absent = tmp_path / "in" / f"{numbers[0]}.csv"
-        assert pesta(monkeypatch, *flags, "ingest", mapping, absent, "--out", tmp_path / "out" / "none") != 0
+        assert pesta(*flags, "ingest", mapping, absent, "--out", tmp_path / "out" / "none") != 0
     printed = capfd.readouterr()
     told += [printed.out, printed.err]
     assert "[person number]" in printed.err
@@ -57,7 +47,7 @@ def test_no_number_of_a_table_is_left_and_the_key_finds_everybody(
     ids = tmp_path / "ids.txt"
     ids.write_text("\n".join(numbers), "ascii")
     who = tmp_path / "who.csv"
-    assert pesta(monkeypatch, "reidentify", out, "--key", key, "--ids", ids, "--out", who) == 0
+    assert pesta("reidentify", out, "--key", key, "--ids", ids, "--out", who) == 0
     assert sorted(pl.read_csv(who, infer_schema=False)["source_id"]) == sorted(numbers)
     assert who.stat().st_mode & 0o777 == 0o600
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from phenotype.checking import check_dataset
 from phenotype.trajectory import Dataset, frame_digest
-from pipelines import cli
 from pipelines.simulate.hospital import simulate
 from pipelines.sources.extract import ingest
 from pipelines.sources.mapping import load_mapping
@@ -19,16 +17,8 @@ from pipelines.sources.mapping import load_mapping
 N_PATIENTS = 40
 
 
-def pesta(monkeypatch: pytest.MonkeyPatch, *command: object) -> int:
-    """Run the command line in this process; its exit status."""
-    monkeypatch.setattr(sys, "argv", ["pesta", *map(str, command)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return int(ended.value.code or 0)
-
-
 def test_an_extract_joined_with_the_reports_of_the_same_hospital_is_the_extract_told_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pesta: Callable[..., int]
 ) -> None:
     simulate(N_PATIENTS, 5, tmp_path / "sim", forms=("extract", "npr"))
     datasets = []
@@ -36,7 +26,7 @@ def test_an_extract_joined_with_the_reports_of_the_same_hospital_is_the_extract_
         datasets.append(tmp_path / form)
         ingest(load_mapping(name), tmp_path / "sim" / form, datasets[-1], key_path=tmp_path / "key")
     out = tmp_path / "joined"
-    assert pesta(monkeypatch, "join", *reversed(datasets), "--out", out, "--quiet") == 0
+    assert pesta("join", *reversed(datasets), "--out", out, "--quiet") == 0
     assert check_dataset(out) == []
     extract, npr, joined = (Dataset(folder) for folder in (*datasets, out))
     told = json.loads((out / "join.json").read_text("utf-8"))

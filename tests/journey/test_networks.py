@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from meds_evaluation.schema import PredictionSchema
 from pyarrow import parquet
 from scipy.special import expit, logit
@@ -20,7 +19,6 @@ from phenotype.cases import Cases
 from phenotype.ensemble import EnsembleModel
 from phenotype.networks.model import DESIGNS
 from phenotype.trajectory import open_dataset
-from pipelines import cli
 
 TASK = "stay_death_30d_24h"
 KEYS = ["subject_id", "prediction_time"]
@@ -50,23 +48,9 @@ RUN = {
 }
 
 
-def pesta(*arguments: str | Path) -> int:
-    """The exit status of the command line."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["pesta", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    return int(ended.value.code or 0)
-
-
 @pytest.fixture(scope="module")
-def finished(small_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("networks")
-    (place / "run.yaml").write_text(
-        yaml.safe_dump(RUN | {"dataset": str(small_hospital)}, sort_keys=False), "utf-8"
-    )
-    assert pesta("run", place / "run.yaml", "--out", place / "run", "--quiet") == 0
-    return place / "run"
+def finished(run_through: Callable[[dict[str, Any]], Path]) -> Path:
+    return run_through(RUN)
 
 
 def test_every_kind_of_network_is_in_the_run() -> None:
@@ -86,7 +70,7 @@ def test_every_model_has_predictions_figures_costs_and_a_bundle(finished: Path) 
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_scoring_gives_the_run_s_own_risks(
-    finished: Path, small_hospital: Path, name: str, tmp_path: Path
+    finished: Path, small_hospital: Path, name: str, pesta: Callable[..., int], tmp_path: Path
 ) -> None:
     out = tmp_path / "risks.parquet"
     bundle = finished / "bundle" / TASK / name
@@ -122,7 +106,7 @@ def test_the_report_names_every_model_and_explains_the_networks(finished: Path) 
 
 
 def test_a_finished_run_is_not_done_again(
-    finished: Path, small_hospital: Path, capsys: pytest.CaptureFixture[str]
+    finished: Path, pesta: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {file: file.stat().st_mtime_ns for file in (finished / "bundle").rglob("*.safetensors")}
     assert pesta("run", finished.parent / "run.yaml", "--out", finished, "--quiet") == 0

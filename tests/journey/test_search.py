@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,7 +13,6 @@ import yaml
 
 from experiments.tracking import default_uri, mlflow_at
 from phenotype.bundle import load_bundle
-from pipelines import cli
 
 TASK = "stay_death_30d_24h"
 N_FOLDS, N_TRIALS = 2, 3
@@ -36,21 +36,9 @@ RUN = {
 }
 
 
-def pesta(*arguments: str | Path) -> int:
-    """The exit status of the command line."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["pesta", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    return int(ended.value.code or 0)
-
-
 @pytest.fixture(scope="module")
-def finished(small_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("searched")
-    (place / "run.yaml").write_text(yaml.safe_dump(RUN | {"dataset": str(small_hospital)}), "utf-8")
-    assert pesta("run", place / "run.yaml", "--out", place / "run", "--quiet") == 0
-    return place / "run"
+def finished(run_through: Callable[[dict[str, Any]], Path]) -> Path:
+    return run_through(RUN)
 
 
 def trials(run: Path, fold: int) -> list[dict]:
@@ -89,7 +77,7 @@ def test_every_trial_is_a_run_in_mlflow_below_the_run_that_searched(finished: Pa
     }
 
 
-def test_a_finished_search_is_left_as_it_is(finished: Path) -> None:
+def test_a_finished_search_is_left_as_it_is(finished: Path, pesta: Callable[..., int]) -> None:
     study = finished / "search" / TASK / "trees_0" / "study.db"
     before = study.read_bytes()
     assert pesta("run", finished / "run.yaml", "--out", finished, "--quiet") == 0
@@ -97,7 +85,7 @@ def test_a_finished_search_is_left_as_it_is(finished: Path) -> None:
 
 
 def test_a_space_that_does_not_fit_ends_the_run_before_it_begins(
-    small_hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_hospital: Path, pesta: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = {"model": "trees", "space": {"n_trees": {"type": "int", "low": 1, "high": 2}}}
     (tmp_path / "run.yaml").write_text(
