@@ -236,6 +236,12 @@ PROMISES = (
         ("physionet_2019.py", "--transport"),
     ),
     Promise(
+        "physionet-2019-units",
+        "2019: medical, surgical and unknown units as one another's new hospital, mean utility >= 0.2 and more "
+        "at the threshold for elsewhere than at the one best at home",
+        ("physionet_2019_units.py",),
+    ),
+    Promise(
         "simulated-hospital",
         "20,000 patients trained, 50,000 fresh: within 0.015 of the Bayes optimum, slope 1 ± 0.05; "
         "a planted interaction found by the network and by no count",
@@ -249,7 +255,22 @@ PROMISES = (
         "pretraining at 100, 1,000 and 10,000 labelled patients, paired with the untrained network and trees",
         ("few_labels.py",),
     ),
+    Promise(
+        "pretraining",
+        "planted hazards found in one pass; same seed, same weights; nothing of held-out patients or past a date",
+        ("tests/unit/experiments/test_pretraining.py",),
+    ),
     Promise("twins", "planted twins are each other's nearest neighbours in 95 % of cases", ("twins.py",)),
+    Promise(
+        "similar-recall",
+        "the approximate index finds 95 % of the ten most similar of 120,000 states that looking at all finds",
+        ("similar_recall.py",),
+    ),
+    Promise(
+        "search",
+        "a search in each fold, on its training and tuning rows alone; its best settings used, all in MLflow",
+        ("tests/journey/test_search.py", "tests/unit/experiments/test_search.py"),
+    ),
     Promise(
         "yaib-demo",
         "YAIB's demo cohorts: labels as published, nested folds, every model; no label leaks",
