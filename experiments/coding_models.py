@@ -15,17 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from experiments.coding_hindsight import Neighbours, neighbours_of, with_hindsight
 from experiments.coding_trees import Answers, TreesOfFold, fit_trees
 from experiments.split_config import FoldsSplit
 from experiments.splits import HELD_OUT, TRAIN, TUNING, make_splits
 from ontology.errors import ConfigurationError, Problem
 from ontology.terminology import Ontology
-from phenotype.calibration import fit_calibrator
+from phenotype.calibration import MIN_OUTCOMES, fit_calibrator
 from phenotype.cases import Cases
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.expected import EXPECTED
 from phenotype.coding.expected_config import ExpectedConfig
-from phenotype.coding.expected_groups import CodedGroups, all_stays, coded_groups
+from phenotype.coding.expected_groups import CodedGroups, all_stays, coded_groups, grouped_codes
 from phenotype.coding.expected_view import held_back_prefixes, write_view
 from phenotype.feature_matrix import FeatureMatrix
 from phenotype.link import logit, sigmoid
@@ -61,14 +62,15 @@ class Asked:
     place: Path
 
     def answers(self) -> list[Answers]:
-        """Of each group whether it is the main condition; then, where it is not, whether it is another one."""
-        main, coded = self.groups.main, self.groups.coded
+        """Of each group: is it the main condition; if not, is it another one; if coded, is it specific."""
+        main, coded, specific = self.groups.main, self.groups.coded, self.groups.specific
         everybody = np.ones(len(main), dtype=bool)
         mains = [Answers(main[:, number], everybody) for number in range(main.shape[1])]
         others = [
             Answers(coded[:, number] & ~main[:, number], ~main[:, number]) for number in range(main.shape[1])
         ]
-        return [*mains, *others]
+        detail = [Answers(specific[:, number], coded[:, number]) for number in range(main.shape[1])]
+        return [*mains, *others, *detail]
 
     def features(self, config: ExpectedConfig) -> FeatureMatrix:
         """The features of the stays, in their order."""
@@ -104,7 +106,9 @@ def train_expected(
             from experiments.coding_networks import answers_of_network
 
             answers[NETWORK] = answers_of_network(asked, config)
-        _write(expected_of(asked, answers), file)
+        codes = grouped_codes(record, config, ontology)
+        neighbours = neighbours_of(asked.groups, all_stays(record), codes)
+        _write(expected_of(asked, answers, neighbours, seed=config.seed), file)
     return pl.read_parquet(file)
 
 
@@ -116,7 +120,13 @@ def ask(
     prefixes = held_back_prefixes(dataset.codings(), config.held_back)
     place = folder / _digest(dataset, config, ontology)
     view = write_view(
-        dataset, record.contacts, all_stays(record), prefixes, dict(config.groups.levels), ontology, place / "view"
+        dataset,
+        record.contacts,
+        all_stays(record),
+        prefixes,
+        dict(config.groups.levels),
+        ontology,
+        place / "view",
     )
     keys = groups.stays.select("subject_id", "prediction_time")
     rows = keys.unique().sort("subject_id", "prediction_time")
@@ -146,8 +156,11 @@ def _folds(keys: pl.DataFrame, view: Dataset, config: ExpectedConfig) -> tuple[t
     split = FoldsSplit(
         kind="folds", n_folds=config.n_folds, tuning_fraction=config.tuning_fraction, seed=config.seed
     )
-    people = keys.select("subject_id").unique().sort("subject_id").with_columns(
-        prediction_time=pl.lit(0).cast(keys.schema["prediction_time"])
+    people = (
+        keys.select("subject_id")
+        .unique()
+        .sort("subject_id")
+        .with_columns(prediction_time=pl.lit(0).cast(keys.schema["prediction_time"]))
     )
     splits = make_splits(people, view, split)
     numbered = keys.select("subject_id").with_row_index("row")
@@ -164,7 +177,7 @@ def _folds(keys: pl.DataFrame, view: Dataset, config: ExpectedConfig) -> tuple[t
 
 
 def _answers_of_trees(asked: Asked, config: ExpectedConfig) -> Floats:
-    """(n, 2 K) logits out of fold: of being the main condition, then of being another one."""
+    """(n, 3 K) logits out of fold, column by column as `Asked.answers`."""
     folder = asked.place / TREES
     folder.mkdir(parents=True, exist_ok=True)
     answers, matrix = asked.answers(), None
@@ -191,12 +204,16 @@ def save_array(file: Path, array: Floats) -> None:
     part.replace(file)
 
 
-def expected_of(asked: Asked, answers: dict[str, Floats]) -> pl.DataFrame:
+def expected_of(
+    asked: Asked, answers: dict[str, Floats], neighbours: Neighbours, *, seed: int
+) -> pl.DataFrame:
     """Columns of EXPECTED from logits out of fold, calibrated by the other folds' stays.
 
     Args:
         asked: stays, groups, folds.
-        answers: model -> (n, 2 K) logits.
+        answers: model -> (n, 3 K) logits.
+        neighbours: the stays around the judged ones.
+        seed: of the second look.
     """
     groups, n_groups = asked.groups, len(asked.groups.concepts)
     fold = np.empty(len(asked.row), dtype=np.int32)
@@ -206,6 +223,9 @@ def expected_of(asked: Asked, answers: dict[str, Floats]) -> pl.DataFrame:
     both = np.mean([*calibrated.values()], axis=0)
     if len(calibrated) > 1:
         both = calibrated_logits(asked, both, fold)
+    hindsight = with_hindsight(groups, neighbours, both[:, : 2 * n_groups], fold, seed=seed)
+    of_others = slice(n_groups, 2 * n_groups)
+    hindsight = calibrated_logits(asked, hindsight, fold, of_others)
     columns = {name: _any_condition(logits) for name, logits in calibrated.items()}
     stays = groups.stays
     long = {
@@ -217,9 +237,12 @@ def expected_of(asked: Asked, answers: dict[str, Floats]) -> pl.DataFrame:
         "concept": np.tile(np.array(groups.concepts, dtype=object), stays.height),
         "probability": _any_condition(both).ravel(),
         "probability_main": sigmoid(both[:, :n_groups]).ravel(),
-        "probability_other": sigmoid(both[:, n_groups:]).ravel(),
+        "probability_other": sigmoid(both[:, n_groups : 2 * n_groups]).ravel(),
+        "probability_specific": sigmoid(both[:, 2 * n_groups :]).ravel(),
+        "probability_hindsight": sigmoid(hindsight).ravel(),
         "is_coded": groups.coded.ravel(),
         "is_main": groups.main.ravel(),
+        "is_specific": groups.specific.ravel(),
     }
     for name in (TREES, NETWORK):
         long[f"probability_{name}"] = columns[name].ravel() if name in columns else None
@@ -230,23 +253,34 @@ def expected_of(asked: Asked, answers: dict[str, Floats]) -> pl.DataFrame:
     )
 
 
-def calibrated_logits(asked: Asked, logits: Floats, fold: npt.NDArray[np.int32]) -> Floats:
-    """Logits calibrated, group by group and fold by fold, on the stays of the other folds."""
+def calibrated_logits(
+    asked: Asked, logits: Floats, fold: npt.NDArray[np.int32], of: slice = slice(None)
+) -> Floats:
+    """Logits calibrated, answer by answer and fold by fold, on the stays of the other folds.
+
+    Args:
+        asked: stays, answers, folds.
+        logits: (n, number of answers).
+        fold: (n,) the fold that each stay is held out in.
+        of: which of `Asked.answers` they are.
+    """
     subjects = asked.groups.stays["subject_id"].to_numpy()
     found = np.empty_like(logits)
-    for column, answer in enumerate(asked.answers()):
+    for column, answer in enumerate(asked.answers()[of]):
         risks = sigmoid(logits[:, column])
         for number in range(len(asked.folds)):
             others, own = answer.asked & (fold != number), fold == number
-            calibrator = fit_calibrator(risks[others], answer.labels[others], subjects[others], "logistic")
+            learnt = answer.labels[others]
+            method = "logistic" if min(learnt.sum(), (~learnt).sum()) >= MIN_OUTCOMES else "none"
+            calibrator = fit_calibrator(risks[others], learnt, subjects[others], method)
             found[own, column] = logit(calibrator.apply(risks[own]))
     return found
 
 
 def _any_condition(logits: Floats) -> Floats:
     """The probability of being coded at all: as the main condition, or else as another one."""
-    n_groups = logits.shape[1] // 2
-    main, other = sigmoid(logits[:, :n_groups]), sigmoid(logits[:, n_groups:])
+    n_groups = logits.shape[1] // 3
+    main, other = sigmoid(logits[:, :n_groups]), sigmoid(logits[:, n_groups : 2 * n_groups])
     return np.asarray(1 - (1 - main) * (1 - other))
 
 

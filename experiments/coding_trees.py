@@ -33,6 +33,8 @@ MIN_POSITIVE = 10
 
 **Source:** Peduzzi et al. 1996, doi:10.1016/S0895-4356(96)00236-3 (ten events a parameter).
 """
+MIN_TUNING = 10
+"""Tuning stays of the rarer answer below which they do not decide when boosting stops."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def choose_features(
     """
     mask = np.zeros(matrix.rows.height, dtype=bool)
     mask[train] = True
-    is_history = pl.any_horizontal([pl.lit(value=False), *(pl.col("code").str.starts_with(p) for p in history)])
+    is_history = pl.any_horizontal(
+        [pl.lit(value=False), *(pl.col("code").str.starts_with(p) for p in history)]
+    )
     is_dose = pl.col("code").str.starts_with("ATC//")
     longest = config.features.windows[-1]
     held = np.bincount(matrix.values[train].indices, minlength=matrix.columns.height)
@@ -194,6 +198,10 @@ def _fit_one(
         return repr(float(logit(np.array([share]))[0]))
     values.set_label(labels.astype(np.float32))
     values.set_weight(asked.astype(np.float32))
+    told = answer.labels[tuning][answer.asked[tuning]]
+    if min(int(told.sum()), int((~told).sum())) < MIN_TUNING:
+        booster = lightgbm.train(settings, values, num_boost_round=config.few_trees)
+        return str(booster.model_to_string())
     judged.set_label(answer.labels[tuning].astype(np.float32))
     judged.set_weight(answer.asked[tuning].astype(np.float32) + 1e-9)
     booster = lightgbm.train(

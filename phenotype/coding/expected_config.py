@@ -44,6 +44,7 @@ class TreesConfig(_Part):
         l2: penalty on leaf values.
         max_trees: where boosting ends at the latest.
         patience: trees without a better tuning score before boosting ends.
+        few_trees: where too few tuning stays have a group to tell when to stop.
         max_columns: the features that most training patients hold, so many.
     """
 
@@ -55,6 +56,7 @@ class TreesConfig(_Part):
     l2: float = Field(default=5.0, ge=0)
     max_trees: int = Field(default=120, ge=1)
     patience: int = Field(default=8, ge=1)
+    few_trees: int = Field(default=25, ge=1)
     max_columns: int = Field(default=800, ge=1)
 
 
@@ -84,19 +86,33 @@ class NoiseConfig(_Part):
     """How noisy coding is taken to be.
 
     Attributes:
-        anchor_share: the share of a group's stays, highest and lowest by expectation, by which the sensitivity
-            and the false share of coding are read off.
-        min_anchors: at least so many stays.
-        unit_prior_stays: expected codes that the all-unit rate weighs against a unit's own.
-        false_prior: coded wrongly although nothing says so: the share of a group's codes that is taken to be
-            false before anything is seen.
+        high_share: so many of a group's stays, as a share of those coded with it, that it is most expected of:
+            they tell the sensitivity of coding.
+        low_share: the share of all stays that it is least expected of: they tell the share coded falsely.
+        min_anchors: at least so many stays each.
+        certainty: that coding is no better than the anchors are taken to tell.
+        confident_weight: of the same rates as confident learning estimates them.
+        unit_prior: expected errors that the surrounding unit's ratio weighs against a unit's own.
+        pair_prior: expected pairs of codes that all units' ratio weighs against a unit's own.
+        largest_pair_ratio: a confusion of codes changes the odds of an error at most so many times.
+        least_sensitivity: sensitivity is not taken to be lower: where the models are never sure, nothing tells
+            a careless coder from a record that shows little.
+        false_prior: the share of a group's codes that is taken to be false before anything is seen.
+        largest_false: no larger share of a group's codes is taken to be false, for the same reason.
         max_probability: no finding is more certain than this without a reviewer.
     """
 
-    anchor_share: float = Field(default=0.02, gt=0, lt=0.5)
+    high_share: float = Field(default=0.25, gt=0, le=1)
+    low_share: float = Field(default=0.3, gt=0, lt=1)
     min_anchors: int = Field(default=30, ge=1)
-    unit_prior_stays: float = Field(default=20.0, gt=0)
+    certainty: float = Field(default=0.9, gt=0.5, lt=1)
+    confident_weight: float = Field(default=0.25, ge=0, le=1)
+    unit_prior: float = Field(default=10.0, gt=0)
+    pair_prior: float = Field(default=5.0, gt=0)
+    largest_pair_ratio: float = Field(default=2.0, ge=1)
+    least_sensitivity: float = Field(default=0.8, gt=0, lt=1)
     false_prior: float = Field(default=0.02, gt=0, lt=1)
+    largest_false: float = Field(default=0.15, gt=0, lt=1)
     max_probability: float = Field(default=0.97, gt=0, lt=1)
 
 

@@ -17,6 +17,9 @@ from phenotype.coding.findings import RULE_COVERAGE
 
 Bools = npt.NDArray[np.bool_]
 RULE = "expected"
+UNSPECIFIC_FORM = r"^ICD10[^/]*//.*\.9$"
+"""ICD-10's rest category of what is not specified further stands at .9 by convention."""
+UNSPECIFIC_WORDS = ("unspecified", "uspesifisert", "not specified")
 GROUPED_CODES = pl.Schema(
     {
         "stay_id": pl.Int64(),
@@ -25,6 +28,7 @@ GROUPED_CODES = pl.Schema(
         "code_no": pl.Int32(),
         "is_main": pl.Boolean(),
         "code": pl.String(),
+        "is_unspecific": pl.Boolean(),
         "concept": pl.String(),
         "lineage_id": pl.Int64(),
     }
@@ -41,12 +45,14 @@ class CodedGroups:
         groups: concept, n_stays, n_main, n_subjects; sorted by concept.
         coded: (n, K) whether the stay has a code of the group.
         main: (n, K) whether one of its contacts has it as the main condition.
+        specific: (n, K) whether it has a code of the group that is not the unspecified one.
     """
 
     stays: pl.DataFrame
     groups: pl.DataFrame
     coded: Bools
     main: Bools
+    specific: Bools
 
     @property
     def concepts(self) -> list[str]:
@@ -80,6 +86,7 @@ def grouped_codes(record: CodedRecord, config: ExpectedConfig, ontology: Ontolog
     groups = groups_of(diagnoses["code"].drop_nulls().unique().sort(), dict(config.groups.levels), ontology)
     return (
         diagnoses.join(groups, on="code", how="inner", maintain_order="left")
+        .join(_unspecific(diagnoses["code"], ontology), on="code", how="left", maintain_order="left")
         .with_columns(is_main=pl.col("role") == "main")
         .select(pl.col(name).cast(dtype) for name, dtype in GROUPED_CODES.items())
     )
@@ -115,11 +122,15 @@ def coded_groups(record: CodedRecord, config: ExpectedConfig, ontology: Ontology
         raise InputError(_no_group(codes, config))
     row, column = _places(codes, stays, counts)
     shape = (stays.height, counts.height)
-    coded, main = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    coded[row, column] = True
-    is_main = codes.join(counts, on="concept", how="semi", maintain_order="left")["is_main"].to_numpy()
-    main[row[is_main], column[is_main]] = True
-    return CodedGroups(stays, counts, coded, main)
+    told = codes.join(counts, on="concept", how="semi", maintain_order="left")
+    marks = []
+    for wanted in (pl.lit(value=True), pl.col("is_main"), ~pl.col("is_unspecific")):
+        some = told.select(wanted.alias("_")).to_series().to_numpy()
+        some = np.broadcast_to(some, told.height)
+        mark = np.zeros(shape, dtype=bool)
+        mark[row[some], column[some]] = True
+        marks.append(mark)
+    return CodedGroups(stays, counts, marks[0], marks[1], marks[2])
 
 
 def judged_stays(record: CodedRecord, config: ExpectedConfig) -> pl.DataFrame:
@@ -165,6 +176,16 @@ def not_judged(record: CodedRecord, config: ExpectedConfig) -> pl.DataFrame:
         )
         .select(pl.col(name).cast(dtype) for name, dtype in RULE_COVERAGE.items())
         .sort("unit_id", "period", "reason", nulls_last=False)
+    )
+
+
+def _unspecific(codes: pl.Series, ontology: Ontology) -> pl.DataFrame:
+    """Code and is_unspecific: the rest category of its group, by its last character or by its name."""
+    distinct = codes.drop_nulls().unique().sort()
+    names = [(ontology.label(code, "en") or "").lower() for code in distinct]
+    by_name = [any(word in name for word in UNSPECIFIC_WORDS) for name in names]
+    return pl.DataFrame({"code": distinct, "_by_name": pl.Series(by_name, dtype=pl.Boolean)}).select(
+        "code", is_unspecific=pl.col("_by_name") | pl.col("code").str.contains(UNSPECIFIC_FORM)
     )
 
 

@@ -150,7 +150,7 @@ def _rolled_up(
 
 
 def groups_of(codes: pl.Series, levels: dict[str, str], ontology: Ontology) -> pl.DataFrame:
-    """code and concept of the codes that belong to a group, sorted by code."""
+    """Code and concept of the codes that belong to a group, sorted by code."""
     found = pl.DataFrame({"code": codes}, schema={"code": pl.String()})
     rolled = [
         ontology.roll_up(found["code"], f"{system}//{level}").rename(f"_{number}")

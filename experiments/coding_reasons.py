@@ -1,0 +1,151 @@
+"""Reasons of the most probable findings of expectations: the models that made them are asked once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from experiments.coding_models import Asked, ask, trees_of_fold
+from experiments.coding_trees import booster_of
+from ontology.terminology import Ontology
+from phenotype.coding.coded_record import CodedRecord
+from phenotype.coding.expected import doubts_of
+from phenotype.coding.expected_config import ExpectedConfig
+from phenotype.coding.expected_groups import all_stays, grouped_codes
+from phenotype.coding.expected_reasons import (
+    Reason,
+    hindsight_reason,
+    tree_reasons,
+    unit_reason,
+    with_reasons,
+)
+from phenotype.coding.findings import Found
+from phenotype.explain.record import Record
+from phenotype.feature_matrix import FeatureMatrix
+from phenotype.link import logit
+from phenotype.trajectory import Dataset, known_time
+
+ANSWER_OF = {"missing": 1, "unsupported": 1, "main_condition": 0, "unspecific": 2}
+"""Which third of `Asked.answers` each kind of finding is about."""
+
+
+def explain_findings(  # noqa: PLR0917 what was trained, and what was found
+    found: Found,
+    dataset: Dataset,
+    record: CodedRecord,
+    expected: pl.DataFrame,
+    config: ExpectedConfig,
+    folder: Path,
+    ontology: Ontology,
+) -> Found:
+    """The findings with reasons and evidence of the most probable ones of each kind.
+
+    Args:
+        found: of `expected_findings`.
+        dataset, record, config, folder, ontology: as `train_expected` had them.
+        expected: what it gave.
+
+    Returns:
+        Found; findings beyond `config.findings.n_explained` of their kind have no reasons.
+    """
+    told = _chosen(found, record, expected, config)
+    if not told.height:
+        return found
+    asked = ask(dataset, record, config, folder, ontology)
+    matrix = asked.features(config)
+    rows = asked.groups.stays.select("stay_id", "prediction_time").with_row_index("row")
+    told = told.join(rows, on="stay_id", how="inner").sort("finding_id")
+    events = _events(asked, told)
+    codings = _codings(record, config, ontology, told)
+    contributions = _contributions(asked, matrix, told)
+    reasons: dict[str, list[Reason]] = {}
+    for finding in told.iter_rows(named=True):
+        phi, codes = contributions[finding["finding_id"]]
+        known = events.filter(
+            pl.col("subject_id") == finding["subject_id"],
+            known_time().is_null() | (known_time() <= finding["prediction_time"]),
+        )
+        some = tree_reasons(phi, codes, Record(known, finding["prediction_time"]), config.findings.n_reasons)
+        if finding["kind"] in {"missing", "unsupported"}:
+            elsewhere = codings.filter(
+                pl.col("subject_id") == finding["subject_id"],
+                pl.col("stay_id") != finding["stay_id"],
+                pl.col("concept") == finding["concept"],
+            )
+            before, after = (float(logit(np.array([finding[name]]))[0]) for name in ("other", "hindsight"))
+            some.append(
+                hindsight_reason(finding["concept"], before, after, elsewhere, finding["prediction_time"])
+            )
+        unit = unit_reason(finding["kind"], finding["unit_ratio"])
+        reasons[finding["finding_id"]] = [*some, *([unit] if unit else [])]
+    return with_reasons(found, reasons)
+
+
+def _chosen(
+    found: Found, record: CodedRecord, expected: pl.DataFrame, config: ExpectedConfig
+) -> pl.DataFrame:
+    """The findings that are explained with their doubts: finding_id, kind, stay_id, subject_id, concept ..."""
+    own = found.findings.filter(pl.col("rule_id").str.starts_with("expected/"))
+    stay = (
+        found.items.join(record.contacts.select("contact_id", "stay_id"), on="contact_id", how="left")
+        .sort("finding_id", "contact_id")
+        .unique("finding_id", keep="first", maintain_order=True)
+        .select("finding_id", "stay_id")
+    )
+    ranked = (
+        own.select("finding_id", "kind", "rule_id")
+        .join(stay, on="finding_id", how="inner")
+        .with_columns(concept=pl.col("rule_id").str.strip_prefix("expected/"))
+        .join(doubts_of(expected, config), on=["kind", "stay_id", "concept"], how="inner")
+        .sort("kind", "probability", "finding_id", descending=[False, True, False])
+        .group_by("kind", maintain_order=True)
+        .head(config.findings.n_explained)
+    )
+    of_stay = expected.select(
+        "stay_id", "concept", "fold", other="probability_other", hindsight="probability_hindsight"
+    )
+    return ranked.join(of_stay, on=["stay_id", "concept"], how="left")
+
+
+def _events(asked: Asked, told: pl.DataFrame) -> pl.DataFrame:
+    """The view's events of the patients of these findings."""
+    subjects = told.select("subject_id").unique().lazy()
+    return asked.cases.dataset.events().join(subjects, on="subject_id", how="semi").collect()
+
+
+def _codings(
+    record: CodedRecord, config: ExpectedConfig, ontology: Ontology, told: pl.DataFrame
+) -> pl.DataFrame:
+    """subject_id, stay_id, concept, time and lineage_id of the codes of these patients."""
+    stays = all_stays(record).select("stay_id", "subject_id", time="prediction_time")
+    return (
+        grouped_codes(record, config, ontology)
+        .join(stays, on="stay_id", how="inner")
+        .join(told.select("subject_id").unique(), on="subject_id", how="semi")
+        .select("subject_id", "stay_id", "concept", "time", "lineage_id")
+        .sort("subject_id", "time", "lineage_id")
+    )
+
+
+def _contributions(
+    asked: Asked, matrix: FeatureMatrix, told: pl.DataFrame
+) -> dict[str, tuple[npt.NDArray[np.float64], list[str]]]:
+    """Of each finding the contributions of the features, and their codes."""
+    place = {concept: number for number, concept in enumerate(asked.groups.concepts)}
+    found: dict[str, tuple[npt.NDArray[np.float64], list[str]]] = {}
+    for (fold,), of_fold in sorted(told.partition_by("fold", as_dict=True).items()):
+        trees = trees_of_fold(asked, int(str(fold)))
+        codes = trees.columns.table["code"].to_list()
+        values = trees.columns.dense(matrix, of_fold["row"].to_numpy().astype(np.int64))
+        for number, finding in enumerate(of_fold.iter_rows(named=True)):
+            answer = ANSWER_OF[finding["kind"]] * len(place) + place[finding["concept"]]
+            booster = booster_of(trees.texts[answer])
+            phi = np.zeros(len(codes))
+            if booster is not None:
+                answered = booster.predict(values[number : number + 1], pred_contrib=True, num_threads=1)
+                phi = np.asarray(answered, dtype=np.float64)[0, :-1]
+            found[finding["finding_id"]] = (phi, codes)
+    return found

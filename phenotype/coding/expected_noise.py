@@ -1,0 +1,200 @@
+"""The probability that the coding is wrong, from what was expected, what was coded, and how noisy coding is.
+
+A group is truly there (z = 1) or not; coding tells it with sensitivity s and tells it falsely with share f. With q =
+P(z = 1 | record) the expectation is p = s q + f (1 - q), so q = (p - f) / (s - f), and
+
+    P(z = 1 | not coded) = q (1 - s) / (1 - p)      the group is missing
+    P(z = 0 | coded)     = (1 - q) f / p            the group is unsupported
+
+s and f are read off anchors, stays of which the record leaves no doubt, and off the confident joint; then they are
+told unit by unit and year by year, shrunk towards the whole.
+
+**Source:** class-conditional label noise: Natarajan et al. 2013, "Learning with noisy labels" (NeurIPS); anchor
+points: Liu and Tao 2016, doi:10.1109/TPAMI.2015.2456899; confident joint: Northcutt et al. 2021,
+doi:10.1613/jair.1.12125; a coder's sensitivity and specificity without a reviewed truth: Dawid and Skene 1979,
+doi:10.2307/2346806; shrinkage: Clayton and Kaldor 1987, doi:10.2307/2532003.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from phenotype.coding.expected_config import NoiseConfig
+from phenotype.link import logit, sigmoid
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+LOWEST, HIGHEST = 1e-6, 1 - 1e-6
+LEAST_GAP = 0.05
+"""Sensitivity is taken to lie at least this far above the false share."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How a group is coded where it is there, and where it is not.
+
+    Attributes:
+        sensitivity: share of the stays with the group that are coded with it.
+        false_share: share of the stays without it that are.
+    """
+
+    sensitivity: float
+    false_share: float
+
+
+def anchored(p: Floats, coded: Bools, config: NoiseConfig) -> Noise:
+    """Sensitivity and false share of one group, read off the stays that it is most and least expected of.
+
+    Each is taken at the end of its interval that holds coding for the better.
+
+    Args:
+        p: (m,) expectations of the stays that are asked, out of fold.
+        coded: (m,) whether they are coded.
+        config: which stays are anchors.
+    """
+    order = np.argsort(p, kind="stable")
+    n_coded = int(coded.sum())
+    n_high = min(len(p), max(config.min_anchors, int(config.high_share * n_coded)))
+    n_low = min(len(p), max(config.min_anchors, int(config.low_share * len(p))))
+    high, low = order[len(p) - n_high :], order[:n_low]
+    share = (n_coded + 0.5) / (len(p) + 1)
+    prior = config.false_prior * share * config.min_anchors
+    n_true, n_false = float(coded[high].sum()), float(coded[low].sum()) + prior
+    return _apart(
+        _bound(n_true, n_high, config.certainty),
+        _bound(n_false, n_low + config.min_anchors, 1 - config.certainty),
+    )
+
+
+def _bound(n_coded: float, n: int, certainty: float) -> float:
+    """The end of Jeffreys' interval of a share: few anchors tell of no carelessness.
+
+    **Source:** Brown, Cai and DasGupta 2001, doi:10.1214/ss/1009213286.
+    """
+    from scipy.stats import beta
+
+    return float(beta.ppf(certainty, n_coded + 0.5, max(n - n_coded, 0.0) + 0.5))
+
+
+def confident(p: Floats, coded: Bools) -> Noise | None:
+    """The same by confident learning; None where one of the two answers has no confident stay."""
+    from cleanlab.count import compute_confident_joint
+
+    if coded.all() or not coded.any():
+        return None
+    joint = compute_confident_joint(
+        coded.astype(np.int64), np.column_stack([1 - p, p]), calibrate=True
+    ).astype(np.float64)
+    if (joint.sum(axis=0) <= 0).any():
+        return None
+    false_share, sensitivity = joint[1] / joint.sum(axis=0)
+    return _apart(float(sensitivity), float(false_share))
+
+
+def label_issues(p: Floats, coded: Bools) -> Bools:
+    """Stays whose answer confident learning holds for wrong, (m,)."""
+    from cleanlab.filter import find_label_issues
+
+    if coded.all() or not coded.any():
+        return np.zeros(len(p), dtype=bool)
+    found = find_label_issues(
+        coded.astype(np.int64), np.column_stack([1 - p, p]), filter_by="prune_by_noise_rate", n_jobs=1
+    )
+    return np.asarray(found, dtype=bool)
+
+
+def together(one: Noise, other: Noise | None, weight: float) -> Noise:
+    """Two estimates as one, on the scale of log odds; the other weighs so much."""
+    if other is None or weight == 0:
+        return one
+    pairs = [(one.sensitivity, other.sensitivity), (one.false_share, other.false_share)]
+    means = [
+        sigmoid((1 - weight) * logit(np.array([a])) + weight * logit(np.array([b])))[0] for a, b in pairs
+    ]
+    return _apart(float(means[0]), float(means[1]))
+
+
+def bounded(noise: Noise, share: float, config: NoiseConfig) -> Noise:
+    """The noise within what can be told apart from models that are never sure.
+
+    Args:
+        noise: as estimated.
+        share: of the asked stays that are coded.
+        config: the bounds.
+    """
+    false_share = min(noise.false_share, config.largest_false * share)
+    return _apart(max(noise.sensitivity, config.least_sensitivity), false_share)
+
+
+def presence(p: Floats, noise: Noise) -> Floats:
+    """Q = P(z = 1 | record) from the expectation of being coded."""
+    q = (p - noise.false_share) / (noise.sensitivity - noise.false_share)
+    return np.clip(q, LOWEST, HIGHEST)
+
+
+def wrong(q: Floats, coded: Bools, sensitivity: Floats, false_share: Floats) -> Floats:
+    """P(z differs from what is coded), (m,)."""
+    told = sensitivity * q + false_share * (1 - q)
+    missing = q * (1 - sensitivity) / np.clip(1 - told, LOWEST, 1)
+    unsupported = (1 - q) * false_share / np.clip(told, LOWEST, 1)
+    return np.clip(np.where(coded, unsupported, missing), LOWEST, HIGHEST)
+
+
+@dataclass(frozen=True)
+class UnitNoise:
+    """How many times as often as all units each stay's unit leaves out, and adds, (n, K) each."""
+
+    left_out: Floats
+    added: Floats
+
+
+def unit_noise(
+    q: Floats, coded: Bools, asked: Bools, noise: list[Noise], cells: list[Ints], prior: float
+) -> UnitNoise:
+    """Ratios of what is left out and added, by ever smaller cells, each shrunk towards the one around it.
+
+    Args:
+        q: (n, K) presence.
+        coded: (n, K).
+        asked: (n, K) stays of which the answer is asked; the others tell nothing.
+        noise: of each group.
+        cells: of each level (hospital, unit, unit and year) the number of each stay's cell, (n,).
+        prior: expected codes that the surrounding cell's ratio weighs.
+
+    Returns:
+        The ratios of the smallest cell, group by group.
+    """
+    sensitivity = np.array([one.sensitivity for one in noise])
+    false_share = np.array([one.false_share for one in noise])
+    expected = np.stack([q * (1 - sensitivity), (1 - q) * false_share]) * asked
+    doubt = wrong(q, coded, sensitivity[None], false_share[None]) * asked
+    observed = np.stack([doubt * ~coded, doubt * coded])
+    ratio = np.ones((2, *q.shape))
+    for cell in cells:
+        ratio = _shrunk(observed.sum(2), expected.sum(2), ratio[:, :, 0], cell, prior)[:, :, None]
+    ratio = np.broadcast_to(ratio, (2, *q.shape))
+    smallest = cells[-1]
+    by_group = np.empty((2, *q.shape))
+    for group in range(q.shape[1]):
+        by_group[:, :, group] = _shrunk(
+            observed[:, :, group], expected[:, :, group], ratio[:, :, group], smallest, prior
+        )
+    return UnitNoise(by_group[0], by_group[1])
+
+
+def _shrunk(observed: Floats, expected: Floats, parent: Floats, cell: Ints, prior: float) -> Floats:
+    """(2, n) sums over each stay's cell -> (2, n) ratios shrunk towards the parent's."""
+    sums = [
+        np.stack([np.bincount(cell, weights=row) for row in rows])[:, cell] for rows in (observed, expected)
+    ]
+    return np.asarray((sums[0] + prior * parent) / (sums[1] + prior))
+
+
+def _apart(sensitivity: float, false_share: float) -> Noise:
+    """Within (0, 1), and the one above the other."""
+    false_share = min(max(false_share, LOWEST), 0.5)
+    return Noise(min(max(sensitivity, false_share + LEAST_GAP), 1 - 1e-3), false_share)

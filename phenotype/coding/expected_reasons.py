@@ -1,0 +1,164 @@
+"""Why a stay is expected to be coded otherwise: contributions by concept, in words, with the events behind them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ontology.labels import domain_of, label_of
+from phenotype.coding.findings import FINDING_REASONS, Found
+from phenotype.explain.record import AGE_CODE, MAX_EVIDENCE, Record, unit_of
+from phenotype.explain.sentences import SEX, value_words
+from phenotype.explain.wording import number_words, span_words, times_words
+from phenotype.trajectory import BIRTH_CODE
+
+Floats = npt.NDArray[np.float64]
+OTHER_STAYS, UNIT = "OTHER_STAYS", "UNIT"
+"""In place of a concept: what the patient's other stays were coded with; how the unit codes."""
+LEAST_RATIO = 1.2
+"""A unit that errs less than so many times as often as all units is no reason."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one concept adds.
+
+    Attributes:
+        concept: `SYSTEM//code`, OTHER_STAYS or UNIT.
+        contribution: log odds.
+        text: in words.
+        evidence: lineage_ids of the events behind it, the latest first.
+    """
+
+    concept: str
+    contribution: float
+    text: str
+    evidence: tuple[int, ...] = ()
+
+
+def tree_reasons(contributions: Floats, codes: Sequence[str], record: Record, n_reasons: int) -> list[Reason]:
+    """The codes that contribute most to one prediction, features of a code added up.
+
+    Args:
+        contributions: (C,) exact contributions of the features.
+        codes: of the features.
+        record: what was known.
+        n_reasons: how many are told.
+
+    **Source:** Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9 (TreeSHAP); Shapley values of a group of
+    features that are told together add up.
+    """
+    by_code: dict[str, float] = {}
+    for code, phi in zip(codes, contributions.tolist(), strict=True):
+        told = SEX if code.startswith(SEX) else code
+        by_code[told] = by_code.get(told, 0.0) + phi
+    largest = sorted(by_code, key=lambda code: (-abs(by_code[code]), code))[:n_reasons]
+    return [
+        Reason(code, by_code[code], sentence(code, record), evidence(code, record))
+        for code in largest
+        if by_code[code] != 0
+    ]
+
+
+def sentence(code: str, record: Record) -> str:
+    """What the record shows of a code, told from the end of the stay, without a date."""
+    if code in {AGE_CODE, BIRTH_CODE} and record.age_years is not None:
+        return f"Age {record.age_years} years"
+    events = _of(code, record)
+    if code == SEX:
+        return label_of(events["code"][0]) if events.height else "Sex not told"
+    if not events.height:
+        return f"Not on record: {label_of(code)}"
+    words = [label_of(code)]
+    values = events.filter(pl.col("numeric_value").is_not_null())
+    last = events.row(-1, named=True)
+    if values.height and domain_of(code) not in {"Drugs", "Procedures"}:
+        row = values.row(-1, named=True)
+        words[0] += f" {value_words(code, row['numeric_value'], unit_of(row))}"
+        if values.height > 1:
+            spread = values["numeric_value"]
+            low, high = (number_words(float(one)) for one in (spread.min() or 0.0, spread.max() or 0.0))  # type: ignore[arg-type]
+            words.append(f"between {low} and {high} in {values.height} measurements")
+    elif events.height > 1:
+        words.append(times_words(events.height))
+    if last["time"] is not None:
+        since = record.prediction_time - last["time"]
+        words.append(f"last {span_words(max(since, dt.timedelta(0)))} before the end of the stay")
+    return ", ".join(words)
+
+
+def evidence(code: str, record: Record) -> tuple[int, ...]:
+    """lineage_ids of the latest events of a code, at most MAX_EVIDENCE."""
+    ids = _of(code, record).reverse()["lineage_id"].drop_nulls().unique(maintain_order=True)
+    return tuple(ids.head(MAX_EVIDENCE).to_list())
+
+
+def hindsight_reason(
+    concept: str, before: float, after: float, codings: pl.DataFrame, prediction_time: dt.datetime
+) -> Reason:
+    """What the other stays' codes add to the expectation.
+
+    Args:
+        concept: the group.
+        before: log odds without the other stays.
+        after: log odds with them.
+        codings: time (of the stay that it belongs to) and lineage_id of the group's codes in other stays.
+        prediction_time: the end of the stay.
+    """
+    earlier = codings.filter(pl.col("time") <= prediction_time).height
+    later = codings.height - earlier
+    told = [f"{times_words(n)} {when}" for n, when in ((earlier, "earlier"), (later, "later")) if n]
+    words = f"coded {' and '.join(told)}" if told else "never coded"
+    ids = codings.sort("time", descending=True)["lineage_id"].drop_nulls().head(MAX_EVIDENCE).to_list()
+    text = f"In the patient's other stays {label_of(concept)} is {words}"
+    return Reason(OTHER_STAYS, after - before, text, tuple(ids))
+
+
+def unit_reason(kind: str, ratio: float) -> Reason | None:
+    """How the unit errs; None where it errs about as others do."""
+    if ratio < LEAST_RATIO:
+        return None
+    does = {"unsupported": "adds such codes without support"}.get(kind, "leaves such codes out")
+    text = f"The unit {does} {number_words(round(ratio, 1))} times as often as all units"
+    return Reason(UNIT, float(np.log(ratio)), text)
+
+
+def with_reasons(found: Found, reasons: dict[str, list[Reason]]) -> Found:
+    """The findings with their reasons, the largest first, and the evidence of all.
+
+    Args:
+        found: findings without reasons.
+        reasons: finding_id -> its reasons.
+    """
+    rows = [
+        (finding_id, rank, reason.concept, reason.contribution, reason.text, list(reason.evidence))
+        for finding_id, some in sorted(reasons.items())
+        for rank, reason in enumerate(
+            sorted(some, key=lambda one: (-abs(one.contribution), one.concept)), start=1
+        )
+    ]
+    told = pl.DataFrame(rows, schema=FINDING_REASONS, orient="row").sort("finding_id", "rank")
+    behind = (
+        told.select("finding_id", pl.col("evidence").alias("_behind"))
+        .explode("_behind")
+        .drop_nulls()
+        .group_by("finding_id")
+        .agg(pl.col("_behind").unique().sort())
+    )
+    findings = (
+        found.findings.join(behind, on="finding_id", how="left", maintain_order="left")
+        .with_columns(evidence=pl.coalesce("_behind", "evidence"))
+        .select(found.findings.columns)
+    )
+    return Found(findings, found.items, told)
+
+
+def _of(code: str, record: Record) -> pl.DataFrame:
+    if code == SEX:
+        return record.events.filter(pl.col("code").str.starts_with(SEX))
+    return record.of_code(BIRTH_CODE if code == AGE_CODE else code)
