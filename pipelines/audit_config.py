@@ -10,6 +10,7 @@ from pydantic import Field
 
 from experiments.config import Settings, with_overrides
 from ontology.configuration import find_config, read_yaml, validate
+from ontology.errors import ConfigurationError, Problem
 from phenotype.coding.case_order import Capacity
 
 By = Literal["unit", "hospital", "region"]
@@ -82,6 +83,47 @@ class AuditConfig(Settings):
     ontology: Path | None = None
     seed: int = 1
 
+    def with_options(
+        self,
+        *,
+        rules: tuple[str, ...] | None,
+        weights: Path | None,
+        prices: tuple[Path, ...],
+        reviews: tuple[Path, ...],
+        ontology: Path | None,
+    ) -> AuditConfig:
+        """The same with what the command line gives in place, paths whole.
+
+        Raises:
+            ConfigurationError: weights or prices, where money is left out.
+        """
+        money = self.money
+        if (weights or prices) and money is None:
+            raise ConfigurationError(
+                Problem(
+                    "weights or prices are given, and money is left out",
+                    where="--weights, --prices",
+                    found="money: null",
+                    allowed="a configuration with money",
+                    next_step="give money its settings, or leave the options out",
+                )
+            )
+        if money is not None:
+            money = money.model_copy(
+                update={
+                    "weights": _whole(weights or money.weights),
+                    "prices": tuple(path.resolve() for path in (*money.prices, *prices)),
+                }
+            )
+        return self.model_copy(
+            update={
+                "money": money,
+                "rules": rules or self.rules,
+                "reviews": tuple(path.resolve() for path in (*self.reviews, *reviews)),
+                "ontology": _whole(ontology or self.ontology),
+            }
+        )
+
 
 def load_audit_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> AuditConfig:
     """An audit's configuration with the command line's overrides in place.
@@ -95,3 +137,7 @@ def load_audit_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -
     """
     content = with_overrides(read_yaml(find_config("audits", name_or_path)), overrides)
     return validate(AuditConfig, content, where=str(name_or_path))
+
+
+def _whole(path: Path | None) -> Path | None:
+    return path and path.resolve()

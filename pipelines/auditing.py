@@ -15,14 +15,13 @@ import polars as pl
 import yaml
 
 from experiments.manifest import code_digest
-from experiments.run_folder import RunFolder, read_json, write_frame, write_json, write_text
-from ontology.configuration import find_config
+from experiments.run_folder import RunFolder, read_json, write_json, write_text
 from ontology.errors import ConfigurationError, InputError, Problem
 from ontology.in_use import ontology_in_use
 from ontology.release import Ontology
 from phenotype.coding.audit_folder import AuditFolder
 from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record
-from phenotype.coding.findings import RULE_COVERAGE, UNITS, Found
+from phenotype.coding.findings import Found
 from phenotype.coding.grouper import Grouper, GrouperOutput
 from phenotype.coding.judging import judge_rules
 from phenotype.coding.measures import Measure, load_measures
@@ -32,11 +31,13 @@ from phenotype.coding.settlement import Prices
 from phenotype.coding.toy_grouper import ToyGrouper
 from phenotype.coding.unit_settings import UnitSettings
 from phenotype.coding.units import judge_rates
-from phenotype.coding.weights import Weights
+from phenotype.coding.weights import FAULTS, WEIGHTS, Weights
 from phenotype.trajectory import Dataset, open_dataset
 from pipelines.audit_config import AuditConfig, MoneyConfig
 from pipelines.audit_steps import Part, kept
 from pipelines.progress import Progress
+
+NO_WEIGHTS = Weights(pl.DataFrame(schema=WEIGHTS), pl.DataFrame(schema=FAULTS), "no weight table")
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,11 @@ def _grouper(money: MoneyConfig, record: CodedRecord) -> tuple[Grouper, Weights]
         toy = ToyGrouper.load()
         return toy, toy.weights(years)
     grouper = (
-        GrouperOutput.of_record(record) if money.grouper == "record" else GrouperOutput.load(Path(money.grouper))
+        GrouperOutput.of_record(record)
+        if money.grouper == "record"
+        else GrouperOutput.load(Path(money.grouper))
     )
-    return grouper, Weights.load(money.weights) if money.weights else Weights.none()
+    return grouper, Weights.load(money.weights) if money.weights else NO_WEIGHTS
 
 
 def _open_folder(audit: Audit) -> None:
