@@ -161,7 +161,7 @@ class Judging:
         )
 
     def replacements(self, verdict: Verdict) -> pl.DataFrame | None:
-        """coding and replaced_by of the codings outside their lists, where the rule suggests by the list."""
+        """What has replaced codings (coding, replaced_by), where the rule suggests by the list."""
         if not verdict.rule.suggestion.from_list:
             return None
         found = [frame.select("coding", "replaced_by") for frame in self.outside.values()]

@@ -1,4 +1,4 @@
-"""What breaks a rule as findings: one a contact, code or condition group, with what explains it and the evidence."""
+"""What breaks a rule as findings: one a contact, code or group, with what explains it and the evidence."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _contact_items(record: JudgedRecord, keys: Ints, rows: Ints, *, is_own: bool
 
 
 def _evidence(verdict: Verdict, record: JudgedRecord, keys: pl.DataFrame) -> pl.DataFrame:
-    """key and evidence: what the findings rest on; of findings about single codes, those of the contact."""
+    """What the findings rest on: key, evidence."""
     mask: Bools | None = verdict.hits.evidence
     if mask is None:
         return pl.DataFrame(schema={"key": pl.Int64, "evidence": pl.List(pl.Int64)})

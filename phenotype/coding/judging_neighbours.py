@@ -71,17 +71,15 @@ def _pairs(
     while begin < len(earlier):
         done = total[begin - 1] if begin else 0
         end = max(int(np.searchsorted(total, done + SLICE, side="right")), begin + 1)
-        yield _slice(record, wanted, earlier[begin:end], later, first[begin:end], stop[begin:end])
+        counts = stop[begin:end] - first[begin:end]
+        before = np.repeat(earlier[begin:end], counts)
+        offsets = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
+        yield _that_differ(record, wanted, later[np.repeat(first[begin:end], counts) + offsets], before)
         begin = end
 
 
-def _slice(
-    record: JudgedRecord, wanted: Another, earlier: Ints, later: Ints, first: Ints, stop: Ints
-) -> tuple[Ints, Ints]:
-    counts = stop - first
-    before = np.repeat(earlier, counts)
-    offsets = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
-    after = later[np.repeat(first, counts) + offsets]
+def _that_differ(record: JudgedRecord, wanted: Another, after: Ints, before: Ints) -> tuple[Ints, Ints]:
+    """The pairs of two contacts, one after the other, that differ in what is asked for."""
     start = record.start
     holds = (start[after] > start[before]) | ((start[after] == start[before]) & (after > before))
     for name in wanted.differs:

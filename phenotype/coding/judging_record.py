@@ -255,7 +255,7 @@ def written_codes(compact: pl.Series, codes: Sequence[str]) -> pl.Series:
 
 
 def child_spans(system: CodeSystem) -> pl.DataFrame:
-    """parent (without dots), valid_from and valid_to: the spans in which listed codes stand below a shorter one."""
+    """When lists hold codes below a shorter one: parent (without dots), valid_from, valid_to."""
     dated = system.coverage["system"].unique().implode()
     codes = system.concepts.filter(pl.col("system").is_in(dated) & ~pl.col("flags").list.contains("abstract"))
     compact = pl.col("concept").str.replace_all(".", "", literal=True)

@@ -1,7 +1,7 @@
 """The words in which coding rules say what they look for; `judging_conditions` says what each means.
 
-A condition is a mapping with exactly one key. Every condition holds or does not hold of a contact; those about
-codes also say which codes they found.
+A condition is a mapping with exactly one key. Every condition holds or does not hold of a contact; those
+about codes also say which codes they found.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 Role = Literal["main", "other", "diagnosis", "procedure", "any"]
 Key = Literal["hospital", "unit", "stay", "day", "main_code", "main_category", "programme"]
-"""What two contacts of one patient may share; `day`: the date on which they begin; main_category: the first three
-characters of the main condition; programme: the fact of this name."""
+"""What two contacts of one patient may share; `day`: the date on which they begin; main_category: the first
+three characters of the main condition; programme: the fact of this name."""
 HOURS_A_DAY = 24.0
 CODE_FORM = r"^[A-Z0-9_-]+//\S(.*\S)?$"
 

@@ -15,11 +15,11 @@ from phenotype.coding.rule_conditions import Codes, Condition, Texts, Word, code
 ROOM = "coding_rules"
 Severity = Literal["error", "review", "information"]
 ContactNeed = Literal[
-    "end", "main", "diagnosis", "procedure", "groups", "code_order", "care_level", "urgency", "hospital", "age",
-    "sex",
+    "end", "main", "diagnosis", "procedure", "groups", "code_order", "care_level", "urgency", "hospital",
+    "age", "sex",
 ]  # fmt: skip
-"""What a contact must tell. end: an end that is not before the start; groups: condition groups of its diagnoses;
-code_order: the order of codes within them; the others: that there is one."""
+"""What a contact must tell. end: an end that is not before the start; groups: condition groups of its
+diagnoses; code_order: the order of codes within them; the others: that there is one."""
 
 
 class Needs(Word):
@@ -119,8 +119,8 @@ class Rule(Word):
         version: changes whenever the meaning does.
         valid_from: the first day; None = always.
         valid_to: the last day; None = until now.
-        dated_by: the day by which a rule holds: the end of the contact, or the procedure's own; then procedures
-            of other days are not seen.
+        dated_by: the day by which a rule holds: the end of the contact, or the procedure's own; then
+            procedures of other days are not seen.
         per: what one finding is about.
         scope: which contacts the rule is about; None = all.
         needs: what must be known of them.
