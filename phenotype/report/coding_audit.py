@@ -1,0 +1,261 @@
+"""What the first page of an audit says: cases, what rules judged, answers; no small counts.
+
+The page may leave the hospital. Counts of fewer than five patients are not shown, nor amounts about them, nor
+what would betray them by subtraction; sums are those of the cases that are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from phenotype.coding.case_names import CaseNames
+from phenotype.coding.cases import Case
+from phenotype.coding.coded_record import CodedRecord
+from phenotype.coding.findings import Found
+from phenotype.explain.wording import count_words
+from phenotype.report.coding_case import AGAINST_WORDS, KIND_WORDS, lead_words
+from phenotype.report.money import nok_range_words, nok_words, period_words, plain_number
+from phenotype.report.suppression import HIDDEN, hidden_parts, is_small, shown_count
+from phenotype.task_parts import Frozen
+
+
+class CaseLine(Frozen):
+    """One case on the first page; has_page says whether it has files of its own."""
+
+    case_id: str
+    title: str
+    unit: str
+    period: str
+    kinds: str
+    n_stays: str
+    n_to_open: str
+    expected_right: str
+    amount: str
+    expected: str
+    rate_amount: str
+    lead: str
+    against: str
+    has_page: bool
+
+
+class CoverageLine(Frozen):
+    """What one rule judged, what broke it, and what could not be judged, with reasons."""
+
+    rule_id: str
+    title: str
+    judged: str
+    broken: str
+    share: str
+    not_judgeable: str
+    reasons: tuple[tuple[str, str], ...]
+    cleared: tuple[tuple[str, str], ...]
+
+
+class CheckLine(Frozen):
+    """Reviewers' answers against what was expected of them."""
+
+    kind: str
+    drawn: str
+    n: str
+    agreed: str
+    expected: str
+    cannot_tell: str
+    verdict: str
+
+
+class AuditTotals(Frozen):
+    """The figures on top; sums are those of the cases that are shown with figures."""
+
+    n_findings: str
+    n_stays: str
+    n_cases: str
+    n_units: str
+    n_contacts: str
+    amount: str
+    expected: str
+    n_hidden_cases: int
+
+
+def case_lines(
+    cases: Sequence[Case], chosen: pl.DataFrame, subjects: Mapping[int, int], with_pages: frozenset[str]
+) -> tuple[CaseLine, ...]:
+    """The cases as the first page writes them.
+
+    Args:
+        cases: in the order of the page.
+        chosen: stay_id of the stays within the capacity.
+        subjects: stay_id -> subject_id.
+        with_pages: ids of the cases that have files of their own.
+    """
+    within = set(chosen["stay_id"].to_list())
+    return tuple(_case_line(case, within, subjects, has_page=case.case_id in with_pages) for case in cases)
+
+
+def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has_page: bool) -> CaseLine:
+    hides = is_small(case.n_subjects)
+    to_open = [stay for stay in case.openings["stay_id"].to_list() if stay in within]
+    few_to_open = is_small(len({subjects.get(stay, stay) for stay in to_open}))
+    rates = sorted(case.rates, key=lambda rate: -abs(rate.observed - (rate.expected or rate.observed)))
+    rate = next((one for one in rates if not is_small(round(one.observed))), None)
+    right = case.expected_right
+    return CaseLine(
+        case_id=case.case_id,
+        title=case.title.en,
+        unit=case.unit_id,
+        period=period_words(case.first_period, case.last_period),
+        kinds=", ".join(KIND_WORDS["en"].get(kind, kind) for kind in case.kinds),
+        n_stays="< 5" if hides else count_words(case.n_stays),
+        n_to_open="< 5" if few_to_open else count_words(len(to_open)),
+        expected_right=HIDDEN if hides else "–" if right is None else plain_number(right, "en", 0),
+        amount=HIDDEN if hides else nok_range_words(case.amount_low_nok, case.amount_high_nok),
+        expected=HIDDEN if hides else nok_words(case.expected_nok),
+        rate_amount=""
+        if hides or case.rate_low_nok is None
+        else nok_range_words(case.rate_low_nok, case.rate_high_nok),
+        lead="" if hides else lead_words(rate, "en"),
+        against=AGAINST_WORDS["en"][case.against],
+        has_page=has_page,
+    )
+
+
+def totals(cases: Sequence[Case], found: Found, record: CodedRecord) -> AuditTotals:
+    """The figures on top of the page."""
+    shown = [case for case in cases if not is_small(case.n_subjects)]
+    stays = found.items.join(record.contacts, on="contact_id", how="inner")
+    hides = is_small(stays["subject_id"].n_unique())
+
+    def added(name: str) -> float | None:
+        """The sum of an amount over the shown cases; null where none has one."""
+        known = [value for case in shown if (value := getattr(case, name)) is not None]
+        return sum(known) if known else None
+
+    return AuditTotals(
+        n_findings=HIDDEN if hides else count_words(found.findings.height),
+        n_stays=HIDDEN if hides else count_words(stays["stay_id"].n_unique()),
+        n_cases=count_words(len(cases)),
+        n_units=count_words(len({case.unit_id for case in cases})),
+        n_contacts=shown_count(record.contacts.height),
+        amount=nok_range_words(added("amount_low_nok"), added("amount_high_nok")),
+        expected=nok_words(added("expected_nok")),
+        n_hidden_cases=len(cases) - len(shown),
+    )
+
+
+def coverage_lines(
+    coverage: pl.DataFrame,
+    found: Found,
+    record: CodedRecord,
+    names: CaseNames,
+    looked_at: pl.DataFrame | None = None,
+) -> tuple[CoverageLine, ...]:
+    """What each rule judged, over all units and years.
+
+    Args:
+        coverage: columns of RULE_COVERAGE.
+        found: findings, by which the patients behind the broken contacts are counted.
+        record: whose patients.
+        names: what rules are called.
+        looked_at: rule_id, explanation, looked_at, held: at how many matches each innocent explanation was
+            looked at and held.
+    """
+    people = record.contacts.select("contact_id", "subject_id")
+    patients = dict(
+        found.items.join(found.findings.select("finding_id", "rule_id"), on="finding_id")
+        .join(people, on="contact_id")
+        .group_by("rule_id")
+        .agg(pl.col("subject_id").n_unique())
+        .iter_rows()
+    )
+    counts = coverage.group_by("rule_id").agg(pl.col("judged", "broken", "not_judgeable").sum())
+    reasons = (
+        coverage.filter(pl.col("reason").is_not_null() & (pl.col("not_judgeable") > 0))
+        .group_by("rule_id", "reason")
+        .agg(pl.col("not_judgeable").sum())
+        .sort("rule_id", "not_judgeable", "reason", descending=[False, True, False])
+    )
+    cleared = _cleared(looked_at, names)
+    return tuple(
+        _coverage_line(
+            row,
+            patients.get(row["rule_id"], row["broken"]),
+            reasons.filter(pl.col("rule_id") == row["rule_id"]).select("reason", "not_judgeable").rows(),
+            cleared.get(row["rule_id"], ()),
+            names,
+        )
+        for row in counts.sort("broken", "judged", "rule_id", descending=[True, True, False]).to_dicts()
+    )
+
+
+def _cleared(looked_at: pl.DataFrame | None, names: CaseNames) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Rule -> its explanations and at how many of its matches each held; none that were never looked at."""
+    told: dict[str, list[tuple[str, str]]] = {}
+    if looked_at is None:
+        return {}
+    for rule_id, name, n_looked, n_held in looked_at.filter(pl.col("looked_at") > 0).iter_rows():
+        words = names.innocent_titles.get(name, name.replace("_", " "))
+        told.setdefault(rule_id, []).append((words, _part(n_held, n_looked)))
+    return {rule_id: tuple(lines) for rule_id, lines in told.items()}
+
+
+def _part(part: int, whole: int) -> str:
+    """A part of a whole in words; a small one, or one that leaves a small rest, is hidden."""
+    if is_small(part) or is_small(whole):
+        return f"{shown_count(part)} of {shown_count(whole)}"
+    return f"{HIDDEN if is_small(whole - part) else count_words(part)} of {count_words(whole)}"
+
+
+def _coverage_line(
+    row: Mapping[str, int | str],
+    n_patients: int,
+    reasons: Sequence[tuple[str, int]],
+    cleared: tuple[tuple[str, str], ...],
+    names: CaseNames,
+) -> CoverageLine:
+    rule_id, judged, broken = str(row["rule_id"]), int(row["judged"]), int(row["broken"])
+    hides_broken = is_small(broken) or is_small(n_patients) or is_small(judged - broken)
+    hidden = hidden_parts([count for _, count in reasons])
+    return CoverageLine(
+        rule_id=rule_id,
+        title=names.title(rule_id, rule_id).en,
+        judged=shown_count(judged),
+        broken=("< 5" if is_small(broken) else HIDDEN) if hides_broken else count_words(broken),
+        share="" if hides_broken or not judged else f"{100 * broken / judged:.2g}%",
+        not_judgeable=shown_count(int(row["not_judgeable"])),
+        reasons=tuple(
+            (reason, ("< 5" if is_small(count) else HIDDEN) if hides else count_words(count))
+            for (reason, count), hides in zip(reasons, hidden, strict=True)
+        ),
+        cleared=cleared,
+    )
+
+
+def check_lines(checks: pl.DataFrame) -> tuple[CheckLine, ...]:
+    """Answers against what was expected of them.
+
+    Args:
+        checks: columns of `phenotype.coding.review_correction.CHECKS`.
+    """
+    return tuple(_check_line(row) for row in checks.to_dicts())
+
+
+def _check_line(row: Mapping[str, float | str | None]) -> CheckLine:
+    n, agreed = int(row["n"] or 0), float(row["agreed"] or 0)
+    hides = is_small(n) or is_small(round(agreed)) or is_small(n - round(agreed))
+    p_value = row["p_value"]
+    is_off = isinstance(p_value, float) and p_value < 0.01
+    return CheckLine(
+        kind=KIND_WORDS["en"].get(str(row["kind"]), str(row["kind"])),
+        drawn="opened for its rank" if row["drawn"] == "ranked" else "opened at random",
+        n=shown_count(n),
+        agreed=HIDDEN if hides else plain_number(agreed, "en", 0),
+        expected=HIDDEN if hides else plain_number(float(row["expected"] or 0), "en", 1),
+        cannot_tell=shown_count(int(row["cannot_tell"] or 0)),
+        verdict="differs from what was expected" if is_off else "as expected",
+    )
+
+
+def not_judged_lines(counts: Iterable[tuple[str, int]]) -> tuple[tuple[str, str], ...]:
+    """What could not be judged, priced or compared, each with its count; small ones hidden."""
+    return tuple((words, shown_count(count)) for words, count in counts if count)

@@ -1,0 +1,221 @@
+"""The pages of an audit: index.html; for each case a page, a spreadsheet for the unit, draft letters."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+from markupsafe import Markup
+
+from phenotype.coding.case_names import CaseNames
+from phenotype.coding.case_order import Capacity, Effort, order_stays, recovery_curve, within_capacity
+from phenotype.coding.cases import Case
+from phenotype.coding.coded_record import CodedRecord
+from phenotype.coding.drift_lines import DriftLine
+from phenotype.coding.explanations import InnocentExplanations
+from phenotype.coding.findings import Found
+from phenotype.coding.funnels import FunnelPlot
+from phenotype.coding.review_correction import CHECKS, answer_counts, check_reviews
+from phenotype.coding.reviews import REVIEWS
+from phenotype.report.coding_audit import (
+    case_lines,
+    check_lines,
+    coverage_lines,
+    not_judged_lines,
+    totals,
+)
+from phenotype.report.coding_case import CaseBook
+from phenotype.report.coding_letter import LetterTexts, make_letter
+from phenotype.report.money import Language, day_words
+from pipelines.render.audit_charts import draw_curve, draw_drift, draw_funnel
+from pipelines.render.audit_letters import letter_html, letter_text
+from pipelines.render.audit_sheet import write_sheet
+from pipelines.render.pages import TEMPLATES, content_policy, render_page
+
+STAYS_SHOWN = 40
+MOST_CHARTS = 24
+LANGUAGES: tuple[Language, ...] = ("nb", "en")
+
+
+@dataclass(frozen=True)
+class AuditContent:
+    """All that the pages of an audit are made of.
+
+    Attributes:
+        title: what was audited.
+        today: the day that letters are dated.
+        found: every finding, probabilities as corrected by reviewers.
+        record: the coded record.
+        cases: what `make_cases` gives.
+        coverage: columns of RULE_COVERAGE, rules and measures together.
+        names: what rules, measures and codes are called.
+        explanations: what innocent explanations are called.
+        letters: the words of the letters.
+        effort: what opening a stay costs.
+        capacity: how many stays can be opened in all.
+        looked_at: rule_id, explanation, looked_at, held, as rules were judged; null = not told.
+        funnels: the funnels to draw, the most telling first.
+        drift: the lines to draw, the most telling first.
+        supplements: (unit, measure, period) -> the table that the committee asks for.
+        reviews: columns of REVIEWS.
+        stated: the findings with the probabilities before the answers, by which answers are checked; null =
+            found's.
+        not_judged: what could not be judged, priced or compared, and how often.
+        provenance: name and value: versions and digests.
+    """
+
+    title: str
+    today: dt.date
+    found: Found
+    record: CodedRecord
+    cases: tuple[Case, ...]
+    coverage: pl.DataFrame
+    names: CaseNames
+    explanations: InnocentExplanations
+    letters: LetterTexts
+    effort: Effort
+    capacity: Capacity = field(default_factory=Capacity)
+    looked_at: pl.DataFrame | None = None
+    funnels: Sequence[FunnelPlot] = ()
+    drift: Sequence[DriftLine] = ()
+    supplements: Mapping[tuple[str, str, str], pl.DataFrame] = field(default_factory=dict)
+    reviews: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REVIEWS))
+    stated: pl.DataFrame | None = None
+    not_judged: Sequence[tuple[str, int]] = ()
+    provenance: Sequence[tuple[str, str]] = ()
+
+
+def write_audit(folder: Path, audit: AuditContent, *, most_cases: int = 100) -> Path:
+    """Write index.html and, for the first cases, cases/ID.html, .xlsx, and .letter.nb and .en (.html, .md).
+
+    Pages hold no script and fetch nothing. index.html shows no count of 1 to 4 patients and may leave the
+    hospital; what lies in cases/ names stays by pseudonym and is for the unit alone. Letters may become
+    public.
+
+    Args:
+        folder: the audit folder; must be there. Files of earlier cases in its cases/ are replaced as a whole.
+        audit: what the pages say.
+        most_cases: how many cases, in the order given, get files of their own; all stand on the index.
+
+    Returns:
+        The path of index.html.
+    """
+    openings = order_stays(audit.found, audit.record.contacts, audit.effort)
+    chosen = within_capacity(openings, audit.capacity)
+    book = CaseBook(audit.found, audit.names, audit.explanations, chosen)
+    with_files = audit.cases[:most_cases]
+    place = folder / "cases"
+    place.mkdir(exist_ok=True)
+    for file in place.iterdir():
+        if file.suffix in {".html", ".xlsx", ".md"}:
+            file.unlink()
+    for case in with_files:
+        _write_case(place, case, book, audit)
+    index = folder / "index.html"
+    index.write_text(_index(audit, openings, chosen, with_files), "utf-8")
+    return index
+
+
+def _index(
+    audit: AuditContent, openings: pl.DataFrame, chosen: pl.DataFrame, with_files: Sequence[Case]
+) -> str:
+    stays = audit.record.contacts.select("stay_id", "subject_id").unique("stay_id", keep="any")
+    lines = case_lines(
+        audit.cases, chosen, dict(stays.iter_rows()), frozenset(case.case_id for case in with_files)
+    )
+    has_stays = [bool(case.openings["probability"].count()) for case in audit.cases]
+    is_measure = ~pl.col("rule_id").is_in(list(audit.names.says))
+    checks = (
+        check_reviews(audit.found.findings if audit.stated is None else audit.stated, audit.reviews)
+        if audit.reviews.height
+        else pl.DataFrame(schema=CHECKS)
+    )
+    return _page(
+        "audit.html",
+        title=audit.title,
+        today=day_words(audit.today),
+        totals=totals(audit.cases, audit.found, audit.record),
+        capacity=audit.capacity,
+        effort=audit.effort,
+        n_openings=openings.height,
+        n_chosen=chosen.height,
+        curve=draw_curve(recovery_curve(openings), chosen.height) if openings.height else None,
+        cases=[line for line, has in zip(lines, has_stays, strict=True) if has],
+        rate_cases=[line for line, has in zip(lines, has_stays, strict=True) if not has],
+        rules=coverage_lines(
+            audit.coverage.filter(~is_measure), audit.found, audit.record, audit.names, audit.looked_at
+        ),
+        measures=coverage_lines(audit.coverage.filter(is_measure), audit.found, audit.record, audit.names),
+        funnels=[(plot, draw_funnel(plot)) for plot in audit.funnels[:MOST_CHARTS]],
+        n_more_funnels=max(len(audit.funnels) - MOST_CHARTS, 0),
+        drift=[(one, draw_drift(one, is_public=True)) for one in audit.drift[:MOST_CHARTS]],
+        n_more_drift=max(len(audit.drift) - MOST_CHARTS, 0),
+        checks=check_lines(checks),
+        n_reviews=audit.reviews.height,
+        not_judged=not_judged_lines(audit.not_judged),
+        provenance=audit.provenance,
+    )
+
+
+def _write_case(place: Path, case: Case, book: CaseBook, audit: AuditContent) -> None:
+    answers = answer_counts(audit.reviews, case.finding_ids) if audit.reviews.height else {}
+    pages = {language: book.page(case, answers, STAYS_SHOWN, language) for language in LANGUAGES}
+    measures = {rate.measure for rate in case.rates}
+    html = _page(
+        "audit_case.html",
+        page=pages["en"],
+        title_nb=case.title.nb,
+        today=day_words(audit.today),
+        curve=draw_curve(recovery_curve(case.openings), pages["en"].n_to_open)
+        if case.openings.height > 1
+        else None,
+        funnels=[
+            (plot, draw_funnel(plot, case.unit_id))
+            for plot in audit.funnels
+            if plot.measure in measures and any(point.unit_id == case.unit_id for point in plot.points)
+        ],
+        drift=[
+            (one, draw_drift(one, is_public=False))
+            for one in audit.drift
+            if one.unit == case.unit_id and (one.measure in measures or one.measure in book.rule_ids(case))
+        ],
+        supplements=[
+            (measure, period, *_table(table))
+            for (unit, measure, period), table in sorted(audit.supplements.items())
+            if unit == case.unit_id and (measure in measures or measure in book.rule_ids(case))
+        ],
+        effort=audit.effort,
+    )
+    (place / f"{case.case_id}.html").write_text(html, "utf-8")
+    write_sheet(place / f"{case.case_id}.xlsx", pages["nb"], book.stays(case, language="nb"))
+    for language in LANGUAGES:
+        words = getattr(audit.letters, language)
+        letter = make_letter(case, pages[language], words, language, audit.today)
+        (place / f"{case.case_id}.letter.{language}.html").write_text(letter_html(letter), "utf-8")
+        (place / f"{case.case_id}.letter.{language}.md").write_text(letter_text(letter), "utf-8")
+
+
+def _table(table: pl.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """The columns of a table in words, and its rows as text."""
+    heads = [name.replace("_", " ") for name in table.columns]
+    rows = [[_cell(value) for value in row] for row in table.iter_rows()]
+    return heads, rows
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _page(template: str, **content: object) -> str:
+    style = "\n".join((TEMPLATES / name).read_text("utf-8") for name in ("style.css", "audit.css"))
+    return render_page(
+        template,
+        style=Markup(style),  # noqa: S704  our own files
+        policy=content_policy(style),
+        **content,
+    )

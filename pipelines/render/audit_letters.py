@@ -1,0 +1,45 @@
+"""A draft letter as a page and as plain Markdown: the same words twice."""
+
+from __future__ import annotations
+
+from phenotype.report.coding_letter import Letter, LetterTable
+from pipelines.render.pages import render_page
+from pipelines.render.text import plain
+
+
+def letter_html(letter: Letter) -> str:
+    """The letter as a page that prints on A4."""
+    return render_page("audit_letter.html", letter=letter)
+
+
+def letter_text(letter: Letter) -> str:
+    """The letter as Markdown; texts from the data cannot become markup."""
+    lines = [f"> {plain(letter.draft)}", ""]
+    lines += [f"{plain(name)}: {_field(text)}  " for name, text in letter.fields]
+    lines += ["", f"# {plain(letter.subject)}", ""]
+    for paragraph in letter.paragraphs:
+        lines += [plain(paragraph), ""]
+    for table in letter.tables:
+        lines += [*_table(table), ""]
+    lines += [f"## {plain(letter.asks_title)}", ""]
+    lines += [f"{number}. {plain(ask)}" for number, ask in enumerate(letter.asks, start=1)]
+    lines.append("")
+    for paragraph in letter.closing:
+        lines += [_field(paragraph), ""]
+    lines += [*(f"{_field(part)}  " for part in letter.signature), ""]
+    lines += [f"{plain(letter.attachments_title)}: {'; '.join(plain(one) for one in letter.attachments)}", ""]
+    return "\n".join(lines)
+
+
+def _field(text: str) -> str:
+    """A text whose square brackets mark what the case officer fills in."""
+    return plain(text).replace("\\[", "[").replace("\\]", "]")
+
+
+def _table(table: LetterTable) -> list[str]:
+    def row(cells: tuple[str, ...]) -> str:
+        """One line of the table."""
+        return "| " + " | ".join(plain(cell) for cell in cells) + " |"
+
+    rule = "|" + " --- |" * len(table.heads)
+    return [f"## {plain(table.title)}", "", row(table.heads), rule, *(row(cells) for cells in table.rows)]
