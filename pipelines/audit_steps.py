@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -25,7 +26,7 @@ class Part:
 
     found: Found = field(default_factory=Found.nothing)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    told: Mapping[str, object] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 def kept(folder: AuditFolder, name: str, progress: Progress, make: Callable[[], Part]) -> Part:

@@ -1,11 +1,11 @@
-"""An audit of a dataset's coding: rules, rates, drift, expectations, money, reviews, cases, pages."""
+"""An audit of a dataset's coding, step by step: parts, prices, reviews, cases, tables, pages."""
 
 from __future__ import annotations
 
+import datetime as dt
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -15,63 +15,31 @@ import polars as pl
 import yaml
 
 from experiments.manifest import code_digest
-from experiments.run_folder import RunFolder, read_json, write_json, write_text
-from ontology.errors import ConfigurationError, InputError, Problem
+from experiments.run_folder import RunFolder, read_json, write_frame, write_json, write_text
+from ontology.errors import ConfigurationError, Problem
 from ontology.in_use import ontology_in_use
-from ontology.release import Ontology
-from phenotype.coding.audit_folder import AuditFolder
-from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record
-from phenotype.coding.findings import Found
-from phenotype.coding.grouper import Grouper, GrouperOutput
-from phenotype.coding.judging import judge_rules
-from phenotype.coding.measures import Measure, load_measures
-from phenotype.coding.pricing import price_findings
-from phenotype.coding.rules import Rule, load_rules
-from phenotype.coding.settlement import Prices
-from phenotype.coding.toy_grouper import ToyGrouper
-from phenotype.coding.unit_settings import UnitSettings
-from phenotype.coding.units import judge_rates
-from phenotype.coding.weights import FAULTS, WEIGHTS, Weights
-from phenotype.trajectory import Dataset, open_dataset
-from pipelines.audit_config import AuditConfig, MoneyConfig
+from phenotype.coding.audit_folder import AuditFolder, write_found
+from phenotype.coding.case_names import CaseNames
+from phenotype.coding.case_order import Effort
+from phenotype.coding.cases import cases_table, make_cases
+from phenotype.coding.drift_lines import DriftLine
+from phenotype.coding.explanations import InnocentExplanations
+from phenotype.coding.findings import RULE_COVERAGE, UNITS, Found
+from phenotype.coding.measures import load_measures
+from phenotype.coding.review_correction import correct_probabilities
+from phenotype.coding.review_store import keep_reviews, load_reviews
+from phenotype.coding.reviews import read_reviews
+from phenotype.coding.rules import load_rules
+from phenotype.report.coding_letter import LetterTexts
+from phenotype.trajectory import open_dataset
+from pipelines.audit_config import AuditConfig
+from pipelines.audit_parts import Audit, asked_parts, priced_part
 from pipelines.audit_steps import Part, kept
 from pipelines.progress import Progress
+from pipelines.render.audit import AuditContent, write_audit
 
-NO_WEIGHTS = Weights(pl.DataFrame(schema=WEIGHTS), pl.DataFrame(schema=FAULTS), "no weight table")
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What is asked, of whom, by what, and where it is written.
-
-    Attributes:
-        config: what is asked.
-        dataset: whose coding.
-        ontology: by which codes are judged.
-        rules, measures: those that are asked for.
-        folder: the audit's.
-        progress: where steps are told.
-    """
-
-    config: AuditConfig
-    dataset: Dataset
-    ontology: Ontology
-    rules: tuple[Rule, ...]
-    measures: tuple[Measure, ...]
-    folder: AuditFolder
-    progress: Progress
-
-    @cached_property
-    def record(self) -> CodedRecord:
-        """The dataset's coded record, read when a part first needs it."""
-        facts = self.config.facts or Path(str(resources.files("configs"))) / "coding" / "contact_facts.yaml"
-        with self.progress.step("contacts and codes"):
-            record = read_coded_record(self.dataset, self.ontology, ContactFacts.load(facts))
-        if not record.contacts.height:
-            raise _nothing_to_audit(self.dataset, "contacts")
-        if not record.codes.height:
-            raise _nothing_to_audit(self.dataset, "codings")
-        return record
+NOT_PART_OF_IT = {"reviews", "capacity"}
+"""What may differ when an audit is gone on with: answers come back later, and capacity is for the pages."""
 
 
 def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress) -> Path:
@@ -80,109 +48,139 @@ def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress
     Args:
         config: what is asked.
         data: the dataset's folder.
-        out: the audit's folder; one that a killed audit left is gone on with.
+        out: the audit's folder; one that the same audit has begun is gone on with, so that reviews can come
+            later.
         progress: where steps are told.
 
     Returns:
         The index.html.
 
     Raises:
-        InputError: no dataset there, or none with contacts and codes.
+        InputError: no dataset there, or none with contacts and codes; faults of review sheets.
         ConfigurationError: faults of rules, measures or settings, all of a file at once; or the folder holds
             another audit.
     """
     dataset = open_dataset(data)
     with ontology_in_use(config.ontology) as ontology:
         rules, measures = load_rules(config.rules), load_measures(config.measures)
-        folder = RunFolder(out)
         out.mkdir(parents=True, exist_ok=True)
-        with folder.held():
-            folder.sweep()
+        run_folder = RunFolder(out)
+        with run_folder.held():
+            run_folder.sweep()
             audit = Audit(config, dataset, ontology, rules, measures, AuditFolder(out), progress)
             _open_folder(audit)
-            return _write_pages(audit, _parts(audit))
+            parts = {
+                name: kept(audit.folder, name, progress, partial(make, audit))
+                for name, make in asked_parts(config).items()
+            }
+            found = Found.together(part.found for part in parts.values())
+            priced = kept(audit.folder, "prices", progress, lambda: priced_part(audit, found))
+            return _close(audit, parts, priced)
 
 
-def _parts(audit: Audit) -> Mapping[str, Part]:
-    """Every part that is asked for, by name."""
-    makers = {"rules": _judge_rules, "rates": _judge_rates}
-    asked = {"rates": audit.config.rates is not None}
-    return {
-        name: kept(audit.folder, name, audit.progress, lambda make=make: make(audit))
-        for name, make in makers.items()
-        if asked.get(name, True)
-    }
-
-
-def _judge_rules(audit: Audit) -> Part:
-    judged = judge_rules(audit.rules, audit.dataset, audit.record, audit.ontology)
-    return Part(judged.found, {"coverage": judged.coverage, "looked_at": judged.looked_at})
-
-
-def _judge_rates(audit: Audit) -> Part:
-    asked = audit.config.rates
-    if asked is None:
-        return Part()
-    settings = UnitSettings.load(asked.settings)
-    judged = [
-        judge_rates(audit.record, audit.measures, ontology=audit.ontology, by=by, settings=settings)
-        for by in asked.by
-    ]
-    units = pl.concat([one.units for one in judged])
-    return Part(tables={"units": units, "coverage": pl.concat([one.coverage for one in judged])})
-
-
-def _priced(audit: Audit, found: Found) -> Part:
-    """The findings with amounts."""
-    money = audit.config.money
-    if money is None:
-        return Part(found)
-    grouper, weights = _grouper(money, audit.record)
-    priced = price_findings(found, audit.record, grouper, weights, Prices.load(*money.prices))
-    return Part(priced.found, {"unpriced": priced.unpriced, "weight_faults": weights.faults})
-
-
-def _grouper(money: MoneyConfig, record: CodedRecord) -> tuple[Grouper, Weights]:
-    """Who groups, and the weights of its groups."""
-    years = record.contacts["year"].drop_nulls().unique().to_list()
-    if money.grouper == "toy":
-        toy = ToyGrouper.load()
-        return toy, toy.weights(years)
-    grouper = (
-        GrouperOutput.of_record(record)
-        if money.grouper == "record"
-        else GrouperOutput.load(Path(money.grouper))
+def _close(audit: Audit, parts: Mapping[str, Part], priced: Part) -> Path:
+    """Answers, cases, tables and pages."""
+    folder, record = audit.folder, audit.record
+    reviews = _reviews(audit, priced.found)
+    findings = correct_probabilities(priced.found.findings, reviews, audit.rules)
+    found = Found(findings, priced.found.items, priced.found.reasons)
+    coverage = _together(parts, "coverage", RULE_COVERAGE)
+    units = _together(parts, "units", UNITS)
+    names = CaseNames.of(audit.rules, audit.measures, audit.ontology)
+    effort = Effort.load(_shipped("review_effort"))
+    with audit.progress.step("cases"):
+        cases = make_cases(found, units, record, coverage=coverage, names=names, effort=effort)
+    not_judged = _not_judged(parts, priced)
+    for name, table in (("units", units), ("rule_coverage", coverage), ("cases", cases_table(cases))):
+        write_frame(table, folder.table(name))
+    write_found(found, folder.path, write_frame)
+    write_json(dict(not_judged), folder.account)
+    lines = parts["drift"].told.get("lines", []) if "drift" in parts else []
+    content = AuditContent(
+        title=str(audit.dataset.metadata.get("dataset_name") or audit.config.name),
+        today=dt.datetime.now(dt.UTC).date(),
+        found=found,
+        record=record,
+        cases=cases,
+        coverage=coverage,
+        names=names,
+        explanations=InnocentExplanations.load(_shipped("innocent_explanations")),
+        letters=LetterTexts.load(_shipped("letter")),
+        effort=effort,
+        capacity=audit.config.capacity,
+        looked_at=parts["rules"].tables["looked_at"],
+        drift=_most_telling([DriftLine.model_validate(line) for line in lines]),
+        reviews=reviews,
+        stated=priced.found.findings,
+        not_judged=not_judged,
+        provenance=_provenance(audit),
     )
-    return grouper, Weights.load(money.weights) if money.weights else NO_WEIGHTS
+    with audit.progress.step("pages"):
+        return write_audit(folder.path, content)
+
+
+def _reviews(audit: Audit, found: Found) -> pl.DataFrame:
+    """All answers that were ever given to this audit, those that come now among them."""
+    for sheet in audit.config.reviews:
+        keep_reviews(audit.folder.reviews, read_reviews(sheet, found.items))
+    return load_reviews(audit.folder.reviews)
+
+
+def _together(parts: Mapping[str, Part], name: str, schema: pl.Schema) -> pl.DataFrame:
+    """One table of all parts that have it."""
+    tables = [part.tables[name] for part in parts.values() if name in part.tables]
+    return pl.concat([pl.DataFrame(schema=schema), *(table.select(list(schema)) for table in tables)])
+
+
+def _not_judged(parts: Mapping[str, Part], priced: Part) -> list[tuple[str, int]]:
+    """What could not be followed over time or priced, counted."""
+    told = [priced.tables.get("unpriced"), priced.tables.get("weight_faults")]
+    told += [parts["drift"].tables.get("unjudged")] if "drift" in parts else []
+    return [(str(reason), int(n)) for table in told if table is not None for reason, n in table.iter_rows()]
+
+
+def _most_telling(lines: list[DriftLine]) -> list[DriftLine]:
+    """The lines with a signal."""
+    return [line for line in lines if line.signals]
+
+
+def _shipped(name: str) -> Path:
+    return Path(str(resources.files("configs"))) / "coding" / f"{name}.yaml"
+
+
+def _provenance(audit: Audit) -> list[tuple[str, str]]:
+    manifest = read_json(audit.folder.manifest)
+    return [(name.replace("_", " "), str(manifest[name])) for name in manifest if name.endswith("_digest")]
 
 
 def _open_folder(audit: Audit) -> None:
     """Write audit.yaml and the manifest, or see that those that stand are of this very audit."""
     resolved, manifest = _resolved(audit.config), _manifest(audit)
     folder = audit.folder
-    if folder.manifest.exists():
-        standing = read_json(folder.manifest)
-        differing = [name for name in manifest if name != "versions" and standing.get(name) != manifest[name]]
-        if folder.config.read_text("utf-8") != resolved:
-            differing.append("configuration")
-        if differing:
-            raise ConfigurationError(
-                Problem(
-                    "the folder holds another audit",
-                    where=str(folder.path),
-                    found=f"another {', '.join(name.replace('_', ' ') for name in sorted(differing))}",
-                    allowed="an empty folder, or one that the same audit of the same dataset has begun",
-                    next_step="give another --out, or remove the folder",
-                )
-            )
+    if not folder.manifest.exists():
+        write_text(resolved, folder.config)
+        write_json(manifest, folder.manifest)
         return
-    write_text(resolved, folder.config)
-    write_json(manifest, folder.manifest)
+    standing = read_json(folder.manifest)
+    differing = [name for name in manifest if name != "versions" and standing.get(name) != manifest[name]]
+    if folder.config.read_text("utf-8") != resolved:
+        differing.append("configuration")
+    if differing:
+        raise ConfigurationError(
+            Problem(
+                "the folder holds another audit",
+                where=str(folder.path),
+                found=f"another {', '.join(name.replace('_', ' ') for name in sorted(differing))}",
+                allowed="an empty folder, or one that the same audit of the same dataset has begun",
+                next_step="give another --out, or remove the folder",
+            )
+        )
 
 
 def _resolved(config: AuditConfig) -> str:
-    """The whole configuration with every default written out, as YAML."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """The configuration with every default written out, as YAML."""
+    content = config.model_dump(mode="json", exclude=NOT_PART_OF_IT)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def _manifest(audit: Audit) -> dict[str, Any]:
@@ -194,15 +192,3 @@ def _manifest(audit: Audit) -> dict[str, Any]:
         "code_digest": code_digest(),
         "versions": {"python": platform.python_version(), "pesta": version("pesta")},
     }
-
-
-def _nothing_to_audit(dataset: Dataset, what: str) -> InputError:
-    return InputError(
-        Problem(
-            f"no {what} to audit",
-            where=str(dataset.path / f"{what}.parquet"),
-            found="no rows",
-            allowed="a dataset whose source tells contacts and how they were coded",
-            next_step="ingest a source with contacts and codings, such as NPR-melding or a hospital extract",
-        )
-    )

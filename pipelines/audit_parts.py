@@ -1,0 +1,179 @@
+"""The makers of an audit's parts: rules, rates, drift, expectations, and what findings are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+import polars as pl
+
+from ontology.configuration import find_config
+from ontology.errors import InputError, Problem
+from ontology.release import Ontology
+from phenotype.coding.audit_folder import AuditFolder
+from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record
+from phenotype.coding.drift_findings import drift_findings
+from phenotype.coding.drift_measures import follow
+from phenotype.coding.drift_series import DriftSettings
+from phenotype.coding.expected import expected_findings
+from phenotype.coding.expected_config import ExpectedConfig
+from phenotype.coding.expected_groups import not_judged
+from phenotype.coding.findings import Found
+from phenotype.coding.grouper import Grouper, GrouperOutput
+from phenotype.coding.judging import judge_rules
+from phenotype.coding.known_changes import KnownChanges
+from phenotype.coding.measures import Measure
+from phenotype.coding.pricing import price_findings
+from phenotype.coding.rules import Rule
+from phenotype.coding.settlement import Prices
+from phenotype.coding.toy_grouper import ToyGrouper
+from phenotype.coding.unit_findings import rate_findings
+from phenotype.coding.unit_settings import UnitSettings
+from phenotype.coding.units import judge_rates
+from phenotype.coding.weights import FAULTS, WEIGHTS, Weights
+from phenotype.trajectory import Dataset
+from pipelines.audit_config import AuditConfig, MoneyConfig
+from pipelines.audit_steps import Part
+from pipelines.progress import Progress
+
+NO_WEIGHTS = Weights(pl.DataFrame(schema=WEIGHTS), pl.DataFrame(schema=FAULTS), "no weight table")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is asked, of whom, by what, and where it is written.
+
+    Attributes:
+        config: what is asked.
+        dataset: whose coding.
+        ontology: by which codes are judged.
+        rules, measures: those that are asked for.
+        folder: the audit's.
+        progress: where steps are told.
+    """
+
+    config: AuditConfig
+    dataset: Dataset
+    ontology: Ontology
+    rules: tuple[Rule, ...]
+    measures: tuple[Measure, ...]
+    folder: AuditFolder
+    progress: Progress
+
+    @cached_property
+    def record(self) -> CodedRecord:
+        """The dataset's coded record, read when a part first needs it.
+
+        Raises:
+            InputError: it holds no contacts, or none of them is coded.
+        """
+        facts = self.config.facts or Path(str(resources.files("configs"))) / "coding" / "contact_facts.yaml"
+        with self.progress.step("contacts and codes"):
+            record = read_coded_record(self.dataset, self.ontology, ContactFacts.load(facts))
+        if not record.contacts.height:
+            raise _nothing_to_audit(self.dataset, "contacts")
+        if not record.codes.height:
+            raise _nothing_to_audit(self.dataset, "codings")
+        return record
+
+
+def asked_parts(config: AuditConfig) -> Mapping[str, Callable[[Audit], Part]]:
+    """The makers of the parts that a configuration asks for, by name."""
+    makers = {"rules": rules_part, "rates": rates_part, "drift": drift_part, "expected": expected_part}
+    return {
+        name: make for name, make in makers.items() if name == "rules" or getattr(config, name) is not None
+    }
+
+
+def rules_part(audit: Audit) -> Part:
+    """Rules, what they judged and which explanations they looked at."""
+    judged = judge_rules(audit.rules, audit.dataset, audit.record, audit.ontology)
+    return Part(judged.found, {"coverage": judged.coverage, "looked_at": judged.looked_at})
+
+
+def rates_part(audit: Audit) -> Part:
+    """Rates of units, hospitals or regions, and the flagged ones as findings."""
+    asked = audit.config.rates
+    if asked is None:
+        return Part()
+    settings = UnitSettings.load(asked.settings)
+    found, units, coverage = [], [], []
+    for by in asked.by:
+        judged = judge_rates(audit.record, audit.measures, ontology=audit.ontology, by=by, settings=settings)
+        found.append(
+            rate_findings(
+                judged, audit.record, audit.measures, ontology=audit.ontology, by=by, settings=settings
+            )
+        )
+        units.append(judged.units)
+        coverage.append(judged.coverage)
+    return Part(Found.together(found), {"units": pl.concat(units), "coverage": pl.concat(coverage)})
+
+
+def drift_part(audit: Audit) -> Part:
+    """Practice over time."""
+    asked = audit.config.drift
+    if asked is None:
+        return Part()
+    followed = follow(audit.record, audit.measures, audit.ontology, by=asked.by)
+    settings = DriftSettings.load(asked.settings) if asked.settings else DriftSettings.load()
+    known = KnownChanges.load().with_rules(audit.rules).with_lists(audit.ontology)
+    drift = drift_findings(followed.series, known, settings)
+    return Part(
+        drift.found,
+        {"unjudged": drift.unjudged},
+        {
+            "lines": [line.model_dump(mode="json") for line in drift.lines],
+            "left_out": dict(followed.left_out),
+        },
+    )
+
+
+def expected_part(audit: Audit) -> Part:
+    """Codes against what the rest of each record lets one expect."""
+    from experiments.coding_models import train_expected
+    from experiments.coding_reasons import explain_findings
+
+    if audit.config.expected is None:
+        return Part()
+    config = ExpectedConfig.load(find_config("coding", audit.config.expected))
+    place = audit.folder.work("expected_models")
+    expected = train_expected(audit.dataset, audit.record, config, place, audit.ontology)
+    found = expected_findings(audit.record, expected, config, audit.ontology)
+    told = explain_findings(found, audit.dataset, audit.record, expected, config, place, audit.ontology)
+    return Part(told, {"coverage": not_judged(audit.record, config)})
+
+
+def priced_part(audit: Audit, found: Found) -> Part:
+    """The findings with amounts."""
+    money = audit.config.money
+    if money is None:
+        return Part(found)
+    grouper, weights = _grouper(money, audit.record)
+    priced = price_findings(found, audit.record, grouper, weights, Prices.load(*money.prices))
+    return Part(priced.found, {"unpriced": priced.unpriced, "weight_faults": weights.faults})
+
+
+def _grouper(money: MoneyConfig, record: CodedRecord) -> tuple[Grouper, Weights]:
+    """Who groups, and the weights of its groups."""
+    if money.grouper == "toy":
+        toy = ToyGrouper.load()
+        return toy, toy.weights(record.contacts["year"].drop_nulls().unique().to_list())
+    told = money.grouper == "record"
+    grouper = GrouperOutput.of_record(record) if told else GrouperOutput.load(Path(money.grouper))
+    return grouper, Weights.load(money.weights) if money.weights else NO_WEIGHTS
+
+
+def _nothing_to_audit(dataset: Dataset, what: str) -> InputError:
+    return InputError(
+        Problem(
+            f"no {what} to audit",
+            where=str(dataset.path / f"{what}.parquet"),
+            found="no rows",
+            allowed="a dataset whose source tells contacts and how they were coded",
+            next_step="ingest a source with contacts and codings, such as NPR-melding or a hospital extract",
+        )
+    )
