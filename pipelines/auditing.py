@@ -89,7 +89,8 @@ def _close(audit: Audit, parts: Mapping[str, Part], priced: Part) -> Path:
     names = CaseNames.of(audit.rules, audit.measures, audit.ontology)
     effort = Effort.load(_shipped("review_effort"))
     with audit.progress.step("cases"):
-        cases = make_cases(found, units, record, coverage=coverage, names=names, effort=effort)
+        judged = parts["rules"].tables["coverage"]
+        cases = make_cases(found, units, record, coverage=judged, names=names, effort=effort)
     not_judged = _not_judged(parts, priced)
     for name, table in (("units", units), ("rule_coverage", coverage), ("cases", cases_table(cases))):
         write_frame(table, folder.table(name))
