@@ -1,0 +1,254 @@
+"""Practice over time by unit and measure: what units changed together taken out, known causes laid over."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from phenotype.coding.change_points import change_points
+from phenotype.coding.cusum import (
+    Floats,
+    Limit,
+    Signal,
+    limit_for,
+    own_level,
+    score_weights,
+    shifted,
+    signals,
+    sums_with_reset,
+)
+from phenotype.coding.drift_lines import (
+    ALL_UNITS,
+    CauseMark,
+    DriftLine,
+    DriftPoint,
+    DriftSignal,
+    SharedChange,
+    Span,
+)
+from phenotype.coding.drift_series import DriftSettings, MeasureSeries, UnitSeries, judgeable, unit_series
+from phenotype.coding.drift_shared import levels_of_others, periods, shared_changes, standardised
+from phenotype.coding.known_changes import KnownChange, KnownChanges
+
+_DIRECTIONS: Mapping[int, Literal["up", "down"]] = {1: "up", -1: "down"}
+
+
+def drift_lines(
+    series: Iterable[MeasureSeries], known: KnownChanges, settings: DriftSettings | None = None
+) -> tuple[DriftLine, ...]:
+    """The lines of every measure and unit, and one of all units together for each measure.
+
+    A unit is judged against its own baseline, its patients, and what other units changed at the same time, so
+    that a change of rules, which all follow, is no change of its practice. Nothing is left out: a unit that
+    cannot be watched has a line without limit that says why.
+
+    Args:
+        series: measures over time.
+        known: known causes.
+        settings: None: the shipped ones.
+
+    Returns:
+        Lines sorted by measure and unit.
+    """
+    chosen = settings or DriftSettings.load()
+    lines = [line for one in series for line in _lines_of_measure(one, known, chosen)]
+    return tuple(sorted(lines, key=lambda line: (line.measure, line.unit)))
+
+
+def _lines_of_measure(
+    series: MeasureSeries, known: KnownChanges, settings: DriftSettings
+) -> Iterable[DriftLine]:
+    causes = known.concerning(series.codes)
+    rows, left_out = judgeable(series, causes)
+    units = unit_series(rows, settings)
+    shared = shared_changes(units, causes, settings)
+    for number, unit in enumerate(units):
+        expected = shifted(unit.own, levels_of_others(units, number, shared))
+        yield _line_of_unit(
+            series, unit, expected, shared=shared, causes=causes, left_out=left_out.get(unit.unit, {}),
+            settings=settings,
+        )  # fmt: skip
+    silent = set(left_out) - {unit.unit for unit in units}
+    for name in sorted(silent):
+        yield DriftLine(unit=name, measure=series.measure, title=series.title, unjudged=left_out[name])
+    if len(units) > 1:
+        yield _line_of_all(series, units, shared, causes)
+
+
+def _line_of_unit(
+    series: MeasureSeries,
+    unit: UnitSeries,
+    expected: Floats,
+    *,
+    shared: tuple[SharedChange, ...],
+    causes: tuple[KnownChange, ...],
+    left_out: Mapping[str, int],
+    settings: DriftSettings,
+) -> DriftLine:
+    start = unit.n_baseline
+    unjudged = dict(left_out)
+    limit: Limit | None = None
+    found: tuple[DriftSignal, ...] = ()
+    up = down = np.full(len(unit.time), np.nan)
+    if unit.why is not None:
+        unjudged[unit.why] = len(unit.time)
+    else:
+        limit = limit_for(
+            unit.own[:start], unit.own[start:], odds_ratio=settings.odds_ratio,
+            false_alarm_rate=settings.false_alarm_rate, seed=settings.seed,
+        )  # fmt: skip
+        weights = [
+            score_weights(unit.observed[start:], expected[start:], ratio)
+            for ratio in (settings.odds_ratio, 1.0 / settings.odds_ratio)
+        ]
+        up, down = (np.append(np.full(start, np.nan), sums_with_reset(w, limit.height)) for w in weights)
+        firsts = [
+            s[0] for w, way in zip(weights, (1, -1), strict=True) if (s := signals(w, limit.height, way))
+        ]
+        found = tuple(_signal(one, unit, expected, causes, settings) for one in firsts)
+    return DriftLine(
+        unit=unit.unit,
+        measure=series.measure,
+        title=series.title,
+        baseline_until=unit.time[start - 1].item(),
+        points=_points(unit, expected, up, down),
+        limit=limit and limit.height,
+        false_alarm_rate=limit and limit.false_alarm_rate,
+        average_run_length=limit and limit.average_run_length,
+        signals=found,
+        change_months=_change_months(unit, expected, limit, settings),
+        shared=shared,
+        causes=_marks(unit, causes, shared, found),
+        unjudged=unjudged,
+    )
+
+
+def _signal(
+    signal: Signal, unit: UnitSeries, expected: Floats, causes: Sequence[KnownChange], settings: DriftSettings
+) -> DriftSignal:
+    at = unit.n_baseline + signal.at
+    start = _likeliest_start(unit, expected, at, signal.direction)
+    change = unit.time[start].item()
+    near = [
+        one.id
+        for one in causes
+        if one.explains
+        and one.units
+        and one.holds_at(unit.unit)
+        and abs((one.date - change.date()).days) <= settings.known_within_days
+    ]
+    return DriftSignal(
+        direction=_DIRECTIONS[signal.direction],
+        change_time=change,
+        time=unit.time[at].item(),
+        n_stays=at - start + 1,
+        before=_span(unit, expected, unit.n_baseline, start),
+        after=_span(unit, expected, start, len(unit.time)),
+        odds_ratio=float(np.exp(own_level(unit.observed[start:], expected[start:]))),
+        causes=tuple(near),
+    )
+
+
+def _likeliest_start(unit: UnitSeries, expected: Floats, at: int, direction: int) -> int:
+    """The first stay of the change: from which on, to the end of the line, the difference is clearest."""
+    first = unit.n_baseline
+    difference = (unit.observed[first:] - expected[first:])[::-1].cumsum()[::-1]
+    variance = (expected[first:] * (1.0 - expected[first:]))[::-1].cumsum()[::-1]
+    score = direction * difference / np.sqrt(variance)
+    return first + int(np.argmax(score[: at - first + 1]))
+
+
+def _span(unit: UnitSeries, expected: Floats, start: int, end: int) -> Span:
+    return Span(
+        n=end - start,
+        observed=int(unit.observed[start:end].sum()),
+        expected=round(float(expected[start:end].sum()), 3),
+    )
+
+
+def _points(unit: UnitSeries, expected: Floats, up: Floats, down: Floats) -> tuple[DriftPoint, ...]:
+    """One point a month that has stays."""
+    months, first = np.unique(unit.months, return_index=True)
+    ends = np.append(first[1:], len(unit.time))
+    return tuple(
+        DriftPoint(
+            month=np.datetime64(int(month), "M").item(),
+            n=int(end - start),
+            observed=int(unit.observed[start:end].sum()),
+            expected=round(float(expected[start:end].sum()), 4),
+            expected_own=round(float(unit.own[start:end].sum()), 4),
+            cusum_up=_or_none(up[end - 1]),
+            cusum_down=_or_none(down[end - 1]),
+        )
+        for month, start, end in zip(months, first, ends, strict=True)
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def _change_months(
+    unit: UnitSeries, expected: Floats, limit: Limit | None, settings: DriftSettings
+) -> tuple[dt.date, ...]:
+    if limit is None:
+        return ()
+    first, length = periods([unit])
+    scores = standardised([unit], [expected], first, length)
+    points = change_points(scores, false_alarm_rate=settings.false_alarm_rate, seed=settings.seed)
+    return tuple(np.datetime64(first + point * length, "M").item() for point in points)
+
+
+def _marks(
+    unit: UnitSeries,
+    causes: Sequence[KnownChange],
+    shared: Sequence[SharedChange],
+    found: Sequence[DriftSignal],
+) -> tuple[CauseMark, ...]:
+    """The known causes that hold at the unit within its line."""
+    explaining = {name for change in shared for name in change.causes}
+    explaining |= {name for signal in found for name in signal.causes}
+    begin, end = unit.time[0].item().date(), unit.time[-1].item().date()
+    return tuple(
+        _mark(one, is_explaining=one.id in explaining)
+        for one in causes
+        if one.holds_at(unit.unit) and begin <= one.date <= end
+    )
+
+
+def _mark(cause: KnownChange, *, is_explaining: bool) -> CauseMark:
+    return CauseMark(
+        date=cause.date, id=cause.id, title=cause.title, title_nb=cause.title_nb, kind=cause.kind,
+        explains=is_explaining,
+    )  # fmt: skip
+
+
+def _line_of_all(
+    series: MeasureSeries,
+    units: Sequence[UnitSeries],
+    shared: tuple[SharedChange, ...],
+    causes: Sequence[KnownChange],
+) -> DriftLine:
+    """All units' stays against their own baselines."""
+    order = np.argsort(np.concatenate([unit.time for unit in units]), kind="stable")
+    whole = UnitSeries(
+        ALL_UNITS,
+        time=np.concatenate([unit.time for unit in units])[order],
+        observed=np.concatenate([unit.observed for unit in units])[order],
+        own=np.concatenate([unit.own for unit in units])[order],
+        contact_id=np.concatenate([unit.contact_id for unit in units])[order],
+        n_baseline=len(order),
+        why=None,
+    )
+    nothing = np.full(len(order), np.nan)
+    return DriftLine(
+        unit=ALL_UNITS,
+        measure=series.measure,
+        title=series.title,
+        points=_points(whole, whole.own, nothing, nothing),
+        shared=shared,
+        causes=_marks(whole, [one for one in causes if not one.units], shared, ()),
+    )
