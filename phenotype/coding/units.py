@@ -49,10 +49,13 @@ class Rates:
             unit could not be judged.
         coverage: columns of RULE_COVERAGE with the measure (of a template: its id) as rule_id. broken is 0: a
             rate breaks nothing.
+        tests: columns of UNITS and p (two-sided, exact, with over-dispersion), smallest_p (what the most extreme
+            count would have given) and reason (why it could not be judged); sorted as units.
     """
 
     units: pl.DataFrame
     coverage: pl.DataFrame
+    tests: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,14 @@ def judge_rates(
             cells = expect(block, smallest=chosen.smallest_stratum, smallest_share=chosen.smallest_share)
             frames.append(_frame(configured, block, cells, ground.where, chosen))
     judged = with_flags(pl.concat(frames), chosen) if frames else _empty()
-    units = judged.select(pl.col(name).cast(dtype) for name, dtype in UNITS.items())
     coverage.append(_unjudged(judged))
+    tests = judged.cast(dict(UNITS.items())).sort("measure", "period", "unit_id")
     return Rates(
-        units.sort("measure", "period", "unit_id"),
+        tests.select(UNITS.names()),
         pl.concat([pl.DataFrame(schema=RULE_COVERAGE), *coverage]).sort(
             "rule_id", "unit_id", "period", "reason"
         ),
+        tests.select(*UNITS.names(), "p", "smallest_p", "reason"),
     )
 
 
@@ -260,7 +264,8 @@ def with_flags(judged: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:
 
 
 def _empty() -> pl.DataFrame:
-    return pl.DataFrame(schema={**UNITS, "reason": pl.String(), "side": pl.Int64()})
+    more = {"p": pl.Float64(), "smallest_p": pl.Float64(), "reason": pl.String()}
+    return pl.DataFrame(schema={**UNITS, **more})
 
 
 def _coverage(counted: Counted, where: Places) -> pl.DataFrame:
