@@ -69,7 +69,7 @@ def measure_rows(
     rows = ground.rows.rows
     observed = np.full(rows.height, np.nan)
     expected = np.full(rows.height, np.nan)
-    if number is not None:
+    if number is not None and counted.judged.any():
         is_mine = counted.judged & (counted.group == number if counted.group is not None else True)
         observed[is_mine] = 0.0
         own = counted.number == number
