@@ -84,9 +84,9 @@ def _without_codes(verdict: Verdict, record: JudgedRecord, about: pl.DataFrame) 
 
 
 def _partners(verdict: Verdict, record: JudgedRecord, items: pl.DataFrame) -> pl.DataFrame:
-    """The other contacts that findings rest on."""
+    """The other contacts that findings are about."""
     own = items.select("key", "row").unique()
-    if verdict.hits.partner is None:
+    if verdict.hits.partner is None or not verdict.rule.about_both:
         return _contact_items(record, np.array([], np.int64), np.array([], np.int64), is_own=False)
     partner = verdict.hits.partner[own["row"].to_numpy()]
     there = partner != NOBODY

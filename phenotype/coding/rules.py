@@ -122,6 +122,7 @@ class Rule(Word):
         dated_by: the day by which a rule holds: the end of the contact, or the procedure's own; then
             procedures of other days are not seen.
         per: what one finding is about.
+        about_both: whether a finding is about the other contact too that its condition rests on.
         scope: which contacts the rule is about; None = all.
         needs: what must be known of them.
         condition: what breaks the rule.
@@ -144,6 +145,7 @@ class Rule(Word):
     valid_to: date | None = None
     dated_by: Literal["contact", "procedure"] = "contact"
     per: Literal["contact", "code", "group"] = "contact"
+    about_both: bool = False
     scope: Condition | None = None
     needs: Needs = Needs()
     condition: Condition
