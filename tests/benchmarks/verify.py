@@ -237,8 +237,8 @@ PROMISES = (
     ),
     Promise(
         "physionet-2019-units",
-        "2019: medical, surgical and unknown units as one another's new hospital, mean utility >= 0.2 and more "
-        "at the threshold for elsewhere than at the one best at home",
+        "2019: medical, surgical and unknown units as one another's new hospital, mean utility >= 0.2, and "
+        "more at the threshold for elsewhere than at the one best at home",
         ("physionet_2019_units.py",),
     ),
     Promise(
@@ -257,13 +257,14 @@ PROMISES = (
     ),
     Promise(
         "pretraining",
-        "planted hazards found in one pass; same seed, same weights; nothing of held-out patients or past a date",
+        "planted hazards found in one pass; same seed, same weights; nothing of held-out patients or past a "
+        "date",
         ("tests/unit/experiments/test_pretraining.py",),
     ),
     Promise("twins", "planted twins are each other's nearest neighbours in 95 % of cases", ("twins.py",)),
     Promise(
         "similar-recall",
-        "the approximate index finds 95 % of the ten most similar of 120,000 states that looking at all finds",
+        "the index finds 95 % of the ten most similar of 120,000 states that looking at all of them finds",
         ("similar_recall.py",),
     ),
     Promise(
