@@ -44,8 +44,8 @@ def told_right(judged: Judged, *, honest_is_wrong: bool) -> pl.DataFrame:
         honest_is_wrong: whether a true condition that was left out honestly counts as coding that is wrong.
 
     Returns:
-        finding_id, rule_id, kind, probability, is_right, is_known (whether the simulator holds the truth), one
-        row a finding with a probability, sorted by finding_id.
+        finding_id, rule_id, kind, probability, is_right, is_known (whether the simulator holds the truth),
+        one row a finding with a probability, sorted by finding_id.
     """
     errors = judged.cases.filter("is_error")
     planted = errors.select("family", "category", stay_id="stays").explode("stay_id")
