@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -13,7 +13,9 @@ from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
 from phenotype.coding.case_order import Capacity
 
-By = Literal["unit", "hospital", "region"]
+By = Literal["region", "hospital", "unit"]
+BYS: tuple[By, ...] = get_args(By)
+"""The widest first."""
 
 
 class RatesConfig(Settings):

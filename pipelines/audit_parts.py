@@ -70,7 +70,7 @@ class Audit:
         Raises:
             InputError: it holds no contacts, or none of them is coded.
         """
-        facts = self.config.facts or Path(str(resources.files("configs"))) / "coding" / "contact_facts.yaml"
+        facts = self.config.facts or shipped("contact_facts")
         with self.progress.step("contacts and codes"):
             record = read_coded_record(self.dataset, self.ontology, ContactFacts.load(facts))
         if not record.contacts.height:
@@ -78,6 +78,11 @@ class Audit:
         if not record.codes.height:
             raise _nothing_to_audit(self.dataset, "codings")
         return record
+
+
+def shipped(name: str) -> Path:
+    """A file of configs/coding."""
+    return Path(str(resources.files("configs"))) / "coding" / f"{name}.yaml"
 
 
 def asked_parts(config: AuditConfig) -> Mapping[str, Callable[[Audit], Part]]:
@@ -100,7 +105,7 @@ def rates_part(audit: Audit) -> Part:
     if asked is None:
         return Part()
     settings = UnitSettings.load(asked.settings)
-    found, units, coverage = [], [], []
+    found, tables, coverage = [], {}, []
     for by in asked.by:
         judged = judge_rates(audit.record, audit.measures, ontology=audit.ontology, by=by, settings=settings)
         found.append(
@@ -108,9 +113,14 @@ def rates_part(audit: Audit) -> Part:
                 judged, audit.record, audit.measures, ontology=audit.ontology, by=by, settings=settings
             )
         )
-        units.append(judged.units)
+        tables[rates_table(by)] = judged.units
         coverage.append(judged.coverage)
-    return Part(Found.together(found), {"units": pl.concat(units), "coverage": pl.concat(coverage)})
+    return Part(Found.together(found), {**tables, "coverage": pl.concat(coverage)})
+
+
+def rates_table(by: str) -> str:
+    """The name of the table that keeps the rates of units, hospitals or regions."""
+    return f"units_{by}"
 
 
 def drift_part(audit: Audit) -> Part:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import platform
 from collections.abc import Mapping
 from functools import partial
-from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,21 +20,19 @@ from phenotype.coding.audit_folder import AuditFolder, write_found
 from phenotype.coding.case_names import CaseNames
 from phenotype.coding.case_order import Effort
 from phenotype.coding.cases import cases_table, make_cases
-from phenotype.coding.drift_lines import DriftLine
-from phenotype.coding.explanations import InnocentExplanations
 from phenotype.coding.findings import RULE_COVERAGE, UNITS, Found
 from phenotype.coding.measures import load_measures
 from phenotype.coding.review_correction import correct_probabilities
 from phenotype.coding.review_store import keep_reviews, load_reviews
 from phenotype.coding.reviews import read_reviews
 from phenotype.coding.rules import load_rules
-from phenotype.report.coding_letter import LetterTexts
 from phenotype.trajectory import open_dataset
 from pipelines.audit_config import AuditConfig
-from pipelines.audit_parts import Audit, asked_parts, priced_part
+from pipelines.audit_pages import not_judged, page_content, together
+from pipelines.audit_parts import Audit, asked_parts, priced_part, shipped
 from pipelines.audit_steps import Part, kept
 from pipelines.progress import Progress
-from pipelines.render.audit import AuditContent, write_audit
+from pipelines.render.audit import write_audit
 
 NOT_PART_OF_IT = {"reviews", "capacity"}
 """What may differ when an audit is gone on with: answers come back later, and capacity is for the pages."""
@@ -80,43 +76,34 @@ def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress
 
 def _close(audit: Audit, parts: Mapping[str, Part], priced: Part) -> Path:
     """Answers, cases, tables and pages."""
-    folder, record = audit.folder, audit.record
+    folder = audit.folder
     reviews = _reviews(audit, priced.found)
     findings = correct_probabilities(priced.found.findings, reviews, audit.rules)
     found = Found(findings, priced.found.items, priced.found.reasons)
-    coverage = _together(parts, "coverage", RULE_COVERAGE)
-    units = _together(parts, "units", UNITS)
+    units = together(parts, "units_", UNITS)
     names = CaseNames.of(audit.rules, audit.measures, audit.ontology)
-    effort = Effort.load(_shipped("review_effort"))
+    effort = Effort.load(shipped("review_effort"))
     with audit.progress.step("cases"):
         judged = parts["rules"].tables["coverage"]
-        cases = make_cases(found, units, record, coverage=judged, names=names, effort=effort)
-    not_judged = _not_judged(parts, priced)
-    for name, table in (("units", units), ("rule_coverage", coverage), ("cases", cases_table(cases))):
-        write_frame(table, folder.table(name))
+        cases = make_cases(found, units, audit.record, coverage=judged, names=names, effort=effort)
+    counted = not_judged(parts, priced)
+    write_frame(units, folder.table("units"))
+    write_frame(together(parts, "coverage", RULE_COVERAGE), folder.table("rule_coverage"))
+    write_frame(cases_table(cases), folder.table("cases"))
     write_found(found, folder.path, write_frame)
-    write_json(dict(not_judged), folder.account)
-    lines = parts["drift"].told.get("lines", []) if "drift" in parts else []
-    content = AuditContent(
-        title=str(audit.dataset.metadata.get("dataset_name") or audit.config.name),
-        today=dt.datetime.now(dt.UTC).date(),
-        found=found,
-        record=record,
-        cases=cases,
-        coverage=coverage,
-        names=names,
-        explanations=InnocentExplanations.load(_shipped("innocent_explanations")),
-        letters=LetterTexts.load(_shipped("letter")),
-        effort=effort,
-        capacity=audit.config.capacity,
-        looked_at=parts["rules"].tables["looked_at"],
-        drift=_most_telling([DriftLine.model_validate(line) for line in lines]),
-        reviews=reviews,
-        stated=priced.found.findings,
-        not_judged=not_judged,
-        provenance=_provenance(audit),
-    )
+    write_json(dict(counted), folder.account)
     with audit.progress.step("pages"):
+        content = page_content(
+            audit,
+            parts,
+            found=found,
+            cases=cases,
+            names=names,
+            effort=effort,
+            reviews=reviews,
+            stated=priced.found.findings,
+            counted=counted,
+        )
         return write_audit(folder.path, content)
 
 
@@ -125,33 +112,6 @@ def _reviews(audit: Audit, found: Found) -> pl.DataFrame:
     for sheet in audit.config.reviews:
         keep_reviews(audit.folder.reviews, read_reviews(sheet, found.items))
     return load_reviews(audit.folder.reviews)
-
-
-def _together(parts: Mapping[str, Part], name: str, schema: pl.Schema) -> pl.DataFrame:
-    """One table of all parts that have it."""
-    tables = [part.tables[name] for part in parts.values() if name in part.tables]
-    return pl.concat([pl.DataFrame(schema=schema), *(table.select(list(schema)) for table in tables)])
-
-
-def _not_judged(parts: Mapping[str, Part], priced: Part) -> list[tuple[str, int]]:
-    """What could not be followed over time or priced, counted."""
-    told = [priced.tables.get("unpriced"), priced.tables.get("weight_faults")]
-    told += [parts["drift"].tables.get("unjudged")] if "drift" in parts else []
-    return [(str(reason), int(n)) for table in told if table is not None for reason, n in table.iter_rows()]
-
-
-def _most_telling(lines: list[DriftLine]) -> list[DriftLine]:
-    """The lines with a signal."""
-    return [line for line in lines if line.signals]
-
-
-def _shipped(name: str) -> Path:
-    return Path(str(resources.files("configs"))) / "coding" / f"{name}.yaml"
-
-
-def _provenance(audit: Audit) -> list[tuple[str, str]]:
-    manifest = read_json(audit.folder.manifest)
-    return [(name.replace("_", " "), str(manifest[name])) for name in manifest if name.endswith("_digest")]
 
 
 def _open_folder(audit: Audit) -> None:

@@ -1,0 +1,154 @@
+"""What the pages of an audit are made of: its parts, put together, the most telling pictures chosen."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from experiments.run_folder import read_json
+from phenotype.coding.case_names import CaseNames
+from phenotype.coding.case_order import Effort
+from phenotype.coding.cases import Case
+from phenotype.coding.drift_lines import DriftLine
+from phenotype.coding.explanations import InnocentExplanations
+from phenotype.coding.findings import RULE_COVERAGE, UNITS, Found
+from phenotype.coding.funnel_plots import funnel_plot
+from phenotype.coding.funnels import FunnelPlot
+from phenotype.coding.measure_rows import base_of
+from phenotype.coding.supplements import supplement
+from phenotype.coding.unit_findings import title_of
+from phenotype.coding.unit_settings import UnitSettings
+from phenotype.coding.units import By, grounds
+from phenotype.report.coding_letter import LetterTexts
+from pipelines.audit_config import BYS
+from pipelines.audit_parts import Audit, rates_table, shipped
+from pipelines.audit_steps import Part
+from pipelines.render.audit import AuditContent
+
+MOST_FUNNELS = 24
+MOST_SUPPLEMENTS = 40
+"""The committee's tables are made for the largest deviations; others can be asked for."""
+
+
+def together(parts: Mapping[str, Part], name: str, schema: pl.Schema) -> pl.DataFrame:
+    """The tables of all parts whose name begins so, as one."""
+    tables = [
+        table.select(list(schema))
+        for part in parts.values()
+        for key, table in part.tables.items()
+        if key.startswith(name)
+    ]
+    return pl.concat([pl.DataFrame(schema=schema), *tables])
+
+
+def not_judged(parts: Mapping[str, Part], priced: Part) -> list[tuple[str, int]]:
+    """What could not be followed over time or priced, counted."""
+    told = [priced.tables.get("unpriced"), priced.tables.get("weight_faults")]
+    told += [parts["drift"].tables.get("unjudged")] if "drift" in parts else []
+    return [(str(reason), int(n)) for table in told if table is not None for reason, n in table.iter_rows()]
+
+
+def page_content(
+    audit: Audit,
+    parts: Mapping[str, Part],
+    *,
+    found: Found,
+    cases: tuple[Case, ...],
+    names: CaseNames,
+    effort: Effort,
+    reviews: pl.DataFrame,
+    stated: pl.DataFrame,
+    counted: Sequence[tuple[str, int]],
+) -> AuditContent:
+    """All that the pages are made of.
+
+    Args:
+        audit: what was asked.
+        parts: what it came to.
+        found: all findings, probabilities as corrected.
+        cases: the findings gathered.
+        names: what rules and measures are called.
+        effort: what opening a stay costs.
+        reviews: all answers.
+        stated: the findings before the answers.
+        counted: what could not be judged.
+    """
+    manifest = read_json(audit.folder.manifest)
+    lines = parts["drift"].told.get("lines", []) if "drift" in parts else []
+    return AuditContent(
+        title=str(audit.dataset.metadata.get("dataset_name") or audit.config.name),
+        today=dt.datetime.now(dt.UTC).date(),
+        found=found,
+        record=audit.record,
+        cases=cases,
+        coverage=together(parts, "coverage", RULE_COVERAGE),
+        names=names,
+        explanations=InnocentExplanations.load(shipped("innocent_explanations")),
+        letters=LetterTexts.load(shipped("letter")),
+        effort=effort,
+        capacity=audit.config.capacity,
+        looked_at=parts["rules"].tables["looked_at"],
+        funnels=_funnels(audit, parts),
+        drift=[line for line in map(DriftLine.model_validate, lines) if line.signals],
+        supplements=_supplements(audit, parts),
+        reviews=reviews,
+        stated=stated,
+        not_judged=counted,
+        provenance=[
+            (key.replace("_", " "), str(manifest[key])) for key in manifest if key.endswith("_digest")
+        ],
+    )
+
+
+def _flagged(parts: Mapping[str, Part], by: By) -> pl.DataFrame:
+    """The flagged rates, columns of UNITS, the furthest from what is expected first."""
+    table = parts["rates"].tables.get(rates_table(by)) if "rates" in parts else None
+    rates = pl.DataFrame(schema=UNITS) if table is None else table
+    return rates.filter("is_flagged").sort(
+        pl.col("z").abs(), "measure", "unit_id", "period", descending=[True, False, False, False]
+    )
+
+
+def _funnels(audit: Audit, parts: Mapping[str, Part]) -> list[FunnelPlot]:
+    """Funnels of the measures and years that flag most clearly, hospitals before their wards."""
+    plots: list[FunnelPlot] = []
+    for by in BYS:
+        chosen = _flagged(parts, by).unique(["measure", "period"], keep="first", maintain_order=True)
+        for measure, period in chosen.select("measure", "period").head(MOST_FUNNELS).iter_rows():
+            title = title_of(measure, base_of(measure, audit.measures))
+            plots.append(funnel_plot(parts["rates"].tables[rates_table(by)], measure, period, title))
+    return plots[:MOST_FUNNELS]
+
+
+def _supplements(audit: Audit, parts: Mapping[str, Part]) -> dict[tuple[str, str, str], pl.DataFrame]:
+    """(unit, measure, period) -> the committee's table of the clearest flags."""
+    tables: dict[tuple[str, str, str], pl.DataFrame] = {}
+    settings = UnitSettings.load(audit.config.rates.settings if audit.config.rates else None)
+    for by in BYS:
+        rows = _flagged(parts, by).head(MOST_SUPPLEMENTS - len(tables))
+        wanted = [
+            (unit, measure, period, base_of(measure, audit.measures).per)
+            for unit, measure, period in rows.select("unit_id", "measure", "period").iter_rows()
+        ]
+        made = grounds(
+            audit.record,
+            {per for *_, per in wanted},
+            ontology=audit.ontology,
+            by=by,
+            settings=settings,
+        )
+        for unit, measure, period, per in wanted:
+            tables[unit, measure, period] = supplement(
+                audit.record,
+                audit.measures,
+                measure,
+                unit,
+                period,
+                ontology=audit.ontology,
+                by=by,
+                settings=settings,
+                ground=made[per],
+            )
+    return tables
