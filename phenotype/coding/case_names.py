@@ -8,6 +8,7 @@ from typing import Protocol
 
 import polars as pl
 
+from ontology.systems import parts
 from ontology.terminology import Ontology
 
 MIN_OWN_CASE = 5
@@ -118,19 +119,23 @@ class CaseNames:
 
     Attributes:
         family: rule id or measure -> family; one that is not there is its own.
-        titles: rule id or measure -> title.
+        titles: rule id -> title.
+        measure_titles: measure -> title; a measure may have the id of a rule.
         says: rule id -> what the rule says.
         sources: rule id -> where it is written.
-        innocent: rule id or measure -> the innocent explanations that it looks at.
+        innocent: rule id -> the innocent explanations that it looks at.
+        measure_innocent: measure -> the same.
         innocent_titles: name of an explanation -> what its rule calls it, in English.
         ontology: what codes are called; null = by themselves.
     """
 
     family: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, Title] = field(default_factory=dict)
+    measure_titles: Mapping[str, Title] = field(default_factory=dict)
     says: Mapping[str, Title] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     innocent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measure_innocent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     innocent_titles: Mapping[str, str] = field(default_factory=dict)
     ontology: Ontology | None = None
 
@@ -142,15 +147,17 @@ class CaseNames:
         rules, measures = list(rules), list(measures)
         family = {rule.id: next(iter(rule.reference), rule.id) for rule in rules}
         documents = {document: family[rule.id] for rule in reversed(rules) for document in rule.reference}
-        family |= {one.id: documents[one.case] for one in measures if one.case in documents}
-        innocent = {rule.id: tuple(one.name for one in rule.explanations) for rule in rules}
+        for one in measures:
+            followed = [documents[case] for case in one.case.split(", ") if case in documents]
+            family |= {one.id: followed[0]} if followed else {}
         return cls(
             family=family,
-            titles={rule.id: Title(rule.title, rule.title_nb or rule.title) for rule in rules}
-            | {one.id: Title(one.title, one.title_nb or one.title) for one in measures},
+            titles={rule.id: Title(rule.title, rule.title_nb or rule.title) for rule in rules},
+            measure_titles={one.id: Title(one.title, one.title_nb or one.title) for one in measures},
             says={rule.id: Title(rule.says, rule.says_nb) for rule in rules},
             sources={rule.id: tuple(rule.sources) for rule in rules},
-            innocent=innocent | {one.id: tuple(one.innocent) for one in measures},
+            innocent={rule.id: tuple(one.name for one in rule.explanations) for rule in rules},
+            measure_innocent={one.id: tuple(one.innocent) for one in measures},
             innocent_titles={one.name: one.title for rule in rules for one in rule.explanations},
             ontology=ontology,
         )
@@ -159,28 +166,32 @@ class CaseNames:
         """What a code is called in each language, as the lists have it."""
         if self.ontology is None:
             return Title(code, code)
-        return Title(
-            self.ontology.label(code, "en") or code,
-            self.ontology.label(code, "nb") or code,
+        written = f" ({parts(code)[1]})" if "//" in code else ""
+        en, nb = (
+            (self.ontology.label(code, language) or code).removesuffix(written) for language in ("en", "nb")
         )
+        return Title(en, nb)
 
-    def title(self, rule_id: str, fallback: str) -> Title:
+    def title(self, rule_id: str, fallback: str, *, of_rates: bool = False) -> Title:
         """What a rule or measure is called.
 
         Args:
             rule_id: of a finding; a measure made for one code is `measure/CODE`.
             fallback: what the finding calls itself.
+            of_rates: whether it is a measure's.
         """
+        titles = self.measure_titles if of_rates else self.titles
         base, _, key = rule_id.partition("/")
-        known = self.titles.get(rule_id)
-        if known is None and key and base in self.titles:
-            known, about = self.titles[base], self.code_title(key)
+        known = titles.get(rule_id)
+        if known is None and key and base in titles:
+            known, about = titles[base], self.code_title(key)
             return Title(f"{known.en}: {about.en}", f"{known.nb}: {about.nb}")
         return known or Title(fallback or rule_id, fallback or rule_id)
 
-    def looked_at(self, rule_id: str) -> tuple[str, ...]:
+    def looked_at(self, rule_id: str, *, of_rates: bool = False) -> tuple[str, ...]:
         """The innocent explanations that a rule or measure looks at."""
-        return self.innocent.get(rule_id, self.innocent.get(rule_id.partition("/")[0], ()))
+        told = self.measure_innocent if of_rates else self.innocent
+        return told.get(rule_id, told.get(rule_id.partition("/")[0], ()))
 
     def expectation_title(self, family: str) -> Title | None:
         """What a family of expectations is called; null for another family."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import polars as pl
 
@@ -25,7 +27,8 @@ class CaseRate:
         low, high: exact 95% limits of the ratio, or those that the measure's own method gives.
         is_flagged: whether the measure's method flags it; null for a rule.
         q_value: of the flag, false discoveries controlled; null for a rule.
-        against: peers (all other units, unadjusted) or expected (adjusted for case mix).
+        against: wards (of the same name in other hospitals), peers (all other units; both unadjusted) or
+            expected (adjusted for case mix).
     """
 
     measure: str
@@ -38,7 +41,7 @@ class CaseRate:
     high: float | None
     is_flagged: bool | None
     q_value: float | None
-    against: str
+    against: Literal["expected", "wards", "peers"]
 
 
 def exact_ratio_limits(observed: int, expected: float) -> tuple[float, float]:
@@ -46,34 +49,53 @@ def exact_ratio_limits(observed: int, expected: float) -> tuple[float, float]:
 
     **Source:** Garwood 1936, doi:10.1093/biomet/28.3-4.437.
     """
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
     tail = (1 - SURE) / 2
-    low = chi2.ppf(tail, 2 * observed) / 2 if observed else 0.0
-    high = chi2.ppf(1 - tail, 2 * observed + 2) / 2
+    low = gammaincinv(observed, tail) if observed else 0.0
+    high = gammaincinv(observed + 1, 1 - tail)
     return float(low / expected), float(high / expected)
 
 
 def rule_rates(coverage: pl.DataFrame) -> pl.DataFrame:
-    """How often each unit breaks each rule, against all other units in the same period.
+    """How often each unit breaks each rule, against other units in the same period.
+
+    A ward is held against the wards of its name in other hospitals where these were judged, for a rule that
+    most of a surgical ward's contacts can break says little of a medical one; else against all other units.
 
     Args:
-        coverage: columns of RULE_COVERAGE.
+        coverage: columns of RULE_COVERAGE, of rules.
 
     Returns:
-        rule_id, unit_id, period, judged, broken, expected (null where no other unit was judged), sorted.
+        rule_id, unit_id, period, judged, broken, expected (null where no other unit was judged), against,
+        sorted.
     """
     judged = (
         coverage.filter(pl.col("judged") > 0)
         .group_by("rule_id", "unit_id", "period")
         .agg(pl.col("judged", "broken").sum())
+        .with_columns(ward=pl.col("unit_id").str.extract("^[^/]*/(.+)$"))
     )
-    every = ("rule_id", "period")
-    others_judged = pl.col("judged").sum().over(every) - pl.col("judged")
-    others_broken = pl.col("broken").sum().over(every) - pl.col("broken")
-    return judged.with_columns(
-        expected=pl.when(others_judged > 0).then(pl.col("judged") * others_broken / others_judged)
-    ).sort("rule_id", "unit_id", "period")
+
+    def others(name: str, *by: str) -> pl.Expr:
+        """The sum over the other units."""
+        return pl.col(name).sum().over("rule_id", "period", *by) - pl.col(name)
+
+    of_wards = pl.col("ward").is_not_null() & (pl.col("ward") != "?") & (others("judged", "ward") > 0)
+    share = (
+        pl.when(of_wards)
+        .then(others("broken", "ward") / others("judged", "ward"))
+        .when(others("judged") > 0)
+        .then(others("broken") / others("judged"))
+    )
+    return (
+        judged.with_columns(
+            expected=pl.col("judged") * share,
+            against=pl.when(of_wards).then(pl.lit("wards")).otherwise(pl.lit("peers")),
+        )
+        .drop("ward")
+        .sort("rule_id", "unit_id", "period")
+    )
 
 
 def case_rates(
@@ -97,7 +119,7 @@ def case_rates(
     ]
     together = pl.concat(
         [
-            rules.select("unit_id", "period", "expected", *of_rules, against=pl.lit("peers")),
+            rules.select("unit_id", "period", "expected", "against", *of_rules),
             units.with_columns(against=pl.lit("expected")),
         ],
         how="diagonal_relaxed",
@@ -119,7 +141,7 @@ def case_rates(
 def _rate(row: dict[str, object]) -> CaseRate:
     observed, expected = float(str(row["observed"] or 0)), row["expected"]
     low, high, ratio = row.get("low"), row.get("high"), row.get("ratio")
-    if row["against"] == "peers" and isinstance(expected, float) and expected > 0:
+    if row["against"] != "expected" and isinstance(expected, float) and expected > 0:
         low, high = exact_ratio_limits(round(observed), expected)
         ratio = observed / expected
     return CaseRate(
@@ -133,8 +155,49 @@ def _rate(row: dict[str, object]) -> CaseRate:
         high=_number(high),
         is_flagged=None if row.get("is_flagged") is None else bool(row["is_flagged"]),
         q_value=_number(row.get("q_value")),
-        against=str(row["against"]),
+        against=_AGAINST[str(row["against"])],
     )
+
+
+def overall(rates: Sequence[CaseRate]) -> CaseRate | None:
+    """The rate that tells most: of a rule over all its periods, of a measure in one.
+
+    The rule or period is the one whose observed count is furthest from the expected one.
+    """
+    compared = [rate for rate in rates if rate.expected is not None and rate.ratio is not None]
+    every = [_summed([rate for rate in compared if rate.measure == name]) for name in _rules_of(compared)]
+    every += [rate for rate in compared if rate.against == "expected"]
+    return max(every, key=lambda rate: abs(rate.observed - (rate.expected or 0.0)), default=None)
+
+
+def _rules_of(rates: Sequence[CaseRate]) -> list[str]:
+    return sorted({rate.measure for rate in rates if rate.against != "expected"})
+
+
+def _summed(rates: Sequence[CaseRate]) -> CaseRate:
+    """One rule's rates over several periods as one."""
+    rates = sorted((rate for rate in rates if rate.against != "expected"), key=lambda rate: rate.period)
+    observed, expected = sum(rate.observed for rate in rates), sum(rate.expected or 0.0 for rate in rates)
+    low, high = exact_ratio_limits(round(observed), expected) if expected > 0 else (None, None)
+    first, last = rates[0].period, rates[-1].period
+    return replace(
+        rates[0],
+        period=first if first == last else f"{first}–{last}",
+        n=sum(rate.n for rate in rates),
+        observed=observed,
+        expected=expected,
+        ratio=observed / expected if expected > 0 else None,
+        low=low,
+        high=high,
+        against="wards" if all(rate.against == "wards" for rate in rates) else "peers",
+    )
+
+
+_AGAINST: Mapping[str, Literal["expected", "wards", "peers"]] = {
+    "expected": "expected",
+    "wards": "wards",
+    "peers": "peers",
+}
 
 
 def _number(value: object) -> float | None:

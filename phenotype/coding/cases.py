@@ -33,6 +33,7 @@ CASES = pl.Schema(
         "n_stays": pl.Int64(),
         "n_subjects": pl.Int64(),
         "n_priced": pl.Int64(),
+        "n_priced_subjects": pl.Int64(),
         "expected_right": pl.Float64(),
         "amount_low_nok": pl.Float64(),
         "amount_high_nok": pl.Float64(),
@@ -43,6 +44,7 @@ CASES = pl.Schema(
     }
 )
 """Cases as a table; see `Case`."""
+Against = Literal["expected", "wards", "peers", "model"]
 _OWN_YEAR = -10_000
 """Stands for the year of a period that names none."""
 
@@ -63,7 +65,7 @@ class Case:
         against: expected (adjusted for case mix), peers (the other units), or model (what the rest of each
             stay lets one expect) where there is no rate.
         n_findings, n_contacts, n_stays, n_subjects: how many; a finding that is about no contact has none.
-        n_priced: stays with a price.
+        n_priced, n_priced_subjects: stays with a price, and their patients.
         expected_right: stays expected to be wrongly coded; null where no finding has a probability.
         amount_low_nok, amount_high_nok: what the payer would get back if every finding is right; null where
             nothing is priced.
@@ -85,12 +87,13 @@ class Case:
     unit_id: str
     first_period: str
     last_period: str
-    against: Literal["expected", "peers", "model"]
+    against: Against
     n_findings: int
     n_contacts: int
     n_stays: int
     n_subjects: int
     n_priced: int
+    n_priced_subjects: int
     expected_right: float | None
     amount_low_nok: float | None
     amount_high_nok: float | None
@@ -143,7 +146,9 @@ def make_cases(
         rule_rates(coverage.cast(RULE_COVERAGE)), rates.cast(UNITS), names, wanted.sort("case_id")
     )
     opened = _by_case(openings)
-    counts = {row["case_id"]: row for row in _counts(gathered, found.items, record.contacts).to_dicts()}
+    counts = {
+        row["case_id"]: row for row in _counts(gathered, found.items, record.contacts, openings).to_dicts()
+    }
     cases = [
         _case(
             findings,
@@ -157,7 +162,7 @@ def make_cases(
     return tuple(sorted(cases, key=_weight))
 
 
-_NOTHING: Mapping[str, int] = {"n_contacts": 0, "n_stays": 0, "n_subjects": 0}
+_NOTHING: Mapping[str, int] = {"n_contacts": 0, "n_stays": 0, "n_subjects": 0, "n_priced_subjects": 0}
 
 
 def gather(findings: pl.DataFrame) -> pl.DataFrame:
@@ -195,7 +200,16 @@ def _by_case(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {str(key[0]): part for key, part in parts.items()}
 
 
-def _counts(gathered: pl.DataFrame, items: pl.DataFrame, contacts: pl.DataFrame) -> pl.DataFrame:
+def _counts(
+    gathered: pl.DataFrame, items: pl.DataFrame, contacts: pl.DataFrame, openings: pl.DataFrame
+) -> pl.DataFrame:
+    """Contacts, stays and patients of each case, and the patients of its priced stays."""
+    priced = (
+        openings.filter(pl.col("amount_low_nok").is_not_null())
+        .join(contacts.select("stay_id", "subject_id").unique(), on="stay_id", how="inner")
+        .group_by("case_id")
+        .agg(n_priced_subjects=pl.col("subject_id").n_unique())
+    )
     return (
         items.join(gathered.select("finding_id", "case_id"), on="finding_id", how="inner")
         .join(contacts.select("contact_id", "stay_id", "subject_id"), on="contact_id", how="inner")
@@ -205,6 +219,8 @@ def _counts(gathered: pl.DataFrame, items: pl.DataFrame, contacts: pl.DataFrame)
             n_stays=pl.col("stay_id").n_unique(),
             n_subjects=pl.col("subject_id").n_unique(),
         )
+        .join(priced, on="case_id", how="left")
+        .with_columns(pl.col("n_priced_subjects").fill_null(0))
     )
 
 
@@ -220,7 +236,6 @@ def _case(
     rest = sorted(set(findings["finding_id"].to_list()).difference(opened))
     periods = sorted(findings["period"].drop_nulls().unique().to_list())
     of_rates = findings.filter(pl.col("kind").is_in(RATE_KINDS))
-    adjusted = any(rate.against == "expected" for rate in rates)
     return Case(
         case_id=first["case_id"],
         family=first["family"],
@@ -230,12 +245,13 @@ def _case(
         unit_id=first["unit_id"],
         first_period=periods[0] if periods else "",
         last_period=periods[-1] if periods else "",
-        against="expected" if adjusted else "peers" if rates else "model",
+        against=_against(rates),
         n_findings=findings.height,
         n_contacts=counts["n_contacts"],
         n_stays=counts["n_stays"],
         n_subjects=counts["n_subjects"],
         n_priced=openings["amount_low_nok"].count(),
+        n_priced_subjects=counts["n_priced_subjects"],
         expected_right=_sum(openings["probability"]),
         amount_low_nok=_sum(openings["amount_low_nok"]),
         amount_high_nok=_sum(openings["amount_high_nok"]),
@@ -249,6 +265,12 @@ def _case(
     )
 
 
+def _against(rates: tuple[CaseRate, ...]) -> Against:
+    """The fairest comparison that there is."""
+    made = {rate.against for rate in rates}
+    return next((one for one in ("expected", "wards", "peers") if one in made), "model")
+
+
 def _title(findings: pl.DataFrame, names: CaseNames) -> Title:
     """What most findings of a case are about, rules before rates."""
     of_expectations = names.expectation_title(str(findings["family"][0]))
@@ -260,7 +282,8 @@ def _title(findings: pl.DataFrame, names: CaseNames) -> Title:
         .agg(pl.len(), pl.col("title").min())
         .sort("is_rate", "len", "rule_id", descending=[False, True, False])
     )
-    return names.title(about["rule_id"][0], about["title"][0] or "")
+    is_rate, rule_id, _, title = about.row(0)
+    return names.title(rule_id, title or "", of_rates=is_rate)
 
 
 def _gravity(severity: str) -> int:

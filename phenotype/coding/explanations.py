@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ontology.configuration import read_yaml, validate
 from phenotype.coding.case_names import CaseNames
+from phenotype.coding.case_order import RATE_KINDS
 
 
 class BothLanguages(BaseModel):
@@ -92,17 +93,17 @@ def looked_at(findings: pl.DataFrame, names: CaseNames) -> tuple[LookedAt, ...]:
     """The explanations that were looked at for findings, those that hold most often first.
 
     Args:
-        findings: rule_id and innocent_explanations (those that hold).
+        findings: rule_id, kind and innocent_explanations (those that hold).
         names: which explanations each rule or measure looks at. One that holds was looked at even where its
             rule does not name it.
     """
     held: dict[str, int] = {}
     looked: dict[str, int] = {}
-    for rule_id, holding in findings.select("rule_id", "innocent_explanations").iter_rows():
+    for rule_id, kind, holding in findings.select("rule_id", "kind", "innocent_explanations").iter_rows():
         holds = set(holding or [])
         for name in holds:
             held[name] = held.get(name, 0) + 1
-        for name in holds | set(names.looked_at(rule_id)):
+        for name in holds | set(names.looked_at(rule_id, of_rates=kind in RATE_KINDS)):
             looked[name] = looked.get(name, 0) + 1
     found = [LookedAt(name, looked[name], held.get(name, 0)) for name in looked]
     return tuple(sorted(found, key=lambda one: (-one.n_held / one.n_looked, one.name)))

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from phenotype.coding.case_names import CaseNames
+from phenotype.coding.case_order import RATE_KINDS
+from phenotype.coding.case_rates import overall
 from phenotype.coding.cases import Case
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import Found
@@ -36,6 +38,7 @@ class CaseLine(Frozen):
     expected: str
     rate_amount: str
     lead: str
+    is_hidden: bool
     against: str
     has_page: bool
 
@@ -76,6 +79,7 @@ class AuditTotals(Frozen):
     amount: str
     expected: str
     n_hidden_cases: int
+    n_openings: str
 
 
 def case_lines(
@@ -97,8 +101,9 @@ def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has
     hides = is_small(case.n_subjects)
     to_open = [stay for stay in case.openings["stay_id"].to_list() if stay in within]
     few_to_open = is_small(len({subjects.get(stay, stay) for stay in to_open}))
-    rates = sorted(case.rates, key=lambda rate: -abs(rate.observed - (rate.expected or rate.observed)))
-    rate = next((one for one in rates if not is_small(round(one.observed))), None)
+    hides_money = hides or is_small(case.n_priced_subjects)
+    rate = overall(case.rates)
+    hides_rate = hides or (rate is not None and is_small(round(rate.observed)))
     right = case.expected_right
     return CaseLine(
         case_id=case.case_id,
@@ -109,20 +114,21 @@ def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has
         n_stays="< 5" if hides else count_words(case.n_stays),
         n_to_open="< 5" if few_to_open else count_words(len(to_open)),
         expected_right=HIDDEN if hides else "–" if right is None else plain_number(right, "en", 0),
-        amount=HIDDEN if hides else nok_range_words(case.amount_low_nok, case.amount_high_nok),
-        expected=HIDDEN if hides else nok_words(case.expected_nok),
+        amount=HIDDEN if hides_money else nok_range_words(case.amount_low_nok, case.amount_high_nok),
+        expected=HIDDEN if hides_money else nok_words(case.expected_nok),
         rate_amount=""
         if hides or case.rate_low_nok is None
         else nok_range_words(case.rate_low_nok, case.rate_high_nok),
-        lead="" if hides else lead_words(rate, "en"),
+        lead="" if hides_rate else lead_words(rate, "en"),
+        is_hidden=hides,
         against=AGAINST_WORDS["en"][case.against],
         has_page=has_page,
     )
 
 
-def totals(cases: Sequence[Case], found: Found, record: CodedRecord) -> AuditTotals:
+def totals(cases: Sequence[Case], found: Found, record: CodedRecord, n_openings: int) -> AuditTotals:
     """The figures on top of the page."""
-    shown = [case for case in cases if not is_small(case.n_subjects)]
+    shown = [case for case in cases if not is_small(case.n_subjects) and not is_small(case.n_priced_subjects)]
     stays = found.items.join(record.contacts, on="contact_id", how="inner")
     hides = is_small(stays["subject_id"].n_unique())
 
@@ -140,6 +146,7 @@ def totals(cases: Sequence[Case], found: Found, record: CodedRecord) -> AuditTot
         amount=nok_range_words(added("amount_low_nok"), added("amount_high_nok")),
         expected=nok_words(added("expected_nok")),
         n_hidden_cases=len(cases) - len(shown),
+        n_openings=HIDDEN if hides else count_words(n_openings),
     )
 
 
@@ -149,6 +156,8 @@ def coverage_lines(
     record: CodedRecord,
     names: CaseNames,
     looked_at: pl.DataFrame | None = None,
+    *,
+    of_rates: bool = False,
 ) -> tuple[CoverageLine, ...]:
     """What each rule judged, over all units and years.
 
@@ -159,10 +168,16 @@ def coverage_lines(
         names: what rules are called.
         looked_at: rule_id, explanation, looked_at, held: at how many matches each innocent explanation was
             looked at and held.
+        of_rates: whether the coverage is that of measures.
     """
     people = record.contacts.select("contact_id", "subject_id")
     patients = dict(
-        found.items.join(found.findings.select("finding_id", "rule_id"), on="finding_id")
+        found.items.join(
+            found.findings.filter(pl.col("kind").is_in(RATE_KINDS) == of_rates).select(
+                "finding_id", "rule_id"
+            ),
+            on="finding_id",
+        )
         .join(people, on="contact_id")
         .group_by("rule_id")
         .agg(pl.col("subject_id").n_unique())
@@ -182,7 +197,7 @@ def coverage_lines(
             patients.get(row["rule_id"], row["broken"]),
             reasons.filter(pl.col("rule_id") == row["rule_id"]).select("reason", "not_judgeable").rows(),
             cleared.get(row["rule_id"], ()),
-            names,
+            names.title(row["rule_id"], row["rule_id"], of_rates=of_rates).en,
         )
         for row in counts.sort("broken", "judged", "rule_id", descending=[True, True, False]).to_dicts()
     )
@@ -211,14 +226,14 @@ def _coverage_line(
     n_patients: int,
     reasons: Sequence[tuple[str, int]],
     cleared: tuple[tuple[str, str], ...],
-    names: CaseNames,
+    title: str,
 ) -> CoverageLine:
     rule_id, judged, broken = str(row["rule_id"]), int(row["judged"]), int(row["broken"])
     hides_broken = is_small(broken) or is_small(n_patients) or is_small(judged - broken)
     hidden = hidden_parts([count for _, count in reasons])
     return CoverageLine(
         rule_id=rule_id,
-        title=names.title(rule_id, rule_id).en,
+        title=title,
         judged=shown_count(judged),
         broken=("< 5" if is_small(broken) else HIDDEN) if hides_broken else count_words(broken),
         share="" if hides_broken or not judged else f"{100 * broken / judged:.2g}%",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ import polars as pl
 
 from ontology.systems import parts
 from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_rates import CaseRate
+from phenotype.coding.case_order import RATE_KINDS
+from phenotype.coding.case_rates import CaseRate, overall
 from phenotype.coding.cases import Case
 from phenotype.coding.explanations import InnocentExplanations, LookedAt
 from phenotype.coding.findings import Found
@@ -25,6 +27,8 @@ from phenotype.report.money import (
 from phenotype.task_parts import Frozen
 
 REASONS_SHOWN = 3
+MIN_COMMON, COMMON_SHARE = 4, 0.5
+"""What at least so many findings, and more than this share of them, say is said once."""
 KIND_WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "rule": "coding rule",
@@ -48,12 +52,14 @@ KIND_WORDS: Mapping[str, Mapping[str, str]] = {
 AGAINST_WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "expected": "what is expected of its patients (adjusted for case mix)",
-        "peers": "the other units judged by the same rule",
+        "wards": "wards of the same name in the other hospitals",
+        "peers": "all other units judged by the same rule",
         "model": "what the rest of each stay lets one expect",
     },
     "nb": {
         "expected": "forventet nivå justert for pasientsammensetning",
-        "peers": "øvrige enheter vurdert etter samme regel",
+        "wards": "tilsvarende avdelinger ved de andre sykehusene",
+        "peers": "alle øvrige enheter vurdert etter samme regel",
         "model": "det øvrige innholdet i hvert opphold",
     },
 }
@@ -158,7 +164,9 @@ class CasePage(Frozen):
         rules: what the rules of the case say.
         rates: what measures and rules say of the unit.
         explanations: innocent explanations that were looked at.
-        stays: the first stays to open.
+        titles_differ: whether the findings on the page have more than one title.
+        common: what is said of most findings on the page, once.
+        stays: the first stays to open, without what is common.
         n_more: how many more there are, in the sheet.
         answers: how many findings reviewers agreed with, disagreed with, or could not tell.
     """
@@ -184,6 +192,8 @@ class CasePage(Frozen):
     rules: tuple[RuleWords, ...]
     rates: tuple[RateLine, ...]
     explanations: tuple[ExplanationLine, ...]
+    titles_differ: bool
+    common: tuple[str, ...]
     stays: tuple[StayLine, ...]
     n_more: int
     answers: Mapping[str, int]
@@ -207,6 +217,7 @@ class CaseBook:
         self._findings = {row["finding_id"]: row for row in found.findings.iter_rows(named=True)}
         self._items = _grouped(found.items)
         self._reasons = _grouped(found.reasons.sort("finding_id", "rank"))
+        self._code_words: dict[str, str] = {}
         self._chosen = dict(chosen.select("stay_id", "how").iter_rows())
 
     def page(
@@ -221,7 +232,7 @@ class CaseBook:
             language: of all words but the record's.
         """
         title = case.title.nb if language == "nb" else case.title.en
-        rates = sorted(case.rates, key=lambda rate: -abs(rate.observed - (rate.expected or rate.observed)))
+        common, stays = without_common(self.stays(case, n_shown, language))
         return CasePage(
             case_id=case.case_id,
             title=title,
@@ -230,7 +241,7 @@ class CaseBook:
             kinds=", ".join(KIND_WORDS[language].get(kind, kind) for kind in case.kinds),
             severity=case.severity,
             against=AGAINST_WORDS[language][case.against],
-            lead=lead_words(rates[0] if rates else None, language),
+            lead=lead_words(overall(case.rates), language),
             n_findings=case.n_findings,
             n_contacts=case.n_contacts,
             n_stays=case.n_stays,
@@ -248,7 +259,9 @@ class CaseBook:
             rules=self._rules(case, language),
             rates=tuple(self._rate(rate, language) for rate in case.rates),
             explanations=tuple(self._explanation(one, language) for one in case.explanations),
-            stays=self.stays(case, n_shown, language),
+            titles_differ=len({one.title for stay in stays for one in stay.findings}) > 1,
+            common=common,
+            stays=stays,
             n_more=max(case.openings.height - n_shown, 0),
             answers=answers,
         )
@@ -276,7 +289,7 @@ class CaseBook:
     def _finding(self, finding_id: str, language: Language) -> FindingLine:
         row = self._findings[finding_id]
         items = self._items.get(finding_id, [])
-        title = self.names.title(row["rule_id"], row["title"] or "")
+        title = self.names.title(row["rule_id"], row["title"] or "", of_rates=row["kind"] in RATE_KINDS)
         own = row["title"] if language == "en" and row["title"] else getattr(title, language)
         codes = dict.fromkeys(item["code"] for item in items if item["code"])
         suggested = dict.fromkeys(item["suggested_code"] for item in items if item["suggested_code"])
@@ -298,9 +311,11 @@ class CaseBook:
 
     def code_words(self, code: str) -> str:
         """A code with what the Norwegian list calls it."""
-        label = self.names.code_title(code).nb
-        written = parts(code)[1] if "//" in code else code
-        return written if label == code else f"{written} {label}"
+        if code not in self._code_words:
+            label = self.names.code_title(code).nb
+            written = parts(code)[1] if "//" in code else code
+            self._code_words[code] = written if label == code else f"{written} {label}"
+        return self._code_words[code]
 
     def _innocent(self, name: str) -> Any:
         return self.explanations.get(name, self.names.innocent_titles.get(name, ""))
@@ -318,7 +333,9 @@ class CaseBook:
     def _rate(self, rate: CaseRate, language: Language) -> RateLine:
         flagged = {"en": ("flagged", "within limits"), "nb": ("avviker", "innenfor grensene")}[language]
         return RateLine(
-            title=getattr(self.names.title(rate.measure, rate.measure), language),
+            title=getattr(
+                self.names.title(rate.measure, rate.measure, of_rates=rate.against == "expected"), language
+            ),
             period=rate.period,
             n=count_words(rate.n),
             observed=_figure(rate.observed, language),
@@ -345,6 +362,29 @@ class CaseBook:
         )
 
 
+def without_common(stays: tuple[StayLine, ...]) -> tuple[tuple[str, ...], tuple[StayLine, ...]]:
+    """Reasons that most findings share, and the stays without them; nothing is common to three or fewer."""
+    findings = [finding for stay in stays for finding in stay.findings]
+    counted = Counter(reason for finding in findings for reason in finding.reasons)
+    common = tuple(
+        reason for reason, n in counted.items() if n >= MIN_COMMON and n > len(findings) * COMMON_SHARE
+    )
+    rest = tuple(
+        stay.model_copy(
+            update={
+                "findings": tuple(
+                    finding.model_copy(
+                        update={"reasons": tuple(one for one in finding.reasons if one not in common)}
+                    )
+                    for finding in stay.findings
+                )
+            }
+        )
+        for stay in stays
+    )
+    return common, rest
+
+
 def _grouped(rows: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     grouped: dict[str, list[dict[str, Any]]] = {}
     for row in rows.iter_rows(named=True):
@@ -362,16 +402,16 @@ def lead_words(rate: CaseRate | None, language: Language) -> str:
     expected, ratio = plain_number(rate.expected, language, 1), plain_number(rate.ratio, language, 1)
     limits = _limits(rate, language)
     if language == "en":
-        whose = "at the other units' rate" if rate.against == "peers" else "of its patients"
+        whose = "of its patients" if rate.against == "expected" else "at the others' rate"
         tail = f", 95% limits {limits}" if limits else ""
         return (
             f"{rate.period}: {observed} of {n}{share} where {expected} would be expected {whose}, "
             f"{ratio} times as many{tail}."
         )
-    hvem = "ut fra øvrige enheters andel" if rate.against == "peers" else "ut fra pasientsammensetningen"
+    whose = "ut fra pasientsammensetningen" if rate.against == "expected" else "ut fra de andres andel"
     tail = f", 95 % grenser {limits}" if limits else ""
     return (
-        f"{rate.period}: {observed} av {n}{share}, mot {expected} forventet {hvem}; "
+        f"{rate.period}: {observed} av {n}{share}, mot {expected} forventet {whose}; "
         f"forholdstall {ratio}{tail}."
     )
 

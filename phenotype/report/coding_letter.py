@@ -173,12 +173,13 @@ def _paragraphs(
 def _money(case: Case, words: LetterWords, language: Language) -> list[str]:
     """What is said of money; nothing where nothing is priced."""
     told = []
-    low, high = case.amount_low_nok, case.amount_high_nok
-    if low is not None and high is not None and (low or high):
+    low, high = case.amount_low_nok or 0.0, case.amount_high_nok or 0.0
+    if (low or high) and not is_small(case.n_priced_subjects):
         is_owed = low + high < 0
         ends = (-high, -low) if is_owed else (low, high)
         amount = nok_range_words(*ends, language)
-        told.append(_fill(words.money_owed if is_owed else words.money_back, {"amount": amount}))
+        filled = {"amount": amount, "n_priced": str(case.n_priced)}
+        told.append(_fill(words.money_owed if is_owed else words.money_back, filled))
     if case.rate_low_nok is not None:
         amount = nok_range_words(case.rate_low_nok, case.rate_high_nok, language)
         told.append(_fill(words.money_rate if told else words.money_rate_only, {"amount": amount}))

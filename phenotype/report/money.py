@@ -43,7 +43,7 @@ def nok_range_words(low: float | None, high: float | None, language: Language = 
     if low is None or high is None or round(low) == round(high):
         return nok_words(low if low is not None else high, language)
     ends = sorted((low, high))
-    joint = " to " if language == "en" else " til "
+    joint = " to " if language == "en" else "–" if ends[0] >= 0 else " til "
     first, last = (plain_number(end, language, 0) for end in ends)
     if language == "en":
         return f"NOK{FIXED_SPACE}{first}{joint}{last}"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-from markupsafe import Markup
 
 from phenotype.coding.case_names import CaseNames
 from phenotype.coding.case_order import Capacity, Effort, order_stays, recovery_curve, within_capacity
@@ -16,7 +15,7 @@ from phenotype.coding.cases import Case
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.drift_lines import DriftLine
 from phenotype.coding.explanations import InnocentExplanations
-from phenotype.coding.findings import Found
+from phenotype.coding.findings import RULE_COVERAGE, Found
 from phenotype.coding.funnels import FunnelPlot
 from phenotype.coding.review_correction import CHECKS, answer_counts, check_reviews
 from phenotype.coding.reviews import REVIEWS
@@ -31,9 +30,8 @@ from phenotype.report.coding_case import CaseBook
 from phenotype.report.coding_letter import LetterTexts, make_letter
 from phenotype.report.money import Language, day_words
 from pipelines.render.audit_charts import draw_curve, draw_drift, draw_funnel
-from pipelines.render.audit_letters import letter_html, letter_text
+from pipelines.render.audit_letters import audit_page, letter_html, letter_text
 from pipelines.render.audit_sheet import write_sheet
-from pipelines.render.pages import TEMPLATES, content_policy, render_page
 
 STAYS_SHOWN = 40
 MOST_CHARTS = 24
@@ -50,7 +48,8 @@ class AuditContent:
         found: every finding, probabilities as corrected by reviewers.
         record: the coded record.
         cases: what `make_cases` gives.
-        coverage: columns of RULE_COVERAGE, rules and measures together.
+        coverage: columns of RULE_COVERAGE, of the rules.
+        measure_coverage: the same of the measures, whose ids may be those of rules.
         names: what rules, measures and codes are called.
         explanations: what innocent explanations are called.
         letters: the words of the letters.
@@ -78,6 +77,7 @@ class AuditContent:
     letters: LetterTexts
     effort: Effort
     capacity: Capacity = field(default_factory=Capacity)
+    measure_coverage: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RULE_COVERAGE))
     looked_at: pl.DataFrame | None = None
     funnels: Sequence[FunnelPlot] = ()
     drift: Sequence[DriftLine] = ()
@@ -127,28 +127,28 @@ def _index(
         audit.cases, chosen, dict(stays.iter_rows()), frozenset(case.case_id for case in with_files)
     )
     has_stays = [bool(case.openings["probability"].count()) for case in audit.cases]
-    is_measure = ~pl.col("rule_id").is_in(list(audit.names.says))
     checks = (
         check_reviews(audit.found.findings if audit.stated is None else audit.stated, audit.reviews)
         if audit.reviews.height
         else pl.DataFrame(schema=CHECKS)
     )
-    return _page(
+    return audit_page(
         "audit.html",
         title=audit.title,
         today=day_words(audit.today),
-        totals=totals(audit.cases, audit.found, audit.record),
+        totals=totals(audit.cases, audit.found, audit.record, openings.height),
         capacity=audit.capacity,
         effort=audit.effort,
-        n_openings=openings.height,
-        n_chosen=chosen.height,
         curve=draw_curve(recovery_curve(openings), chosen.height) if openings.height else None,
-        cases=[line for line, has in zip(lines, has_stays, strict=True) if has],
-        rate_cases=[line for line, has in zip(lines, has_stays, strict=True) if not has],
-        rules=coverage_lines(
-            audit.coverage.filter(~is_measure), audit.found, audit.record, audit.names, audit.looked_at
+        cases=[line for line, has in zip(lines, has_stays, strict=True) if has and not line.is_hidden],
+        rate_cases=[
+            line for line, has in zip(lines, has_stays, strict=True) if not has and not line.is_hidden
+        ],
+        small_cases=[line for line in lines if line.is_hidden],
+        rules=coverage_lines(audit.coverage, audit.found, audit.record, audit.names, audit.looked_at),
+        measures=coverage_lines(
+            audit.measure_coverage, audit.found, audit.record, audit.names, of_rates=True
         ),
-        measures=coverage_lines(audit.coverage.filter(is_measure), audit.found, audit.record, audit.names),
         funnels=[(plot, draw_funnel(plot)) for plot in audit.funnels[:MOST_CHARTS]],
         n_more_funnels=max(len(audit.funnels) - MOST_CHARTS, 0),
         drift=[(one, draw_drift(one, is_public=True)) for one in audit.drift[:MOST_CHARTS]],
@@ -164,7 +164,7 @@ def _write_case(place: Path, case: Case, book: CaseBook, audit: AuditContent) ->
     answers = answer_counts(audit.reviews, case.finding_ids) if audit.reviews.height else {}
     pages = {language: book.page(case, answers, STAYS_SHOWN, language) for language in LANGUAGES}
     measures = {rate.measure for rate in case.rates}
-    html = _page(
+    html = audit_page(
         "audit_case.html",
         page=pages["en"],
         title_nb=case.title.nb,
@@ -209,13 +209,3 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _page(template: str, **content: object) -> str:
-    style = "\n".join((TEMPLATES / name).read_text("utf-8") for name in ("style.css", "audit.css"))
-    return render_page(
-        template,
-        style=Markup(style),  # noqa: S704  our own files
-        policy=content_policy(style),
-        **content,
-    )

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from phenotype.report.coding_letter import Letter, LetterTable
-from pipelines.render.pages import render_page
+from pipelines.render.pages import TEMPLATES, content_policy, render_page
 from pipelines.render.text import plain
 
 
 def letter_html(letter: Letter) -> str:
     """The letter as a page that prints on A4."""
-    return render_page("audit_letter.html", letter=letter)
+    return audit_page("audit_letter.html", letter=letter)
+
+
+def audit_page(template: str, **content: object) -> str:
+    """A page of an audit, with the style sheet of audits."""
+    style = "\n".join((TEMPLATES / name).read_text("utf-8") for name in ("style.css", "audit.css"))
+    return render_page(
+        template,
+        style=Markup(style),  # noqa: S704  our own files
+        policy=content_policy(style),
+        **content,
+    )
 
 
 def letter_text(letter: Letter) -> str:

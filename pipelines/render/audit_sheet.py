@@ -64,12 +64,12 @@ _READ_ME = (
         "Give a reason for uenig and kan ikke avgjøre. Write nothing that identifies a patient.",
     ),
     (
-        "Opphold og kontakter er pseudonymer; den som forvalter nøkkelen, finner dem igjen i journalsystemet.",
+        "Opphold og kontakter er pseudonymer; den som har nøkkelen, finner dem igjen i journalsystemet.",
         "Stays and contacts are pseudonyms; whoever keeps the key finds them in the record system.",
     ),
     (
-        "Opphold merket tilfeldig er trukket tilfeldig: svarene på dem viser om sannsynlighetene holder.",
-        "Stays marked tilfeldig were drawn at random: they show whether the probabilities hold.",
+        "Opphold merket tilfeldig er trukket tilfeldig, for å vise om sannsynlighetene holder.",
+        "Stays marked tilfeldig were drawn at random, to show whether probabilities hold.",
     ),
 )
 _DRAWN = {"ranked": "rangert", "random": "tilfeldig", "": ""}
@@ -85,7 +85,12 @@ def write_sheet(file: Path, page: CasePage, stays: Sequence[StayLine]) -> None:
     """
     import xlsxwriter
 
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    options = {
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+        "in_memory": True,
+    }
     with xlsxwriter.Workbook(file, {**options, "default_date_format": "yyyy-mm-dd"}) as book:
         book.set_properties({"title": page.title, "created": SOME_DAY})
         forms = {

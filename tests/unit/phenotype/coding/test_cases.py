@@ -144,6 +144,19 @@ def test_rates_of_rules_are_held_against_all_other_units():
     assert (rate.low, rate.high) == pytest.approx((4.886608, 12.35535), rel=1e-5)
 
 
+def test_a_ward_is_held_against_wards_of_its_name_where_there_are_any():
+    # H2/A breaks 30 of 100: 30 expected of H1/A. H3/C has no like: of 100, 100 x 50 of 200 others = 25.
+    coverage = [
+        ("z03-main", "H1/A", "2024", 100, 20),
+        ("z03-main", "H2/A", "2024", 100, 30),
+        ("z03-main", "H3/C", "2024", 100, 0),
+    ]
+    rows = [finding("a", "z03-main"), finding("b", "z03-main", unit_id="H3/C")]
+    cases = cases_of(found_of(rows, [item("a", 1), item("b", 2)]), coverage=coverage)
+    told = {case.unit_id: (case.against, case.rates[0].expected) for case in cases}
+    assert told == {"H1/A": ("wards", 30.0), "H3/C": ("peers", 25.0)}
+
+
 def test_a_unit_without_others_has_a_rate_without_comparison():
     (case,) = cases_of(
         found_of([finding("a", "z03-main")], [item("a", 1)]), coverage=[("z03-main", "H1/A", "2024", 100, 20)]
