@@ -49,6 +49,7 @@ class Block:
         measure: (P,) the measure of each count.
         row: (P,) its row.
         value: (P,) 1, or the number counted.
+        place: (R,) where each row stands among all rows of its kind.
         is_count: whether values are numbers.
     """
 
@@ -65,6 +66,7 @@ class Block:
     measure: Ints
     row: Ints
     value: Floats
+    place: Ints
     is_count: bool = False
 
     @property

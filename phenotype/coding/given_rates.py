@@ -17,7 +17,7 @@ from phenotype.coding.funnels import (
     upper_tail,
 )
 from phenotype.coding.unit_settings import UnitSettings
-from phenotype.coding.units import with_flags
+from phenotype.coding.unit_judging import with_flags
 
 Floats = npt.NDArray[np.float64]
 NOT_EXPECTED = "nothing is expected of the case, or its outcome is not told"

@@ -283,13 +283,13 @@ def blocks(
             continue
         digest = hashlib.sha256(np.packbits(one.judged).tobytes()).hexdigest()
         own = one.measure.id if one.group is not None else ""
-        adjusted = _adjustment(one.measure, where)
+        adjusted = adjustment(one.measure, where)
         together.setdefault((*adjusted, one.measure.is_count, digest, own), []).append(one)
     levels: dict[tuple[str, bool], tuple[Ints, ...]] = {}
     return [_block(parts, mix, where, settings, levels) for parts in together.values()]
 
 
-def _adjustment(measure: Measure, where: Places) -> tuple[str, bool]:
+def adjustment(measure: Measure, where: Places) -> tuple[str, bool]:
     """How a measure is adjusted, and whether units are compared within their specialty."""
     return measure.adjust, measure.peers == "specialty" and where.by == "unit"
 
@@ -302,7 +302,7 @@ def _block(
     known: dict[str, tuple[Ints, ...]],
 ) -> tuple[tuple[Measure, ...], Block]:
     first = parts[0]
-    adjusted = _adjustment(first.measure, where)
+    adjusted = adjustment(first.measure, where)
     if adjusted not in known:
         peers: tuple[Attribute, ...] = ("specialty",) if adjusted[1] else ()
         known[adjusted] = tuple(mix.level((*peers, *names)) for names in settings.strata[adjusted[0]])
@@ -325,6 +325,7 @@ def _block(
         measure=np.concatenate([part.number + start for part, start in zip(parts, starts, strict=False)]),
         row=place[np.concatenate([part.row for part in parts])],
         value=np.concatenate([part.value for part in parts]),
+        place=kept,
         is_count=first.measure.is_count,
     )
     return tuple(part.measure for part in parts for _ in part.ids), block

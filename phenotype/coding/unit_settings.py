@@ -13,7 +13,16 @@ from ontology.configuration import read_yaml, validate
 from phenotype.task_parts import Frozen
 
 Attribute = Literal[
-    "age_band", "sex", "urgency", "comorbidity", "transfer", "care", "surgery", "main_1", "main_2", "specialty"
+    "age_band",
+    "sex",
+    "urgency",
+    "comorbidity",
+    "transfer",
+    "care",
+    "surgery",
+    "main_1",
+    "main_2",
+    "specialty",
 ]
 
 
@@ -29,7 +38,7 @@ class Refining(Frozen):
     """
 
     most_measures: int = Field(default=20, ge=0)
-    most_rows: int = Field(default=200_000, ge=1000)
+    most_rows: int = Field(default=50_000, ge=1000)
     folds: int = Field(default=5, ge=2)
     knots: int = Field(default=5, ge=3, le=7)
     penalty: float = Field(default=1.0, ge=0)

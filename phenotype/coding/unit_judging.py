@@ -1,0 +1,150 @@
+"""Counts and expectations turned into z, p, limits and flags, with false-discovery control over all of a call."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from phenotype.coding.case_mix_strata import Block, Cells
+from phenotype.coding.false_discovery import can_reach, q_values
+from phenotype.coding.funnels import (
+    Z_95,
+    lower_tail,
+    over_dispersion,
+    ratio_interval,
+    standardised,
+    two_sided,
+    upper_tail,
+)
+from phenotype.coding.measures import Measure
+from phenotype.coding.unit_blocks import Places
+from phenotype.coding.unit_settings import UnitSettings
+
+Floats = npt.NDArray[np.float64]
+ONE_STAY = "one stay is too few to judge a unit"
+TOO_FEW = "too few stays for any count to be out of limits"
+ALONE = "too few patients of other units to compare with"
+_SIDE = {"high": 1, "low": -1, "both": 0}
+
+
+def judge_cells(
+    cells: Cells, *, is_count: bool, settings: UnitSettings, n_units: int
+) -> dict[str, Floats | npt.NDArray[np.bool_]]:
+    """z, tau2, p, interval and whether a cell can be judged, (M, C) each, C = units x years, years innermost.
+
+    Args:
+        cells: what was counted and expected.
+        is_count: whether numbers were counted, not yes and no.
+        settings: for over-dispersion.
+        n_units: how many units C has.
+    """
+    shape = cells.n.shape
+    cube = (shape[0], n_units, shape[1] // n_units)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        is_there = (cells.n > 0) & ~np.isnan(cells.expected)
+        expected = np.where(is_there, np.maximum(cells.expected, 1e-12), np.nan)
+        variance = np.where(is_there, np.maximum(cells.variance, 1e-12), np.nan)
+        deviation, spread = standardised(cells.observed, expected, variance)
+        counts = is_there & (cells.expected >= settings.dispersion_expected)
+        between = over_dispersion(
+            np.where(counts, deviation, np.nan).reshape(cube).swapaxes(1, 2),
+            spread.reshape(cube).swapaxes(1, 2),
+            share=settings.winsorised,
+            smallest=settings.dispersion_units,
+        )
+        tau2 = np.broadcast_to(between[:, None, :], cube).reshape(shape)
+        z = deviation / np.sqrt(spread**2 + tau2)
+        p = _tails(cells, is_there, tau2, is_count=is_count)
+        low, high = ratio_interval(cells.observed, expected, variance + 4 * tau2 * expected**2)
+    return {"z": z, "tau2": tau2, **p, "low": low, "high": high, "is_there": is_there}
+
+
+def _tails(
+    cells: Cells, is_there: npt.NDArray[np.bool_], tau2: Floats, *, is_count: bool
+) -> dict[str, Floats]:
+    """Two-sided p of each cell, and the smallest that any count could have given.
+
+    Above what is expected, the others are given one event more than they had: the conditional test of two counts.
+    """
+    at = np.flatnonzero(is_there)
+    observed, expected, variance = (
+        field.ravel()[at] for field in (cells.observed, cells.expected, cells.variance)
+    )
+    one_more, n, between = (field.ravel()[at] for field in (cells.weight, cells.n, tau2))
+    up = expected + one_more
+    per_event = np.where(expected > 0, variance / np.maximum(expected, 1e-12), 1 + one_more)
+    spread_up, spread = per_event * up + 4 * between * up**2, variance + 4 * between * expected**2
+    mean, spread = np.maximum(expected, 1e-12), np.maximum(spread, 1e-12)
+    p = np.full(cells.n.size, np.nan)
+    p[at] = two_sided(lower_tail(observed, mean, spread), upper_tail(observed, up, spread_up))
+    smallest = np.zeros(cells.n.size)
+    if not is_count:
+        smallest[at] = 2 * np.minimum(
+            upper_tail(n, up, spread_up), lower_tail(np.zeros_like(n), mean, spread)
+        )
+    return {"p": p.reshape(cells.n.shape), "smallest_p": smallest.reshape(cells.n.shape)}
+
+
+def frame_of(
+    configured: tuple[Measure, ...],
+    names: tuple[str, ...],
+    cells: Cells,
+    block: Block,
+    where: Places,
+    settings: UnitSettings,
+) -> pl.DataFrame:
+    """One row a measure, unit and year with rows: columns of UNITS but the last two, p, smallest_p and side.
+
+    Args:
+        configured: the measure of each of the cells' rows.
+        names: their ids.
+        cells: what was counted and expected, (M, C).
+        block: units and years of C, and whether numbers are counted.
+        where: their names.
+        settings: for over-dispersion.
+    """
+    judged = judge_cells(cells, is_count=block.is_count, settings=settings, n_units=block.n_units)
+    measure, cell = np.nonzero(cells.n > 0)
+    side = np.array([_SIDE[one.direction] for one in configured], dtype=np.int64)
+    taken = {name: values[measure, cell] for name, values in judged.items()}
+    n, observed, expected = (field[measure, cell] for field in (cells.n, cells.observed, cells.expected))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(expected > 0, observed / expected, np.nan)
+    return pl.DataFrame(
+        {
+            "unit_id": pl.Series(where.units)[cell // block.n_periods],
+            "measure": pl.Series(names)[measure],
+            "period": pl.Series(where.periods)[cell % block.n_periods],
+            "n": n.astype(np.int64),
+            "observed": observed,
+            "expected": expected,
+            "ratio": ratio,
+            **{name: taken[name] for name in ("low", "high", "z", "tau2", "p", "smallest_p")},
+            "side": side[measure],
+        }
+    ).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def with_flags(judged: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:
+    """The rows with reason, q_value and is_flagged.
+
+    Args:
+        judged: columns n, p, smallest_p, z, side and those of UNITS.
+        settings: the level, and the smallest unit.
+    """
+    reason = (
+        pl.when(pl.col("p").is_null())
+        .then(pl.lit(ALONE))
+        .when(pl.col("n") < settings.smallest_n)
+        .then(pl.lit(ONE_STAY))
+        .when(~pl.Series(can_reach(judged["smallest_p"].fill_null(0.0).to_numpy(), settings.level)))
+        .then(pl.lit(TOO_FEW))
+    )
+    told = judged.with_columns(reason=reason)
+    tested = told.select(pl.when(pl.col("reason").is_null()).then("p"))["p"]
+    q = pl.Series(q_values(tested.fill_null(np.nan).to_numpy())).fill_nan(None)
+    is_beyond = (pl.col("z").abs() > Z_95) & ((pl.col("side") == 0) | (pl.col("z").sign() == pl.col("side")))
+    return told.with_columns(q_value=q).with_columns(
+        is_flagged=((pl.col("q_value") <= settings.level) & is_beyond).fill_null(value=False)
+    )
