@@ -16,6 +16,8 @@ from phenotype.tokens import Tokens
 if TYPE_CHECKING:
     from phenotype.networks.config import NetworkConfig
 
+MOST_SIMULTANEOUS = 4096
+"""Events of one instant, past max_positions, that are still read one by one."""
 _AT_ONCE = 8_192
 
 
@@ -26,7 +28,9 @@ def row_windows(
 
     Of p > M = max_positions positions the last ones are read from position ceil((p - M) / S) * S on, with
     S = max(M // 2, 1), so that the rows of a while have one beginning, and none depends on what
-    else is asked.
+    else is asked. Simultaneous events are never parted: a context that would begin amid the last ones begins
+    with them, but where they are more than M and more than MOST_SIMULTANEOUS, for which attention has no
+    room: then they are counted with what is older.
 
     Args:
         tokens: the events.
@@ -89,7 +93,8 @@ def _begin(tokens: Tokens, dated: Ints, end: Ints, config: NetworkConfig) -> Int
     step = tokens.step[dated + first].astype(np.int64)
     before = bisect(tokens.step, dated, end, step)
     after = bisect(tokens.step, dated, end, step, "right")
-    is_amid = (before < dated + first) & (after < end)
+    is_whole = (after == end) & (end - before <= max(longest, MOST_SIMULTANEOUS))
+    is_amid = (before < dated + first) & ~is_whole
     begin[some] = np.where(is_amid, after, before)
     return begin
 

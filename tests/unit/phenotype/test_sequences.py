@@ -132,6 +132,15 @@ def test_the_last_positions_are_time_points_or_events(make: Make) -> None:
     assert len(codes_of(all_at_once, 0)[2]) == 5
 
 
+@pytest.mark.parametrize(("n", "n_read"), [(4096, 4096), (4097, 0)])
+def test_more_simultaneous_events_than_attention_bears_are_counted(make: Make, n: int, n_read: int) -> None:
+    """A registry that dates thousands of codes to one day; position: event would read them all at once."""
+    history: list[Event] = [(1, 0.0, None, "A//before", None)]
+    history += [(1, 1.0, None, f"A//{number}", None) for number in range(n)]
+    _, older, recent = codes_of(make(history, [(1, 9.0)], max_positions=3, position="event"), 0)
+    assert (len(recent), len(older)) == (n_read, n + 1 - n_read)
+
+
 def test_scores_and_answers_are_not_read(make: Make) -> None:
     sequences = make(
         [
