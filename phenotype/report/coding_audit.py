@@ -69,7 +69,7 @@ class CheckLine(Frozen):
 
 
 class AuditTotals(Frozen):
-    """The figures on top; sums are those of the cases that are shown with figures."""
+    """The figures on top; all but contacts and cases are those of the cases that are shown."""
 
     n_findings: str
     n_stays: str
@@ -126,27 +126,45 @@ def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has
     )
 
 
-def totals(cases: Sequence[Case], found: Found, record: CodedRecord, n_openings: int) -> AuditTotals:
-    """The figures on top of the page."""
-    shown = [case for case in cases if not is_small(case.n_subjects) and not is_small(case.n_priced_subjects)]
-    stays = found.items.join(record.contacts, on="contact_id", how="inner")
-    hides = is_small(stays["subject_id"].n_unique())
+def is_shown(case: Case) -> bool:
+    """Whether a case stands on the page with its counts."""
+    return not is_small(case.n_subjects)
+
+
+def shown_part(cases: Sequence[Case], found: Found) -> Found:
+    """The findings of the cases that are shown: sums over all would give the others away by subtraction."""
+    shown = [finding_id for case in cases if is_shown(case) for finding_id in case.finding_ids]
+    keep = pl.col("finding_id").is_in(shown)
+    return Found(found.findings.filter(keep), found.items.filter(keep), found.reasons.filter(keep))
+
+
+def totals(cases: Sequence[Case], shown: Found, record: CodedRecord, n_openings: int) -> AuditTotals:
+    """The figures on top of the page.
+
+    Args:
+        cases: all of them.
+        shown: what `shown_part` gives.
+        record: whose stays.
+        n_openings: stays to open for the findings that are shown.
+    """
+    priced = [case for case in cases if is_shown(case) and not is_small(case.n_priced_subjects)]
+    stays = shown.items.join(record.contacts, on="contact_id", how="inner")
 
     def added(name: str) -> float | None:
-        """The sum of an amount over the shown cases; null where none has one."""
-        known = [value for case in shown if (value := getattr(case, name)) is not None]
+        """The sum of an amount over the cases whose amounts are shown; null where none has one."""
+        known = [value for case in priced if (value := getattr(case, name)) is not None]
         return sum(known) if known else None
 
     return AuditTotals(
-        n_findings=HIDDEN if hides else count_words(found.findings.height),
-        n_stays=HIDDEN if hides else count_words(stays["stay_id"].n_unique()),
+        n_findings=count_words(shown.findings.height),
+        n_stays=count_words(stays["stay_id"].n_unique()),
         n_cases=count_words(len(cases)),
         n_units=count_words(len({case.unit_id for case in cases})),
         n_contacts=shown_count(record.contacts.height),
         amount=nok_range_words(added("amount_low_nok"), added("amount_high_nok")),
         expected=nok_words(added("expected_nok")),
-        n_hidden_cases=len(cases) - len(shown),
-        n_openings=HIDDEN if hides else count_words(n_openings),
+        n_hidden_cases=len(cases) - len(priced),
+        n_openings=count_words(n_openings),
     )
 
 
@@ -157,6 +175,7 @@ def coverage_lines(
     names: CaseNames,
     looked_at: pl.DataFrame | None = None,
     *,
+    shown: Found,
     of_rates: bool = False,
 ) -> tuple[CoverageLine, ...]:
     """What each rule judged, over all units and years.
@@ -168,21 +187,13 @@ def coverage_lines(
         names: what rules are called.
         looked_at: rule_id, explanation, looked_at, held: at how many matches each innocent explanation was
             looked at and held.
+        shown: the findings of the cases that are shown. Where those of a rule that are not are of few
+            patients, the rule's count is hidden: less the counts of the cases it would give them away.
         of_rates: whether the coverage is that of measures.
     """
-    people = record.contacts.select("contact_id", "subject_id")
-    patients = dict(
-        found.items.join(
-            found.findings.filter(pl.col("kind").is_in(RATE_KINDS) == of_rates).select(
-                "finding_id", "rule_id"
-            ),
-            on="finding_id",
-        )
-        .join(people, on="contact_id")
-        .group_by("rule_id")
-        .agg(pl.col("subject_id").n_unique())
-        .iter_rows()
-    )
+    patients = _patients(found, record, of_rates=of_rates)
+    rest = found.findings.join(shown.findings.select("finding_id"), on="finding_id", how="anti")
+    hidden = _patients(Found(rest, found.items, found.reasons), record, of_rates=of_rates)
     counts = coverage.group_by("rule_id").agg(pl.col("judged", "broken", "not_judgeable").sum())
     reasons = (
         coverage.filter(pl.col("reason").is_not_null() & (pl.col("not_judgeable") > 0))
@@ -194,12 +205,24 @@ def coverage_lines(
     return tuple(
         _coverage_line(
             row,
-            patients.get(row["rule_id"], row["broken"]),
+            (patients.get(row["rule_id"], row["broken"]), hidden.get(row["rule_id"], 0)),
             reasons.filter(pl.col("rule_id") == row["rule_id"]).select("reason", "not_judgeable").rows(),
             cleared.get(row["rule_id"], ()),
             names.title(row["rule_id"], row["rule_id"], of_rates=of_rates).en,
         )
         for row in counts.sort("broken", "judged", "rule_id", descending=[True, True, False]).to_dicts()
+    )
+
+
+def _patients(found: Found, record: CodedRecord, *, of_rates: bool) -> dict[str, int]:
+    """Rule, or measure -> the patients behind its findings."""
+    wanted = pl.col("kind").is_in(RATE_KINDS) == of_rates
+    return dict(
+        found.items.join(found.findings.filter(wanted).select("finding_id", "rule_id"), on="finding_id")
+        .join(record.contacts.select("contact_id", "subject_id"), on="contact_id")
+        .group_by("rule_id")
+        .agg(pl.col("subject_id").n_unique())
+        .iter_rows()
     )
 
 
@@ -223,13 +246,14 @@ def _part(part: int, whole: int) -> str:
 
 def _coverage_line(
     row: Mapping[str, int | str],
-    n_patients: int,
+    n_patients: tuple[int, int],
     reasons: Sequence[tuple[str, int]],
     cleared: tuple[tuple[str, str], ...],
     title: str,
 ) -> CoverageLine:
     rule_id, judged, broken = str(row["rule_id"]), int(row["judged"]), int(row["broken"])
-    hides_broken = is_small(broken) or is_small(n_patients) or is_small(judged - broken)
+    few = (broken, judged - broken, *n_patients)
+    hides_broken = any(is_small(count) for count in few)
     hidden = hidden_parts([count for _, count in reasons])
     return CoverageLine(
         rule_id=rule_id,

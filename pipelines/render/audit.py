@@ -24,6 +24,7 @@ from phenotype.report.coding_audit import (
     check_lines,
     coverage_lines,
     not_judged_lines,
+    shown_part,
     totals,
 )
 from phenotype.report.coding_case import CaseBook
@@ -115,13 +116,11 @@ def write_audit(folder: Path, audit: AuditContent, *, most_cases: int = 100) -> 
     for case in with_files:
         _write_case(place, case, book, audit)
     index = folder / "index.html"
-    index.write_text(_index(audit, openings, chosen, with_files), "utf-8")
+    index.write_text(_index(audit, chosen, with_files), "utf-8")
     return index
 
 
-def _index(
-    audit: AuditContent, openings: pl.DataFrame, chosen: pl.DataFrame, with_files: Sequence[Case]
-) -> str:
+def _index(audit: AuditContent, chosen: pl.DataFrame, with_files: Sequence[Case]) -> str:
     stays = audit.record.contacts.select("stay_id", "subject_id").unique("stay_id", keep="any")
     lines = case_lines(
         audit.cases, chosen, dict(stays.iter_rows()), frozenset(case.case_id for case in with_files)
@@ -132,22 +131,26 @@ def _index(
         if audit.reviews.height
         else pl.DataFrame(schema=CHECKS)
     )
+    shown = shown_part(audit.cases, audit.found)
+    public = order_stays(shown, audit.record.contacts, audit.effort)
     return audit_page(
         "audit.html",
         title=audit.title,
         today=day_words(audit.today),
-        totals=totals(audit.cases, audit.found, audit.record, openings.height),
+        totals=totals(audit.cases, shown, audit.record, public.height),
         capacity=audit.capacity,
         effort=audit.effort,
-        curve=draw_curve(recovery_curve(openings), chosen.height) if openings.height else None,
+        curve=draw_curve(recovery_curve(public), chosen.height) if public.height else None,
         cases=[line for line, has in zip(lines, has_stays, strict=True) if has and not line.is_hidden],
         rate_cases=[
             line for line, has in zip(lines, has_stays, strict=True) if not has and not line.is_hidden
         ],
         small_cases=[line for line in lines if line.is_hidden],
-        rules=coverage_lines(audit.coverage, audit.found, audit.record, audit.names, audit.looked_at),
+        rules=coverage_lines(
+            audit.coverage, audit.found, audit.record, audit.names, audit.looked_at, shown=shown
+        ),
         measures=coverage_lines(
-            audit.measure_coverage, audit.found, audit.record, audit.names, of_rates=True
+            audit.measure_coverage, audit.found, audit.record, audit.names, shown=shown, of_rates=True
         ),
         funnels=[(plot, draw_funnel(plot)) for plot in audit.funnels[:MOST_CHARTS]],
         n_more_funnels=max(len(audit.funnels) - MOST_CHARTS, 0),

@@ -220,11 +220,11 @@ def joined_points(points: Sequence[DriftPoint]) -> list[DriftPoint]:
         if held.n >= MIN_CELL and not is_small(held.observed) and not is_small(held.n - held.observed):
             joined.append(held)
             held = None
-    if held is not None and joined:
-        joined.append(_together(joined.pop(), held))
-        last = joined[-1]
-        if is_small(last.observed) or is_small(last.n - last.observed):
-            joined.pop()
+    while held is not None and joined:
+        held = _together(joined.pop(), held)
+        if not is_small(held.observed) and not is_small(held.n - held.observed):
+            joined.append(held)
+            held = None
     return joined
 
 
