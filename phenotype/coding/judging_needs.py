@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from phenotype.coding.judging_record import NONE, Bools, JudgedRecord
+from phenotype.coding.rule_conditions import Code
 from phenotype.coding.rules import Needs
 
 REASONS = {
@@ -51,6 +52,9 @@ def lacking(record: JudgedRecord, needs: Needs) -> Iterator[tuple[str, Bools]]:
         yield REASONS["groups_recorded"], ~nobody
     for need in needs.contact:
         yield REASONS[need], ~_tells(record, need)
+    if needs.main_in:
+        coded = record.found(Code(role="main", codes=(f"{needs.main_in}//*",)))
+        yield f"no main condition in {needs.main_in}", ~record.contacts_with(coded)
     for fact in needs.facts:
         told = nobody.copy()
         told[record.facts_of(fact)["row"].to_numpy()] = True

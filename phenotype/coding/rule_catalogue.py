@@ -141,6 +141,7 @@ def _days(rule: Rule) -> str:
 def _needs(rule: Rule) -> str:
     needs = rule.needs
     found = [need.replace("_", " ") for need in (*needs.contact, *needs.facts)]
+    found += [f"a main condition in {needs.main_in}"] if needs.main_in else []
     found += [f"a list of {system} of the day" for system in needs.lists]
     found += [f"{name} in the record" for name in needs.systems]
     found += [f"{name.replace('_', ' ')} told of any contact" for name in needs.recorded]

@@ -27,6 +27,8 @@ class Needs(Word):
 
     Attributes:
         contact: what the contact itself must tell.
+        main_in: the code system that a main condition must be coded in; ICD10 stands for the Norwegian
+            edition too.
         facts: what must be told of the contact.
         recorded: facts that must be told of any contact of the record; where they are told of none, that one
             lacks them says nothing.
@@ -38,6 +40,7 @@ class Needs(Word):
     """
 
     contact: Annotated[tuple[ContactNeed, ...], Field()] = ()
+    main_in: str | None = None
     facts: Texts = ()
     recorded: Texts = ()
     lists: Texts = ()

@@ -2,8 +2,8 @@
 
 A folder bears the id of a rule. expected.csv was written by hand: for each contact its kind (breaks,
 looks_alike, before_start, after_end, not_judged), what the rule says of it (broken, judged, outside: the rule
-is not about it, not_judgeable), the codes at fault, what is suggested, which innocent explanation makes it less
-probable, and why. All examples are judged at once, as if they were one region's hospitals.
+is not about it, not_judgeable), the codes at fault, what is suggested, which innocent explanation makes it
+less probable, and why. All examples are judged at once, as if they were one region's hospitals.
 """
 
 from __future__ import annotations
