@@ -19,6 +19,7 @@ from pipelines.simulate.coding_error_codes import (
     can_have_asterisk,
     tell,
 )
+from pipelines.simulate.coding_error_kidney import code_as_shown, kidney_injuries
 from pipelines.simulate.coding_error_record import Groups, Record
 from pipelines.simulate.coding_error_secondary import (
     Conditions,
@@ -94,11 +95,13 @@ class _Planter:
         self.stays = coded_stays(self.world, self.cases).join(
             contacts, on="contact_id", how="inner", maintain_order="left"
         )
-        true = true_conditions(self.cases)
+        self.injured = kidney_injuries(self.tables["laboratory"], self.stays)
+        true = pl.concat([true_conditions(self.cases), self.injured]).sort("stay", "condition")
         shown = pl.concat(
             [
                 shown_by_drugs(self.tables["drugs"], self.stays),
                 shown_by_history(self.tables["conditions"], self.stays, true),
+                *[self.injured.select("stay", "condition")] * 2,
             ]
         )
         self.conditions = Conditions.of(self.cases, self.stays, true, shown)
@@ -107,6 +110,7 @@ class _Planter:
     def planted(self) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
         """Everything, one family after the other in the order of the plan."""
         self._name_sepsis_once()
+        self._code_kidney_injury()
         secondary = Secondary(self.record, self.conditions, self.rng)
         leave_out_honestly(self.record, self.conditions, self.plan.honest_under_coding, self.rng)
         for planting in self.plan.families:
@@ -132,6 +136,12 @@ class _Planter:
                 failures = [group for group in groups if group == [FAILURE]]
                 for group in failures[1:]:
                     groups.remove(group)
+
+    def _code_kidney_injury(self) -> None:
+        """Kidney injury is coded beside the main condition where creatinine shows it."""
+        injured = set(self.injured["stay"])
+        for stay, contact in self.stays.select("stay", "contact_id").iter_rows():
+            code_as_shown(self.record.groups[contact], is_shown=stay in injured)
 
     def _numbers(self, planting: FamilyPlanting) -> tuple[int, int]:
         """How many errors and look-alikes."""

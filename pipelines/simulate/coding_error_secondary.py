@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from pipelines.simulate import coding_error_kidney as kidney
 from pipelines.simulate.coding import Cases
 from pipelines.simulate.coding_error_record import Kind, Place, Record, icd10
 from pipelines.simulate.coding_error_stays import possible_codes
@@ -27,14 +28,14 @@ class Conditions:
         cases: the stays, for the codes that their patients would have.
         stays: rows of `coding_error_stays.coded_stays` by number of the stay.
         true: stay -> condition -> condition group, dotless.
-        chronic: (stay, condition) of the chronic ones.
+        plantable: (stay, condition) of those that may be dropped: chronic diseases and kidney injury.
         traces: (stay, condition) -> how many of two traces it has: its drugs in the stay, its code before it.
     """
 
     cases: Cases
     stays: dict[int, dict[str, object]]
     true: dict[int, dict[str, list[str]]] = field(default_factory=dict)
-    chronic: set[tuple[int, str]] = field(default_factory=set)
+    plantable: set[tuple[int, str]] = field(default_factory=set)
     traces: dict[tuple[int, str], int] = field(default_factory=dict)
 
     @classmethod
@@ -42,13 +43,13 @@ class Conditions:
         """From frames of `coding_error_stays`."""
         rows = {int(row["stay"]): row for row in stays.iter_rows(named=True)}
         made = cls(cases, rows, {stay: {} for stay in rows})
-        for stay, condition, codes, is_chronic in true.select(
-            "stay", "condition", "codes", "is_chronic"
+        for stay, condition, codes, is_plantable in true.select(
+            "stay", "condition", "codes", "is_plantable"
         ).iter_rows():
             if stay in made.true:
                 made.true[stay][condition] = codes
-                if is_chronic:
-                    made.chronic.add((stay, condition))
+                if is_plantable:
+                    made.plantable.add((stay, condition))
         for stay, condition in shown.select("stay", "condition").iter_rows():
             made.traces[stay, condition] = made.traces.get((stay, condition), 0) + 1
         return made
@@ -105,7 +106,7 @@ class Secondary:
     rng: np.random.Generator
 
     def drop(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
-        """Drop chronic conditions that the record shows; look-alikes are similar stays without them."""
+        """Drop conditions that the record shows; look-alikes are similar stays without them."""
         untouched = [stay for stay in stays if self.conditions.contact(stay) not in self.record.used]
         able = [(stay, self._coded(stay, (1, 2))) for stay in untouched]
         able = [(stay, names) for stay, names in able if names]
@@ -126,7 +127,7 @@ class Secondary:
                 self._tell("dropped_secondary", "look_alike", similar, (None, icd10(code)))
 
     def add(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
-        """Add chronic conditions that are not there; look-alikes are true ones that little else shows."""
+        """Add conditions that are not there; look-alikes are true ones that little else shows."""
         faint: list[tuple[int, list[str]]] = []
         for n_traces in ((0,), (1,)):
             there = [(stay, self._coded(stay, n_traces)) for stay in stays]
@@ -151,7 +152,7 @@ class Secondary:
         coded = {code[:3] for group in groups for code in group}
         lacking = [
             codes
-            for name in DISEASES
+            for name in (*DISEASES, kidney.CONDITION)
             if name not in self.conditions.true[stay]
             and (codes := possible_codes(self.conditions.cases, stay, name))[0][:3] not in coded
         ]
@@ -176,7 +177,7 @@ class Secondary:
         self.record.tell(family, kind, [place])
 
     def _coded(self, stay: int, n_traces: tuple[int, ...]) -> list[str]:
-        """Chronic conditions coded beside the main one of a stay that have so many traces."""
+        """Conditions coded beside the main one of a stay that have so many traces."""
         contact = self.conditions.contact(stay)
         if self.record.used.get(contact) in CLEAR_OF:
             return []
@@ -184,7 +185,7 @@ class Secondary:
         return [
             name
             for name, codes in self.conditions.true[stay].items()
-            if (stay, name) in self.conditions.chronic
+            if (stay, name) in self.conditions.plantable
             and self.conditions.traces.get((stay, name), 0) in n_traces
             and codes in others
         ]
@@ -219,7 +220,8 @@ class _Pool:
     def _distance(self, like: int, stay: int, lacking: str) -> float:
         ages = [float(self.conditions.stays[one]["age"]) for one in (like, stay)]  # type: ignore[arg-type]
         diseases = [
-            {name for name in self.conditions.true[one] if (one, name) in self.conditions.chronic} - {lacking}
+            {name for name in self.conditions.true[one] if (one, name) in self.conditions.plantable}
+            - {lacking}
             for one in (like, stay)
         ]
         return abs(ages[0] - ages[1]) / 10.0 + len(diseases[0] ^ diseases[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from pipelines.simulate import coding_error_kidney as kidney
 from pipelines.simulate.clock import END_DAYS, to_instants
 from pipelines.simulate.coding import BACKGROUND, CHRONIC_CODES, WORSE_FROM, Cases, cancer_codes
 from pipelines.simulate.coding_error_record import dotless
@@ -53,7 +54,7 @@ def true_conditions(cases: Cases) -> pl.DataFrame:
 
     Returns:
         stay, condition (a disease of `disease.DISEASES`, or the code of the common background), severity,
-        codes (list, dotless: one condition group), is_chronic (false: background).
+        codes (list, dotless: one condition group), is_plantable (false: the background, which nothing shows).
     """
     course, n_stays = cases.course, len(cases.main)
     everyone = np.arange(n_stays)
@@ -67,16 +68,18 @@ def true_conditions(cases: Cases) -> pl.DataFrame:
         else:
             milder, worse = ([dotless(code) for code in group] for group in CHRONIC_CODES[name])
             codes = [worse if is_worse else milder for is_worse in severity[has] > WORSE_FROM]
-        frames.append(_frame(everyone[has], name, severity[has], codes, is_chronic=True))
+        frames.append(_frame(everyone[has], name, severity[has], codes, is_plantable=True))
     for number, (code, share) in enumerate(BACKGROUND):
         has = cases.traits[:, number] < share * np.clip((course.age - 40.0) / 35.0, 0.1, 1.5)
         codes = [[dotless(code)]] * int(has.sum())
-        frames.append(_frame(everyone[has], code, np.zeros(int(has.sum())), codes, is_chronic=False))
+        frames.append(_frame(everyone[has], code, np.zeros(int(has.sum())), codes, is_plantable=False))
     return pl.concat(frames).sort("stay", "condition")
 
 
 def possible_codes(cases: Cases, stay: int, disease: str) -> list[str]:
-    """The condition group of a disease in its milder form, as it would be coded in a stay, dotless."""
+    """The condition group of a disease in its milder form, or of kidney injury, as a stay would have it."""
+    if disease == kidney.CONDITION:
+        return [kidney.CODE]
     if disease == "cancer":
         one = slice(stay, stay + 1)
         code = cancer_codes(cases.traits[one, 6], cases.is_haematological[one], cases.is_female[one])[0]
@@ -116,7 +119,7 @@ def shown_by_history(conditions: pl.DataFrame, stays: pl.DataFrame, true: pl.Dat
 
 
 def _frame(
-    stay: np.ndarray, name: str, severity: np.ndarray, codes: list[list[str]], *, is_chronic: bool
+    stay: np.ndarray, name: str, severity: np.ndarray, codes: list[list[str]], *, is_plantable: bool
 ) -> pl.DataFrame:
     return pl.DataFrame(
         {
@@ -124,6 +127,6 @@ def _frame(
             "condition": pl.Series([name] * len(stay), dtype=pl.String),
             "severity": severity,
             "codes": pl.Series(codes, dtype=pl.List(pl.String)),
-            "is_chronic": pl.Series([is_chronic] * len(stay), dtype=pl.Boolean),
+            "is_plantable": pl.Series([is_plantable] * len(stay), dtype=pl.Boolean),
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,6 +48,7 @@ CATEGORIES = {
 }  # fmt: skip
 ENDOSCOPIC, SPINE = ("JKE02", "JKE12", "JKE18"), ("ABC16", "ABC21", "ABC36", "ABC56")
 DAGGERS = {"H360": "E113", "G632": "E114", "N083": "E112", "F009": "G309"}
+AT_EXTRACT = datetime(2026, 1, 1)
 RETIRED = ("GAGX05", "TNB0AT", "TNG0AT")
 
 
@@ -208,7 +209,7 @@ def test_a_planned_stay_is_cut_in_two_by_a_night_at_home_in_errors_only(
 def test_dropped_conditions_are_true_and_not_coded_and_look_alikes_have_not_got_them(
     folder: Path, read: Read, truth: pl.DataFrame
 ) -> None:
-    onset = patients_with(folder)
+    onset, injured = patients_with(folder), kidney_injuries(read)
     for is_error in (True, False):
         for row in cases(truth, "dropped_secondary", is_error=is_error).iter_rows(named=True):
             assert row["code"] is None
@@ -216,18 +217,18 @@ def test_dropped_conditions_are_true_and_not_coded_and_look_alikes_have_not_got_
             assert category not in {
                 code[:3] for group in groups(read, row["contact_id"])[1:] for code in group
             }
-            assert has(onset, row, category) == is_error
+            assert has(onset, injured, row, category) == is_error
 
 
 def test_added_conditions_are_coded_and_not_true_and_look_alikes_are_true(
     folder: Path, read: Read, truth: pl.DataFrame
 ) -> None:
-    onset = patients_with(folder)
+    onset, injured = patients_with(folder), kidney_injuries(read)
     for is_error in (True, False):
         for row in cases(truth, "added_secondary", is_error=is_error).iter_rows(named=True):
             bare = row["code"].removeprefix("ICD10-NO//").replace(".", "")
             assert groups(read, row["contact_id"])[row["group_no"] - 1][row["code_no"] - 1] == bare
-            assert has(onset, row, bare[:3]) != is_error
+            assert has(onset, injured, row, bare[:3]) != is_error
 
 
 def patients_with(folder: Path) -> dict[int, dict[str, object]]:
@@ -235,10 +236,51 @@ def patients_with(folder: Path) -> dict[int, dict[str, object]]:
     return {row["patient_id"]: row for row in rows}
 
 
-def has(onset: dict[int, dict[str, object]], row: dict[str, object], category: str) -> bool:
+def kidney_injuries(read: Read) -> set[int]:
+    """The contacts at whose stays creatinine was 1.5 times what it was within seven days, counted by hand."""
+    contacts = read("contacts").filter(omsorgsniva=1).sort("patient_id", "innDatoTid")
+    values: dict[int, list[tuple[datetime, float]]] = {}
+    for patient, time, value in (
+        read("laboratory").filter(nlk="NPU04998").select("patient_id", "sampled_time", "value").iter_rows()
+    ):
+        values.setdefault(patient, []).append((time, value))
+    found, stay, reached, owner = set(), [], AT_EXTRACT, -1
+    for row in [*contacts.iter_rows(named=True), None]:
+        goes_on = row and row["patient_id"] == owner and row["innDatoTid"] <= reached + timedelta(hours=8)
+        if not goes_on and stay:
+            inside = [one for one in values.get(owner, []) if stay[0]["innDatoTid"] <= one[0] <= reached]
+            if any(
+                high >= 1.5 * low and abs(at - when) <= timedelta(days=7)
+                for at, high in inside
+                for when, low in inside
+            ):
+                found.update(one["kontakt_id"] for one in stay)
+        if row:
+            stay = [*stay, row] if goes_on else [row]
+            end = row["utDatoTid"] or AT_EXTRACT
+            reached, owner = max(reached, end) if goes_on else end, row["patient_id"]
+    return found
+
+
+def has(
+    onset: dict[int, dict[str, object]], injured: set[int], row: dict[str, object], category: str
+) -> bool:
+    if category == "N17":
+        return row["contact_id"] in injured
     disease = next(name for name, categories in CATEGORIES.items() if category in categories)
     start = onset[row["patient_id"]][f"{disease}_onset_date"]
     return start is not None and start <= row["time"].date()
+
+
+def test_kidney_injury_is_coded_beside_where_creatinine_shows_it_or_the_truth_says_otherwise(
+    read: Read, truth: pl.DataFrame
+) -> None:
+    injured = kidney_injuries(read)
+    coded = read("conditions").filter(kodeVerdi="N179").filter(pl.col("tilstNr") > 1)
+    about = truth.filter(pl.coalesce("code", "right_code") == "ICD10-NO//N17.9")
+    added = set(about.filter(family="added_secondary", is_error=True)["contact_id"])
+    assert coded.height
+    assert set(coded["kontakt_id"]) - injured == added
 
 
 def test_errors_stand_where_and_when_the_plan_says(truth: pl.DataFrame) -> None:
