@@ -24,6 +24,7 @@ _LEAST_SIMULATED_RISK = 0.02
 _GRID = 1.25
 _N_SERIES = 2000
 _MOST_STEPS = 600
+_STEPS_A_LEVEL = 10
 _BETWEEN_STEPS = 0.583
 """How far a sum of normal steps rises above what is seen of it, in standard deviations of a step (Siegmund
 1985, Sequential Analysis, section 10): corrects for several stays being simulated at once."""
@@ -111,21 +112,22 @@ def signals(weights: Floats, height: float, direction: int) -> list[Signal]:
     return found
 
 
-def own_level(observed: Floats, expected: Floats) -> float:
+def own_level(observed: Floats, expected: Floats, start: float = 0.0) -> float:
     """A unit's log odds ratio against what is expected, with a normal prior of PRIOR_SD.
 
     Args:
         observed: 0 or 1, (N,).
         expected: probabilities above 0 and below 1, (N,).
+        start: where the search begins.
     """
     logit = np.log(expected) - np.log1p(-expected)
-    level = 0.0
+    level = start
     for _ in range(50):
         risk = 1.0 / (1.0 + np.exp(-(logit + level)))
         slope = float((risk * (1.0 - risk)).sum()) + 1.0 / PRIOR_SD**2
         step = (float((observed - risk).sum()) - level / PRIOR_SD**2) / slope
         level += min(max(step, -1.0), 1.0)
-        if abs(step) < 1e-9:
+        if abs(step) < 1e-7:
             break
     return level
 
@@ -137,18 +139,20 @@ def shifted(expected: Floats, level: float | Floats) -> Floats:
 
 
 def limit_for(
-    baseline: Floats, monitored: Floats, *, odds_ratio: float, false_alarm_rate: float, seed: int
+    baseline: Floats, monitored: Floats, *, lag: int, odds_ratio: float, false_alarm_rate: float, seed: int
 ) -> Limit:
     """The limit at which a series without change signals with the stated chance.
 
-    Series are simulated with their baseline: each estimates its own level from as much as the unit had, and
-    is then watched, up and down, for as long as the unit was. Lengths are rounded up and the risk is
-    rounded on a grid, so that units of about the same size share one simulation; rare events are simulated
-    at a risk of 0.02 with as much information, and of long series several stays at once.
+    Series are simulated with what the unit does not know: each learns its own level from as many stays as the
+    unit could, first from its baseline, then also from what lies `lag` stays back, and is watched, up and
+    down, for as long as the unit was. Lengths and the risk are rounded on a grid, so that units of about
+    the same size share one simulation; rare events are simulated at a risk of 0.02 with as much
+    information, and of long series several stays at once.
 
     Args:
         baseline: expected probabilities of the baseline's stays.
         monitored: those of the stays that are watched.
+        lag: how many stays back the level is learnt.
         odds_ratio: what the CUSUM looks for (and its inverse).
         false_alarm_rate: of the whole series, both directions together.
         seed: of the simulation.
@@ -159,10 +163,14 @@ def limit_for(
     step = floor(log(max(risk, _LEAST_SIMULATED_RISK)) / log(_GRID) + 0.5)
     simulated = min(exp(step * log(_GRID)), 0.5)
     a_stay = simulated * (1.0 - simulated)
-    n_before = _on_grid(information[0] / a_stay, up=False)
-    n_after = _on_grid(information[1] / a_stay, up=True)
     height = _height(
-        n_before, n_after, simulated, odds_ratio=odds_ratio, false_alarm_rate=false_alarm_rate, seed=seed
+        _on_grid(information[0] / a_stay, up=False),
+        _on_grid(information[1] / a_stay, up=True),
+        _on_grid(information[1] / a_stay * lag / max(len(monitored), 1), up=True),
+        risk=simulated,
+        odds_ratio=odds_ratio,
+        false_alarm_rate=false_alarm_rate,
+        seed=seed,
     )
     return Limit(height, false_alarm_rate, len(monitored) / -log(1.0 - false_alarm_rate))
 
@@ -175,16 +183,31 @@ def _on_grid(number: float, *, up: bool) -> int:
 
 @lru_cache(maxsize=4096)
 def _height(
-    n_before: int, n_after: int, risk: float, *, odds_ratio: float, false_alarm_rate: float, seed: int
+    n_before: int,
+    n_after: int,
+    lag: int,
+    *,
+    risk: float,
+    odds_ratio: float,
+    false_alarm_rate: float,
+    seed: int,
 ) -> float:
     """The quantile of the largest sum, either way, of simulated series without change."""
-    random = np.random.default_rng([seed, n_before, n_after, round(risk * 1e6)])
-    levels = _levels(random.binomial(n_before, risk, _N_SERIES), n_before, risk)[:, None]
+    random = np.random.default_rng([seed, n_before, n_after, lag, round(risk * 1e6)])
     at_once = ceil(n_after / _MOST_STEPS)
     cases = random.binomial(at_once, risk, (_N_SERIES, ceil(n_after / at_once)))
-    believed = shifted(np.full_like(levels, risk), levels)
-    up = (cases * log(odds_ratio) - at_once * np.log(1 + (odds_ratio - 1) * believed)).cumsum(axis=1)
-    down = (-cases * log(odds_ratio) - at_once * np.log(1 + (1 / odds_ratio - 1) * believed)).cumsum(axis=1)
+    known, n_back = np.zeros_like(cases), ceil(lag / at_once)
+    known[:, n_back + 1 :] = cases.cumsum(axis=1)[:, : -n_back - 1]
+    known += random.binomial(n_before, risk, (_N_SERIES, 1))
+    renewed = np.arange(0, cases.shape[1], _STEPS_A_LEVEL)
+    n_known = n_before + at_once * np.maximum(renewed - n_back, 0)
+    believed = shifted(np.array(risk), _levels(known[:, renewed], n_known, risk))
+    more, fewer = (
+        np.repeat(at_once * np.log1p((ratio - 1.0) * believed), _STEPS_A_LEVEL, axis=1)[:, : cases.shape[1]]
+        for ratio in (odds_ratio, 1.0 / odds_ratio)
+    )
+    up = (cases * log(odds_ratio) - more).cumsum(axis=1)
+    down = (-cases * log(odds_ratio) - fewer).cumsum(axis=1)
     largest = np.maximum(_largest_rise(up), _largest_rise(down))
     a_stay = abs(log(odds_ratio)) * (risk * (1 - risk)) ** 0.5
     unseen = _BETWEEN_STEPS * a_stay * (at_once**0.5 - 1.0)
@@ -197,10 +220,11 @@ def _largest_rise(total: Floats) -> Floats:
     return np.asarray((total - lowest).max(axis=1))
 
 
-def _levels(cases: npt.NDArray[np.int64], n: int, risk: float) -> Floats:
-    """`own_level` of many baselines of one risk, (S,)."""
-    level, logit = np.zeros(len(cases)), log(risk / (1.0 - risk))
-    for _ in range(50):
+def _levels(cases: npt.NDArray[np.int64], n: npt.NDArray[np.int64], risk: float) -> Floats:
+    """`own_level` of n stays of one risk with so many cases, any shape."""
+    logit = log(risk / (1.0 - risk))
+    level = np.log((cases + 0.5) / (n - cases + 0.5)) - logit
+    for _ in range(4):
         now = 1.0 / (1.0 + np.exp(-(logit + level)))
         slope = n * now * (1.0 - now) + 1.0 / PRIOR_SD**2
         level += np.clip((cases - n * now - level / PRIOR_SD**2) / slope, -1.0, 1.0)

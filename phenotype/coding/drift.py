@@ -13,12 +13,8 @@ from phenotype.coding.cusum import (
     Floats,
     Limit,
     Signal,
-    limit_for,
     own_level,
-    score_weights,
     shifted,
-    signals,
-    sums_with_reset,
 )
 from phenotype.coding.drift_lines import (
     ALL_UNITS,
@@ -31,6 +27,7 @@ from phenotype.coding.drift_lines import (
 )
 from phenotype.coding.drift_series import DriftSettings, MeasureSeries, UnitSeries, judgeable, unit_series
 from phenotype.coding.drift_shared import levels_of_others, periods, shared_changes, standardised
+from phenotype.coding.drift_watching import Watched, unwatched, watch
 from phenotype.coding.known_changes import KnownChange, KnownChanges
 
 _DIRECTIONS: Mapping[int, Literal["up", "down"]] = {1: "up", -1: "down"}
@@ -66,9 +63,9 @@ def _lines_of_measure(
     units = unit_series(rows, settings)
     shared = shared_changes(units, causes, settings)
     for number, unit in enumerate(units):
-        expected = shifted(unit.own, levels_of_others(units, number, shared))
+        moved = levels_of_others(units, number, shared)
         yield _line_of_unit(
-            series, unit, expected, shared=shared, causes=causes, left_out=left_out.get(unit.unit, {}),
+            series, unit, moved, shared=shared, causes=causes, left_out=left_out.get(unit.unit, {}),
             settings=settings,
         )  # fmt: skip
     silent = set(left_out) - {unit.unit for unit in units}
@@ -81,45 +78,30 @@ def _lines_of_measure(
 def _line_of_unit(
     series: MeasureSeries,
     unit: UnitSeries,
-    expected: Floats,
+    moved: Floats,
     *,
     shared: tuple[SharedChange, ...],
     causes: tuple[KnownChange, ...],
     left_out: Mapping[str, int],
     settings: DriftSettings,
 ) -> DriftLine:
-    start = unit.n_baseline
     unjudged = dict(left_out)
-    limit: Limit | None = None
-    found: tuple[DriftSignal, ...] = ()
-    up = down = np.full(len(unit.time), np.nan)
     if unit.why is not None:
         unjudged[unit.why] = len(unit.time)
-    else:
-        limit = limit_for(
-            unit.own[:start], unit.own[start:], odds_ratio=settings.odds_ratio,
-            false_alarm_rate=settings.false_alarm_rate, seed=settings.seed,
-        )  # fmt: skip
-        weights = [
-            score_weights(unit.observed[start:], expected[start:], ratio)
-            for ratio in (settings.odds_ratio, 1.0 / settings.odds_ratio)
-        ]
-        up, down = (np.append(np.full(start, np.nan), sums_with_reset(w, limit.height)) for w in weights)
-        firsts = [
-            s[0] for w, way in zip(weights, (1, -1), strict=True) if (s := signals(w, limit.height, way))
-        ]
-        found = tuple(_signal(one, unit, expected, causes, settings) for one in firsts)
+    watched = watch(unit, moved, settings) if unit.why is None else unwatched(unit, moved)
+    limit = watched.limit
+    found = tuple(_signal(one, unit, watched.expected, causes, settings) for one in watched.signals)
     return DriftLine(
         unit=unit.unit,
         measure=series.measure,
         title=series.title,
-        baseline_until=unit.time[start - 1].item(),
-        points=_points(unit, expected, up, down),
+        baseline_until=unit.time[unit.n_baseline - 1].item(),
+        points=_points(unit, watched, moved),
         limit=limit and limit.height,
         false_alarm_rate=limit and limit.false_alarm_rate,
         average_run_length=limit and limit.average_run_length,
         signals=found,
-        change_months=_change_months(unit, expected, limit, settings),
+        change_months=_change_months(unit, moved, limit, settings),
         shared=shared,
         causes=_marks(unit, causes, shared, found),
         unjudged=unjudged,
@@ -127,10 +109,13 @@ def _line_of_unit(
 
 
 def _signal(
-    signal: Signal, unit: UnitSeries, expected: Floats, causes: Sequence[KnownChange], settings: DriftSettings
+    signal: Signal,
+    unit: UnitSeries,
+    expected: Floats,
+    causes: Sequence[KnownChange],
+    settings: DriftSettings,
 ) -> DriftSignal:
-    at = unit.n_baseline + signal.at
-    start = _likeliest_start(unit, expected, at, signal.direction)
+    start, at = signal.start, signal.at
     change = unit.time[start].item()
     near = [
         one.id
@@ -152,15 +137,6 @@ def _signal(
     )
 
 
-def _likeliest_start(unit: UnitSeries, expected: Floats, at: int, direction: int) -> int:
-    """The first stay of the change: from which on, to the end of the line, the difference is clearest."""
-    first = unit.n_baseline
-    difference = (unit.observed[first:] - expected[first:])[::-1].cumsum()[::-1]
-    variance = (expected[first:] * (1.0 - expected[first:]))[::-1].cumsum()[::-1]
-    score = direction * difference / np.sqrt(variance)
-    return first + int(np.argmax(score[: at - first + 1]))
-
-
 def _span(unit: UnitSeries, expected: Floats, start: int, end: int) -> Span:
     return Span(
         n=end - start,
@@ -169,19 +145,20 @@ def _span(unit: UnitSeries, expected: Floats, start: int, end: int) -> Span:
     )
 
 
-def _points(unit: UnitSeries, expected: Floats, up: Floats, down: Floats) -> tuple[DriftPoint, ...]:
+def _points(unit: UnitSeries, watched: Watched, moved: Floats) -> tuple[DriftPoint, ...]:
     """One point a month that has stays."""
     months, first = np.unique(unit.months, return_index=True)
     ends = np.append(first[1:], len(unit.time))
+    own = shifted(watched.expected, -moved)
     return tuple(
         DriftPoint(
             month=np.datetime64(int(month), "M").item(),
             n=int(end - start),
             observed=int(unit.observed[start:end].sum()),
-            expected=round(float(expected[start:end].sum()), 4),
-            expected_own=round(float(unit.own[start:end].sum()), 4),
-            cusum_up=_or_none(up[end - 1]),
-            cusum_down=_or_none(down[end - 1]),
+            expected=round(float(watched.expected[start:end].sum()), 4),
+            expected_own=round(float(own[start:end].sum()), 4),
+            cusum_up=_or_none(watched.up[end - 1]),
+            cusum_down=_or_none(watched.down[end - 1]),
         )
         for month, start, end in zip(months, first, ends, strict=True)
     )
@@ -192,11 +169,13 @@ def _or_none(value: float) -> float | None:
 
 
 def _change_months(
-    unit: UnitSeries, expected: Floats, limit: Limit | None, settings: DriftSettings
+    unit: UnitSeries, moved: Floats, limit: Limit | None, settings: DriftSettings
 ) -> tuple[dt.date, ...]:
     if limit is None:
         return ()
     first, length = periods([unit])
+    by_others = shifted(unit.expected, moved)
+    expected = shifted(by_others, own_level(unit.observed, by_others))
     scores = standardised([unit], [expected], first, length)
     points = change_points(scores, false_alarm_rate=settings.false_alarm_rate, seed=settings.seed)
     return tuple(np.datetime64(first + point * length, "M").item() for point in points)
@@ -232,23 +211,23 @@ def _line_of_all(
     shared: tuple[SharedChange, ...],
     causes: Sequence[KnownChange],
 ) -> DriftLine:
-    """All units' stays against their own baselines."""
+    """All units' stays, each against its unit's whole line."""
     order = np.argsort(np.concatenate([unit.time for unit in units]), kind="stable")
     whole = UnitSeries(
         ALL_UNITS,
         time=np.concatenate([unit.time for unit in units])[order],
         observed=np.concatenate([unit.observed for unit in units])[order],
-        own=np.concatenate([unit.own for unit in units])[order],
+        expected=np.concatenate([unit.own for unit in units])[order],
         contact_id=np.concatenate([unit.contact_id for unit in units])[order],
         n_baseline=len(order),
         why=None,
     )
-    nothing = np.full(len(order), np.nan)
+    nothing = np.zeros(len(order))
     return DriftLine(
         unit=ALL_UNITS,
         measure=series.measure,
         title=series.title,
-        points=_points(whole, whole.own, nothing, nothing),
+        points=_points(whole, unwatched(whole, nothing), nothing),
         shared=shared,
         causes=_marks(whole, [one for one in causes if not one.units], shared, ()),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,13 @@ class DriftSettings(BaseModel):
         false_alarm_rate: of a line without any change, both directions together.
         baseline_days: from the measure's first stay.
         baseline_cases: that must be expected in a baseline; it is longer where they are not.
+        lag_days: after the baseline, a unit's level is learnt from stays so long ago and longer.
         least_stays: after the baseline.
         shared_false_alarm_rate: of a change that units share, where there is none.
         shared_z: how clear a shared change must be without any one of the units.
+        look_back_days: a change that units share so soon after the record's first stay is explained by that
+        start:
+            earlier stays, by which patients are compared, are not known yet.
         known_within_days: how far a known cause may lie from the change that it explains.
         seed: of the simulations that choose limits.
     """
@@ -48,9 +53,11 @@ class DriftSettings(BaseModel):
     false_alarm_rate: float = Field(default=0.01, gt=0.0, lt=1.0)
     baseline_days: int = Field(default=365, ge=1)
     baseline_cases: float = Field(default=10.0, gt=0.0)
+    lag_days: int = Field(default=365, ge=0)
     least_stays: int = Field(default=100, ge=2)
     shared_false_alarm_rate: float = Field(default=0.01, gt=0.0, lt=1.0)
     shared_z: float = Field(default=2.5, gt=0.0)
+    look_back_days: int = Field(default=730, ge=0)
     known_within_days: int = Field(default=92, ge=0)
     seed: int = 20161
 
@@ -93,7 +100,7 @@ class UnitSeries:
         unit: its name.
         time: (N,).
         observed: 0 or 1, (N,).
-        own: probabilities by case-mix and the level of the unit's own baseline, (N,).
+        expected: probabilities by case-mix, (N,).
         contact_id: (N,), -1 where it is not told.
         n_baseline: how many stays the baseline has; N where the unit cannot be watched.
         why: why it cannot be watched.
@@ -102,10 +109,15 @@ class UnitSeries:
     unit: str
     time: Times
     observed: Floats
-    own: Floats
+    expected: Floats
     contact_id: npt.NDArray[np.int64]
     n_baseline: int
     why: str | None
+
+    @cached_property
+    def own(self) -> Floats:
+        """Probabilities by case-mix and the unit's level over its whole line, (N,)."""
+        return shifted(self.expected, own_level(self.observed, self.expected))
 
     @property
     def months(self) -> npt.NDArray[np.int64]:
@@ -179,9 +191,8 @@ def _unit_series(unit: str, rows: pl.DataFrame, until: np.datetime64, settings: 
         n_baseline, why = len(time), NO_BASELINE
     elif len(time) - n_baseline < settings.least_stays:
         why = TOO_FEW
-    level = own_level(observed[:n_baseline], expected[:n_baseline])
     contact_id = rows["contact_id"].fill_null(-1).to_numpy()
-    return UnitSeries(unit, time, observed, shifted(expected, level), contact_id, n_baseline, why)
+    return UnitSeries(unit, time, observed, expected, contact_id, n_baseline, why)
 
 
 def _life(codes: tuple[str, ...], causes: tuple[KnownChange, ...]) -> tuple[Any, Any]:

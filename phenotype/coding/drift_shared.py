@@ -14,6 +14,8 @@ from phenotype.coding.drift_lines import SharedChange
 from phenotype.coding.drift_series import DriftSettings, UnitSeries
 from phenotype.coding.known_changes import KnownChange
 
+RECORD_BEGINS = "record_begins"
+"""The cause of shared changes while earlier stays are not known yet."""
 Ints = npt.NDArray[np.int64]
 _LEAST_INFORMATION = 3.0
 """Of a period, in cases: below it normal limits do not hold."""
@@ -67,12 +69,14 @@ def shared_changes(
         near = tuple(
             one.id for one in causes if one.explains and not one.units and _is_near(one, day, settings)
         )
+        if (day - _first_day(first)).days <= settings.look_back_days:
+            near += (RECORD_BEGINS,)
         found.append(SharedChange(date=day, odds_ratio=ratio, z=least, causes=near))
     return tuple(found)
 
 
 def levels_of_others(units: Sequence[UnitSeries], at: int, changes: Sequence[SharedChange]) -> Floats:
-    """How far the other units have moved from their baselines at each stay of a unit, in log odds, (N,).
+    """How far the other units have moved, together, at each stay of a unit, in log odds, (N,).
 
     Zero where units made no change together. The move of each span between shared changes is the median of
     the other units' moves in it, weighted by how much each tells, so that one unit of its own mind moves

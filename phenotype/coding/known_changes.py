@@ -16,7 +16,7 @@ from ontology.terminology import Ontology
 from phenotype.coding.rule_conditions import codes_of
 from phenotype.coding.rules import Rule
 
-Kind = Literal["code_birth", "code_death", "rule", "system_default", "text", "epidemic", "funding"]
+Kind = Literal["code_birth", "code_death", "rule", "system_default", "text", "epidemic", "funding", "record"]
 
 
 class KnownChange(BaseModel):

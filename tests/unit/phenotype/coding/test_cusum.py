@@ -89,7 +89,9 @@ def test_the_false_alarm_rate_holds_on_other_seeds(
     for _ in range(400):
         risk = random.uniform(low, high, n_before + n_after)
         observed = (random.random(len(risk)) < risk).astype(float)
-        limit = limit_for(risk[:n_before], risk[n_before:], odds_ratio=2.0, false_alarm_rate=0.05, seed=5)
+        limit = limit_for(
+            risk[:n_before], risk[n_before:], lag=n_after, odds_ratio=2.0, false_alarm_rate=0.05, seed=5
+        )
         expected = shifted(risk[n_before:], own_level(observed[:n_before], risk[:n_before]))
         alarms += any(
             signals(score_weights(observed[n_before:], expected, ratio), limit.height, 1)
