@@ -13,6 +13,7 @@ import polars as pl
 from ontology.configuration import find_config
 from ontology.errors import InputError, Problem
 from ontology.release import Ontology
+from phenotype.coding.agreement import agreement, load_pairs
 from phenotype.coding.audit_folder import AuditFolder
 from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record
 from phenotype.coding.drift_findings import drift_findings
@@ -34,6 +35,8 @@ from phenotype.coding.unit_findings import rate_findings
 from phenotype.coding.unit_settings import UnitSettings
 from phenotype.coding.units import judge_rates
 from phenotype.coding.weights import FAULTS, WEIGHTS, Weights
+from phenotype.definitions.text import load_definitions
+from phenotype.phenotypes import definitions_of, write_phenotypes
 from phenotype.trajectory import Dataset
 from pipelines.audit_config import AuditConfig, MoneyConfig
 from pipelines.audit_steps import Part
@@ -87,7 +90,13 @@ def shipped(name: str) -> Path:
 
 def asked_parts(config: AuditConfig) -> Mapping[str, Callable[[Audit], Part]]:
     """The makers of the parts that a configuration asks for, by name."""
-    makers = {"rules": rules_part, "rates": rates_part, "drift": drift_part, "expected": expected_part}
+    makers = {
+        "rules": rules_part,
+        "rates": rates_part,
+        "drift": drift_part,
+        "expected": expected_part,
+        "agreement": agreement_part,
+    }
     return {
         name: make for name, make in makers.items() if name == "rules" or getattr(config, name) is not None
     }
@@ -155,6 +164,23 @@ def expected_part(audit: Audit) -> Part:
     found = expected_findings(audit.record, expected, config, audit.ontology)
     told = explain_findings(found, audit.dataset, audit.record, expected, config, place, audit.ontology)
     return Part(told, {"coverage": not_judged(audit.record, config)})
+
+
+def agreement_part(audit: Audit) -> Part:
+    """Codes beside phenotypes that data show."""
+    if audit.config.agreement is None:
+        return Part()
+    pairs = load_pairs(find_config("coding", audit.config.agreement))
+    wanted = {name for pair in pairs for name in pair.phenotypes}
+    definitions = [definition for definition in load_definitions() if definition.name in wanted]
+    file = audit.folder.work("agreement", "phenotypes.parquet")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    phenotypes = write_phenotypes(file, audit.dataset, definitions, audit.ontology)
+    silent = [name for name, told in definitions_of(file).items() if told["not_judged"]]
+    table = agreement(
+        audit.record, phenotypes, pairs, not_judged=silent, ontology=audit.ontology, by="hospital"
+    )
+    return Part(tables={"agreement": table})
 
 
 def priced_part(audit: Audit, found: Found) -> Part:

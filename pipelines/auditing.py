@@ -16,6 +16,7 @@ from experiments.manifest import code_digest
 from experiments.run_folder import RunFolder, read_json, write_frame, write_json, write_text
 from ontology.errors import ConfigurationError, Problem
 from ontology.in_use import ontology_in_use
+from phenotype.coding.agreement import AGREEMENT
 from phenotype.coding.audit_folder import AuditFolder, write_found
 from phenotype.coding.case_names import CaseNames
 from phenotype.coding.case_order import Effort
@@ -89,6 +90,7 @@ def _close(audit: Audit, parts: Mapping[str, Part], priced: Part) -> Path:
     counted = not_judged(parts, priced)
     write_frame(units, folder.table("units"))
     write_frame(together(parts, "coverage", RULE_COVERAGE), folder.table("rule_coverage"))
+    write_frame(together(parts, "agreement", AGREEMENT), folder.table("agreement"))
     write_frame(cases_table(cases), folder.table("cases"))
     write_found(found, folder.path, write_frame)
     write_json(dict(counted), folder.account)
@@ -109,8 +111,11 @@ def _close(audit: Audit, parts: Mapping[str, Part], priced: Part) -> Path:
 
 def _reviews(audit: Audit, found: Found) -> pl.DataFrame:
     """All answers that were ever given to this audit, those that come now among them."""
-    for sheet in audit.config.reviews:
-        keep_reviews(audit.folder.reviews, read_reviews(sheet, found.items))
+    if audit.config.reviews:
+        stays = audit.record.contacts.select("contact_id", "stay_id")
+        asked = found.items.join(stays, on="contact_id")
+        for sheet in audit.config.reviews:
+            keep_reviews(audit.folder.reviews, read_reviews(sheet, asked))
     return load_reviews(audit.folder.reviews)
 
 
