@@ -1,4 +1,4 @@
-"""How well codes agree with phenotypes that data alone tell, by unit and year: sensitivity, predictive value, kappa."""
+"""How well codes agree with phenotypes that data alone tell, by unit and year."""
 
 from __future__ import annotations
 
@@ -61,8 +61,10 @@ class Pair(Frozen):
         title: in English.
         title_nb: in Norwegian.
         phenotype: name of the definition; stays where it is confirmed count.
-        lasts: whether it holds for every stay that ends after it began (per subject), not for its own stay alone.
-        could_be_seen: name of the definition without which nobody could have seen it: other stays are not judged.
+        lasts: whether it holds for every stay that ends after it began (per subject), not for its own stay
+            alone.
+        could_be_seen: name of the definition without which nobody could have seen it: other stays are not
+            judged.
         coded: what the codes of a stay must hold.
         of: which stays.
         sources: where it comes from.
@@ -115,8 +117,8 @@ def agreement(
         record: whose codes.
         phenotypes: columns of PHENOTYPES: all rows of the definitions that the pairs name.
         pairs: as `load_pairs` gives them.
-        not_judged: definitions that the dataset cannot answer at all (`definitions_of(file)[name]["not_judged"]`):
-            their pairs' stays are counted as not judgeable.
+        not_judged: definitions that the dataset cannot answer at all
+            (`definitions_of(file)[name]["not_judged"]`): their pairs' stays are counted as not judgeable.
         ontology: by which value sets are judged; None is the one in use.
         by: units (of a stay its last contact's), hospitals or regions.
 
@@ -124,9 +126,10 @@ def agreement(
         Columns of AGREEMENT, sorted by pair, unit and period. A stay without any diagnosis, or in which the
         phenotype could not have been seen, is not judgeable.
 
-    **Source:** intervals of shares: Wilson, J Am Stat Assoc 1927;22:209-212, doi 10.1080/01621459.1927.10502953;
-    kappa: Cohen, Educ Psychol Meas 1960;20:37-46, doi 10.1177/001316446002000104, with its large-sample standard
-    error, Fleiss, Cohen and Everitt, Psychol Bull 1969;72:323-327, doi 10.1037/h0028106.
+    **Source:** intervals of shares: Wilson, J Am Stat Assoc 1927;22:209-212, doi
+    10.1080/01621459.1927.10502953; kappa: Cohen, Educ Psychol Meas 1960;20:37-46, doi
+    10.1177/001316446002000104, with its large-sample standard error, Fleiss, Cohen and Everitt, Psychol Bull
+    1969;72:323-327, doi 10.1037/h0028106.
     """
     rows = count_rows(record, "stay", ontology)
     lacking = frozenset(not_judged)
@@ -169,7 +172,7 @@ def _pair(
 
 
 def _holds(confirmed: pl.DataFrame, name: str, rows: CountedRows, *, lasts: bool) -> Bools:
-    """The stays in which a phenotype is confirmed; with `lasts`, those that end after the patient first had it."""
+    """The stays in which a phenotype is confirmed; with `lasts`, all that end after it first was."""
     mine = confirmed.filter(pl.col("phenotype") == name)
     if not lasts:
         return rows.rows["stay_id"].is_in(mine["stay_id"].drop_nulls().unique().implode()).to_numpy()

@@ -1,7 +1,7 @@
-"""What makes patients alike or unlike before anybody codes: age, sex, urgency, comorbidity, transfer, surgery, main condition.
+"""What makes patients alike or unlike: age, sex, urgency, comorbidity, transfer, surgery, main condition.
 
-Comorbidity is what earlier stays coded, never the stay itself: a unit that codes much would otherwise raise what is
-expected of it.
+Comorbidity is what earlier stays coded, never the stay itself: a unit that codes much would otherwise raise
+what is expected of it.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def operated(rows: CountedRows) -> npt.NDArray[np.bool_]:
 
 
 def specialties(record: CodedRecord, rows: CountedRows) -> pl.Series:
-    """The specialty of each row's last contact: as told, else the unit's name where other hospitals have it, too.
+    """The specialty of each row's last contact: as told, else the unit's name where other hospitals have it.
 
     Null where neither tells: such units are compared with each other.
     """

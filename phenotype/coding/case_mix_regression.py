@@ -1,15 +1,15 @@
 """What is expected of units by regression on smooth case mix, cross-fitted: no unit sets its own expectation.
 
-Yes and no by logistic, numbers by Poisson regression with a ridge, fitted by Newton's method. Units are dealt into
-parts; what is expected of each part's patients comes from a fit to the other parts.
+Yes and no by logistic, numbers by Poisson regression with a ridge, fitted by Newton's method. Units are dealt
+into parts; what is expected of each part's patients comes from a fit to the other parts.
 
-**Source:** indirect standardisation by regression: Spiegelhalter 2005, doi 10.1136/qshc.2005.013755; restricted cubic
-splines and their knots: Harrell, Regression Modeling Strategies, Springer 2001, section 2.4.
+**Source:** indirect standardisation by regression: Spiegelhalter 2005, doi 10.1136/qshc.2005.013755;
+restricted cubic splines and their knots: Harrell, Regression Modeling Strategies, Springer 2001, section 2.4.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,13 @@ from phenotype.coding.unit_settings import Attribute, Refining
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-KNOTS = {3: (0.1, 0.5, 0.9), 4: (0.05, 0.35, 0.65, 0.95), 5: (0.05, 0.275, 0.5, 0.725, 0.95),
-         6: (0.05, 0.23, 0.41, 0.59, 0.77, 0.95), 7: (0.025, 0.1833, 0.3417, 0.5, 0.6583, 0.8167, 0.975)}  # fmt: skip
+KNOTS = {
+    3: (0.1, 0.5, 0.9),
+    4: (0.05, 0.35, 0.65, 0.95),
+    5: (0.05, 0.275, 0.5, 0.725, 0.95),
+    6: (0.05, 0.23, 0.41, 0.59, 0.77, 0.95),
+    7: (0.025, 0.1833, 0.3417, 0.5, 0.6583, 0.8167, 0.975),
+}
 """Quantiles at which the knots of a spline stand, by their number (Harrell 2001, table 2.3)."""
 SMALLEST_LEVEL = 30
 """Values of an attribute that fewer rows have share one column; our assumption."""
@@ -48,7 +53,7 @@ class Fit:
 def design(
     mix: CaseMix, age_years: Floats, block: Block, attributes: tuple[Attribute, ...], knots: int
 ) -> Floats:
-    """The matrix of a block's rows, (R, D): intercept, spline of age, comorbidity, attributes and years as columns.
+    """The matrix of a block's rows, (R, D): intercept, spline of age, comorbidity, years and attributes.
 
     Args:
         mix: of all rows.
@@ -69,7 +74,7 @@ def design(
 
 
 def spline(values: Floats, knots: int) -> Floats:
-    """Restricted cubic spline: the value and knots - 2 bends, linear beyond the outer knots, (n, knots - 1)."""
+    """Restricted cubic spline: the value and knots - 2 bends, (n, knots - 1); linear beyond the ends."""
     at = np.unique(np.quantile(values, KNOTS[knots]))
     columns = [(values - values.mean()) / max(float(values.std()), 1e-9)]
     if len(at) >= 3:
@@ -177,10 +182,21 @@ def expect_by_regression(
 def _only(block: Block, rows: Ints) -> Block:
     """A block of these rows alone, without counts."""
     nothing = np.zeros(0, dtype=np.int64)
-    return Block(
-        (), nothing, 1, np.zeros(len(rows), dtype=np.int64), block.unit[rows], block.period[rows], block.subject[rows],
-        (), block.n_units, block.n_periods, nothing, nothing, nothing.astype(np.float64), block.place[rows], block.is_count,
-    )  # fmt: skip
+    return replace(
+        block,
+        measure_ids=(),
+        measure_group=nothing,
+        n_groups=1,
+        group=np.zeros(len(rows), dtype=np.int64),
+        unit=block.unit[rows],
+        period=block.period[rows],
+        subject=block.subject[rows],
+        levels=(),
+        measure=nothing,
+        row=nothing,
+        value=nothing.astype(np.float64),
+        place=block.place[rows],
+    )
 
 
 def _noise(slopes: Floats, cell: Ints, n_cells: int, covariance: Floats) -> Floats:
@@ -199,7 +215,7 @@ def _noise(slopes: Floats, cell: Ints, n_cells: int, covariance: Floats) -> Floa
 
 def _cells(block: Block, outcome: Floats, expected: Floats, noise: Floats, *, is_count: bool) -> Cells:
     def summed(values: Floats) -> Floats:
-        return np.bincount(block.cell, weights=values, minlength=block.n_cells)
+        return np.bincount(block.cell, weights=values, minlength=block.n_cells).astype(np.float64)
 
     spread = expected if is_count else expected * (1 - expected)
     cluster, n_clusters = numbered(block.cell * (int(block.subject.max(initial=0)) + 1) + block.subject)

@@ -1,11 +1,11 @@
-"""What is expected of units by indirect standardisation in strata: thousands of measures from one pass over the rows.
+"""What is expected of units by indirect standardisation in strata: thousands of measures in one pass.
 
 Of each row the finest stratum counts in which other units have enough patients of the same year; a unit's own
-patients are left out of what is expected of it. With S strata, C cells (units x years) and M measures the sums are
-products of sparse matrices: counts (M, S) with weights (S, C).
+patients are left out of what is expected of it. With S strata, C cells (units x years) and M measures the
+sums are products of sparse matrices: counts (M, S) with weights (S, C).
 
-**Source:** indirect standardisation: Breslow and Day, Statistical Methods in Cancer Research II, IARC 1987, 2.3;
-the noise of expectations that come from few: Przyborowski and Wilenski, Biometrika 1940;31:313-323, doi
+**Source:** indirect standardisation: Breslow and Day, Statistical Methods in Cancer Research II, IARC 1987,
+2.3; the noise of expectations that come from few: Przyborowski and Wilenski, Biometrika 1940;31:313-323, doi
 10.1093/biomet/31.3-4.313, in the form of the negative binomial.
 """
 
@@ -208,7 +208,7 @@ def _part(
         np.float64
     )
     typical = _mean_weight(block, row_weight)[block.measure_group[first : span[1]]]
-    dispersion = _dispersion(block, measure, row, value, n_measures, first)
+    dispersion = _dispersion(block, (measure, row, value), span)
     expected = np.where(np.isnan(typical), np.nan, _whole(expected))
     noise = _whole(noise)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -236,23 +236,21 @@ def _mean_weight(block: Block, row_weight: Floats) -> Floats:
         return np.asarray(np.where(count > 0, total / count, np.nan)).reshape(block.n_groups, block.n_cells)
 
 
-def _dispersion(block: Block, measure: Ints, row: Ints, value: Floats, n_measures: int, first: int) -> Floats:
-    """(M, 1) variance to mean beyond that of single stays, at least 1: patients who come again bring the same codes.
+def _dispersion(block: Block, pairs: tuple[Ints, Ints, Floats], span: tuple[int, int]) -> Floats:
+    """(M, 1) variance to mean beyond that of single stays, at least 1: who comes again brings the same codes.
 
     Of yes and no it is relative to the binomial's variance, which is put in later; of numbers to the mean.
     """
+    (measure, row, value), groups = pairs, block.measure_group[span[0] : span[1]]
+    n_measures = len(groups)
     cluster, n_clusters = numbered(
         (block.group * block.n_cells + block.cell) * (int(block.subject.max(initial=0)) + 1) + block.subject
     )
     size = np.bincount(cluster, minlength=n_clusters).astype(np.float64)
     group_of = np.zeros(n_clusters, dtype=np.int64)
     group_of[cluster] = block.group
-    squares = np.bincount(group_of, weights=size**2, minlength=block.n_groups)[
-        block.measure_group[first : first + n_measures]
-    ]
-    n_rows = np.bincount(block.group, minlength=block.n_groups)[
-        block.measure_group[first : first + n_measures]
-    ]
+    squares = np.bincount(group_of, weights=size**2, minlength=block.n_groups)[groups]
+    n_rows = np.bincount(block.group, minlength=block.n_groups)[groups]
     key, n_keys = numbered(measure * np.int64(max(n_clusters, 1)) + cluster[row])
     sums = np.bincount(key, weights=value, minlength=n_keys)
     of_measure = np.zeros(n_keys, dtype=np.int64)

@@ -1,7 +1,7 @@
 """What measures count: stays, contacts and patient-months with their codes, and what conditions hold of them.
 
-Rows live in arrays, codes as numbers, so that thousands of conditions cost little. Truth has three values: what a
-record does not tell is unknown, with the reason, and is neither counted nor dropped.
+Rows live in arrays, codes as numbers, so that thousands of conditions cost little. Truth has three values:
+what a record does not tell is unknown, with the reason, and is neither counted nor dropped.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ ROWS = pl.Schema(
         "n_contacts": pl.Int64(),
     }
 )
-"""contact_id: of a stay or patient-month its last contact, whose unit, hospital and region it bears; time: when it
-ended, else began; year: that time's; start_time, age_years, admitted_from: of its first contact; care_level: the
-most intensive; urgency: acute where any contact is."""
+"""contact_id: of a stay or patient-month its last contact, whose unit, hospital and region it bears; time:
+when it ended, else began; year: that time's; start_time, age_years, admitted_from: of its first contact;
+care_level: the most intensive; urgency: acute where any contact is."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,8 @@ def count_rows(record: CodedRecord, per: Per, ontology: Ontology | None = None) 
     """The rows of a record.
 
     Args:
-        record: whose; contacts without a start or an end, or with an end before the start, are rows like others.
+        record: whose; contacts without a start or an end, or with an end before the start, are rows like
+            others.
         per: stays, contacts or patient-months.
         ontology: by which value sets are judged; None is the one in use.
     """

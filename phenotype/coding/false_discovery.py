@@ -1,8 +1,8 @@
 """False-discovery control over many measures and units, with counts that can only take whole values.
 
-Exact tails are used as they are (never mid-p): of a discrete count they are too large rather than too small, so
-the share of false flags stays at or below the level. What can never reach the level is left out of the count of
-tests, by what was expected alone.
+Exact tails are used as they are (never mid-p): of a discrete count they are too large rather than too small,
+so the share of false flags stays at or below the level. What can never reach the level is left out of the
+count of tests, by what was expected alone.
 
 **Source:** Benjamini and Hochberg, J R Stat Soc B 1995;57:289-300, doi 10.1111/j.2517-6161.1995.tb02031.x;
 leaving out tests that cannot come out: Gilbert, J R Stat Soc C 2005;54:143-158, doi

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from phenotype.coding.funnels import FunnelPlot, FunnelPoint, funnel_limits, places
 
 NOTE = (
-    "Limits: the wider of the exact ones and of 1 ± z sqrt(s² + tau²) on the square-root scale; tau² = {tau2:.4f}. "
-    "A point is flagged by its own exact test after false-discovery control."
+    "Limits: the wider of the exact ones and of 1 ± z sqrt(s² + tau²) on the square-root scale; "
+    "tau² = {tau2:.4f}. A point is flagged by its own exact test after false-discovery control."
 )
 
 
@@ -22,14 +23,15 @@ def funnel_plot(units: pl.DataFrame, measure_id: str, period: str, title: str = 
         title: in words; empty: the measure's name.
 
     Returns:
-        The units with an expectation, and limits at places that hold them all; both empty where there are none.
-        Yes-and-no measures have limits at the mean share's binomial dispersion, numbers at a Poisson count's.
+        The units with an expectation, and limits at places that hold them all; both empty where there are
+        none. Yes-and-no measures have limits at the mean share's binomial dispersion, numbers at a Poisson
+        count's.
     """
     chosen = units.filter(
         (pl.col("measure") == measure_id) & (pl.col("period") == period) & (pl.col("expected") > 0)
     ).sort("unit_id")
     tau2 = float(chosen["tau2"].max() or 0.0) if chosen.height else 0.0  # type: ignore[arg-type]
-    share = float(chosen["expected"].sum() / max(chosen["n"].sum(), 1)) if chosen.height else 0.0
+    share = float(np.sum(chosen["expected"].to_numpy()) / max(int(chosen["n"].sum()), 1))
     limits = funnel_limits(
         places(chosen["expected"].to_numpy()), tau2, ratio=1 - share if 0 < share < 0.95 else 1.0
     )

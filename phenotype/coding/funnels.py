@@ -1,8 +1,8 @@
-"""Funnels: exact tails of a count of which mean and variance are expected, z, over-dispersion, limits to draw.
+"""Funnels: exact tails of a count, z, over-dispersion, and limits to draw.
 
 **Source:** Spiegelhalter, Funnel plots for comparing institutional performance, Stat Med 2005, doi
-10.1002/sim.1970; Spiegelhalter, Handling over-dispersion of performance indicators, Qual Saf Health Care 2005,
-doi 10.1136/qshc.2005.013755.
+10.1002/sim.1970; Spiegelhalter, Handling over-dispersion of performance indicators, Qual Saf Health Care
+2005, doi 10.1136/qshc.2005.013755.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ class FunnelPlot(Frozen):
 def upper_tail(count: Floats, mean: Floats, variance: Floats) -> Floats:
     """P(X >= count) of the binomial, Poisson or negative binomial count with this mean and variance.
 
-    A variance below the mean is a binomial's (its number of trials need not be whole), one above it a negative
-    binomial's. With the variance of a sum of unlike chances the binomial stands for the Poisson binomial; see
-    `poisson_binomial_tails` for the exact one.
+    A variance below the mean is a binomial's (its number of trials need not be whole), one above it a
+    negative binomial's. With the variance of a sum of unlike chances the binomial stands for the Poisson
+    binomial; see `poisson_binomial_tails` for the exact one.
 
     Args:
         count: counts, >= 0; the tail of one that is not whole is that of the next whole one.
@@ -115,7 +115,7 @@ def upper_tail(count: Floats, mean: Floats, variance: Floats) -> Floats:
         )
         wide = betainc(np.maximum(k, 1), np.maximum(shape, 1e-12), np.clip(1 - mean / variance, 0, 1))
     tail = np.where(is_poisson, poisson, np.where(variance < mean, binomial, wide))
-    return np.where(k <= 0, 1.0, tail)
+    return np.asarray(np.where(k <= 0, 1.0, tail))
 
 
 def lower_tail(count: Floats, mean: Floats, variance: Floats) -> Floats:
@@ -124,7 +124,7 @@ def lower_tail(count: Floats, mean: Floats, variance: Floats) -> Floats:
 
 
 def poisson_binomial_tails(probabilities: Floats, count: int) -> tuple[float, float]:
-    """P(X <= count) and P(X >= count) of the number of events of independent cases with unlike chances, exactly.
+    """P(X <= count) and P(X >= count), exactly, of the number of events of cases with unlike chances.
 
     Args:
         probabilities: (n,) each case's.
@@ -142,11 +142,11 @@ def poisson_binomial_tails(probabilities: Floats, count: int) -> tuple[float, fl
 
 def two_sided(lower: Floats, upper: Floats) -> Floats:
     """Twice the smaller tail, at most 1."""
-    return np.minimum(2 * np.minimum(lower, upper), 1.0)
+    return np.asarray(np.minimum(2 * np.minimum(lower, upper), 1.0))
 
 
 def mid_p(lower: Floats, upper: Floats) -> Floats:
-    """Twice the smaller tail with half of the count's own probability: nearer the nominal level, not below it.
+    """Twice the smaller tail with half of the count's own probability: near the nominal level, not below.
 
     Args:
         lower: P(X <= count).
@@ -165,10 +165,12 @@ def standardised(
         observed: counts.
         expected: > 0.
         variance: of observed less expected; a Poisson count with a known expectation has `expected`.
-        scale: square_root: sqrt(O/E) - 1, s = sqrt(V) / (2 E); log: log((O + 0.5) / (E + 0.5)), s = sqrt(V) / E.
+        scale: square_root: sqrt(O/E) - 1, s = sqrt(V) / (2 E); log: log((O + 0.5) / (E + 0.5)), s = sqrt(V) /
+            E.
 
-    **Source:** Spiegelhalter 2005 (both papers): square root for counts against expectations; for V = E the square
-    root gives z = 2 (sqrt(O) - sqrt(E)). Half an event is added under the logarithm, so that none seen is a number.
+    **Source:** Spiegelhalter 2005 (both papers): square root for counts against expectations; for V = E the
+    square root gives z = 2 (sqrt(O) - sqrt(E)). Half an event is added under the logarithm, so that none seen
+    is a number.
     """
     if scale == "log":
         return np.log((observed + 0.5) / (expected + 0.5)), np.sqrt(variance) / expected
@@ -176,7 +178,7 @@ def standardised(
 
 
 def winsorised(z: Floats, share: float = WINSORISED) -> Floats:
-    """z with those below the share's quantile and above its complement's moved to them, along the last axis.
+    """Z with those below the share's quantile and above its complement's moved to them, along the last axis.
 
     Args:
         z: nan where there is no unit.
@@ -210,8 +212,8 @@ def over_dispersion(
         share: winsorised at either end.
         smallest: with fewer units tau2 is 0: it cannot be told from the units' own deviations.
 
-    **Source:** Spiegelhalter 2005, doi 10.1136/qshc.2005.013755: the additive random-effects model; DerSimonian
-    and Laird, Control Clin Trials 1986;7:177-188, doi 10.1016/0197-2456(86)90046-2.
+    **Source:** Spiegelhalter 2005, doi 10.1136/qshc.2005.013755: the additive random-effects model;
+    DerSimonian and Laird, Control Clin Trials 1986;7:177-188, doi 10.1016/0197-2456(86)90046-2.
     """
     z = deviation / spread
     n = np.sum(~np.isnan(z), axis=-1)
@@ -292,8 +294,8 @@ def ratio_interval(
         variance: of observed less expected where observed is as expected.
         z: of the level.
 
-    **Source:** Breslow and Day, Statistical Methods in Cancer Research II, IARC 1987, formula 2.13. With a variance
-    that is c times the mean, the interval is that of a count of O / c.
+    **Source:** Breslow and Day, Statistical Methods in Cancer Research II, IARC 1987, formula 2.13. With a
+    variance that is c times the mean, the interval is that of a count of O / c.
     """
     dispersion = variance / expected
     count = observed / dispersion

@@ -1,4 +1,4 @@
-"""Units against expectations that are given case by case, such as a score's risks: exact tails of the Poisson binomial."""
+"""Units against expectations given case by case, such as a score's risks: exact Poisson-binomial tails."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from phenotype.coding.funnels import (
     two_sided,
     upper_tail,
 )
-from phenotype.coding.unit_settings import UnitSettings
 from phenotype.coding.unit_judging import with_flags
+from phenotype.coding.unit_settings import UnitSettings
 
 Floats = npt.NDArray[np.float64]
 NOT_EXPECTED = "nothing is expected of the case, or its outcome is not told"
@@ -29,18 +29,19 @@ def judge_given(
     """The rates of units whose cases come with a chance each.
 
     Args:
-        cases: unit_id, period, observed (0 or 1; null = not told) and expected (a chance, 0 to 1; null = not told).
+        cases: unit_id, period, observed (0 or 1; null = not told) and expected (a chance, 0 to 1; null = not
+            told).
         measure: name of the measure.
         settings: None: those that come with Pesta.
         direction: 1 flags units above their expectation, -1 below, 0 both.
 
     Returns:
-        Columns of UNITS, p, smallest_p and reason (why a unit could not be judged), sorted by period and unit. n
-        counts the cases that could be judged; a unit without any is there with n 0. p is exact; where units
-        differ beyond chance it is that of a count with the same mean and the wider variance, if larger.
+        Columns of UNITS, p, smallest_p and reason (why a unit could not be judged), sorted by period and
+        unit. n counts the cases that could be judged; a unit without any is there with n 0. p is exact; where
+        units differ beyond chance it is that of a count with the same mean and the wider variance, if larger.
 
-    **Source:** the tails: the distribution of the number of independent events with unlike chances, built case by
-    case; z, tau2: as `phenotype.coding.funnels`.
+    **Source:** the tails: the distribution of the number of independent events with unlike chances, built
+    case by case; z, tau2: as `phenotype.coding.funnels`.
     """
     chosen = settings or UnitSettings.load()
     known = pl.col("observed").is_not_null() & pl.col("expected").is_not_null()
@@ -60,7 +61,8 @@ def judge_given(
     flagged = with_flags(judged, chosen).with_columns(
         reason=pl.when(pl.col("n") == 0).then(pl.lit(NOT_EXPECTED)).otherwise("reason")
     )
-    return flagged.cast(dict(UNITS.items())).select(*UNITS.names(), "p", "smallest_p", "reason")
+    typed = flagged.with_columns(pl.col(name).cast(dtype) for name, dtype in UNITS.items())
+    return typed.select(*UNITS.names(), "p", "smallest_p", "reason")
 
 
 def _judged(units: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:

@@ -29,9 +29,9 @@ MEASURE_ROWS = pl.Schema(
         "expected": pl.Float64(),
     }
 )
-"""One row a stay, contact or patient-month that the measure is about. observed: 0 or 1, or the number; null where
-it cannot be judged. expected: the mean of other units' patients in the same stratum and year; null where there is
-nobody to compare with. contact_id: of a stay its last contact."""
+"""One row a stay, contact or patient-month that the measure is about. observed: 0 or 1, or the number; null
+where it cannot be judged. expected: the mean of other units' patients in the same stratum and year; null
+where there is nobody to compare with. contact_id: of a stay its last contact."""
 
 
 def measure_rows(
@@ -52,8 +52,8 @@ def measure_rows(
         ontology: by which value sets are judged; None is the one in use.
         measure_id: which of those that a template makes.
         by: what is compared.
-        by_year: whether expectations are those of the same year; else those of all years together, so that what
-            all units change at once stays to be seen.
+        by_year: whether expectations are those of the same year; else those of all years together, so that
+            what all units change at once stays to be seen.
         settings: None: those that come with Pesta.
 
     Returns:

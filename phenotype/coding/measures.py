@@ -1,4 +1,4 @@
-"""Measures of coding as data: what is counted of which stays, contacts or patient-months, with its sources."""
+"""Measures of coding as data: what is counted of which stays, contacts or patient-months, and why."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class Each(Frozen):
     """One measure for each of many.
 
     Attributes:
-        of: code: every code; category: the first three characters; pair: two categories in one stay; main_group:
-            the measure by letter and first digit of the main condition; drg_pair: one of `pairs`.
+        of: code: every code; category: the first three characters; pair: two categories in one stay;
+            main_group: the measure by letter and first digit of the main condition; drg_pair: one of `pairs`.
         roles: of the codes that are taken.
         smallest: of codes, categories and pairs, those that at least so many stays have.
         most: and of these the commonest so many.
@@ -126,10 +126,10 @@ class Measure(Frozen):
         counts: which of those count (the numerator).
         number: what is counted instead, where it is a number.
         each: one measure for each of many.
-        adjust: patient: age, sex, urgency, comorbidity of earlier stays, transfer; all: also main condition and
-            surgery, for measures that these do not decide.
-        peers: whom a unit is compared with: units of its specialty, or all that have such stays. Hospitals and
-            regions are compared with all.
+        adjust: patient: age, sex, urgency, comorbidity of earlier stays, transfer; all: also main condition
+            and surgery, for measures that these do not decide.
+        peers: whom a unit is compared with: units of its specialty, or all that have such stays. Hospitals
+            and regions are compared with all.
         direction: which side is looked for.
         from_year: the first year that is judged.
         to_year: the last.

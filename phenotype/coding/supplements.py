@@ -1,7 +1,7 @@
 """The table that a settlement committee asks a registry for: a unit's stays beside those of all others.
 
-**Source:** Avregningsutvalget's way of judging a case: rate deviation, then detail from the registry (length of stay,
-other conditions, procedures, age mix, transfers), then the letter (Directorate of Health, S000).
+**Source:** Avregningsutvalget's way of judging a case: rate deviation, then detail from the registry (length
+of stay, other conditions, procedures, age mix, transfers), then the letter (Directorate of Health, S000).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ SUPPLEMENT = pl.Schema(
         "others_counting": pl.Float64(),
     }
 )
-"""figure in words, of the unit's judged stays, all others', the unit's that count and the others' that count; null
-where it cannot be told or rests on fewer than 5 stays."""
+"""figure in words, of the unit's judged stays, all others', the unit's that count and the others' that count;
+null where it cannot be told or rests on fewer than 5 stays."""
 
 
 def supplement(
@@ -165,7 +165,7 @@ def _summary(values: Floats, how: str) -> float | None:
 
 
 def _codes(ground: Ground, groups: tuple[Bools, ...]) -> list[Row]:
-    """Other conditions and procedures: how many a stay has, and the commonest of the unit's counting stays."""
+    """Other conditions and procedures: how many a stay has, and the commonest of the unit's own."""
     found: list[Row] = []
     for part, role in (("other conditions", "other"), ("procedures", "procedure")):
         codes = ground.rows.codes

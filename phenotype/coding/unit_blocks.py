@@ -85,7 +85,7 @@ def count(measure: Measure, rows: CountedRows) -> Counted:
         else numerator.yes.astype(np.float64)
     )
     if measure.each:
-        return _each_main_group(measure, measure.each, rows, judged, reasons, values)
+        return _each_main_group(measure, measure.each, rows, (judged, reasons), values)
     row = np.flatnonzero(judged & (values > 0))
     return Counted(
         measure, (measure.id,), judged, reasons, np.zeros(len(row), dtype=np.int64), row, values[row]
@@ -117,7 +117,8 @@ def _numerator(measure: Measure, rows: CountedRows) -> Truth:
 
 def _reasons(truths: Iterable[Truth], unknown: Bools) -> dict[str, Bools]:
     """For each row that cannot be judged the first reason that holds."""
-    left, found = unknown.copy(), {}
+    left = unknown.copy()
+    found: dict[str, Bools] = {}
     for truth in truths:
         for reason, where in sorted(truth.reasons.items()):
             here = left & where
@@ -182,14 +183,10 @@ def _pairs(
 
 
 def _each_main_group(
-    measure: Measure,
-    each: Each,
-    rows: CountedRows,
-    judged: Bools,
-    reasons: Mapping[str, Bools],
-    values: Floats,
+    measure: Measure, each: Each, rows: CountedRows, known: tuple[Bools, dict[str, Bools]], values: Floats
 ) -> Counted:
-    """The measure by letter and first digit of the main condition."""
+    """The measure by the main condition's first two characters; known: what is judged, and why not."""
+    judged, reasons = known
     main = main_codes(rows).str.slice(0, 2).fill_null("?")
     names = main.unique().sort()
     group = names.search_sorted(main).to_numpy().astype(np.int64)
@@ -299,7 +296,7 @@ def _block(
     mix: CaseMix,
     where: Places,
     settings: UnitSettings,
-    known: dict[str, tuple[Ints, ...]],
+    known: dict[tuple[str, bool], tuple[Ints, ...]],
 ) -> tuple[tuple[Measure, ...], Block]:
     first = parts[0]
     adjusted = adjustment(first.measure, where)

@@ -1,4 +1,4 @@
-"""Flagged rates as findings, with the contacts that are meant and the innocent explanations that were looked at."""
+"""Flagged rates as findings, with the contacts that are meant and the innocent explanations looked at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from phenotype.coding.units import By, Ground, Rates, grounds
 
 Bools = npt.NDArray[np.bool_]
 EXPLANATION_Z = 1.959963984540054
-"""An innocent explanation holds where the unit differs so many standard errors from the others, in its direction."""
+"""An innocent explanation holds where the unit differs so many standard errors from the others, in its
+direction."""
 SMALL_EXPECTED = 5.0
 """Fewer expected events are small numbers, whatever the exact limits say; our assumption."""
 DOMINANT_SHARE = 0.5
@@ -63,9 +64,9 @@ def rate_findings(
         settings: None: those that come with Pesta.
 
     Returns:
-        Findings of kind unit_rate without probability: nobody can tell it of a rate. Items: the contacts of the
-        stays that count, where more was counted than expected; those of the stays that do not, where less; none
-        where a number is counted. A stay counts with its last contact.
+        Findings of kind unit_rate without probability: nobody can tell it of a rate. Items: the contacts of
+        the stays that count, where more was counted than expected; those of the stays that do not, where
+        less; none where a number is counted. A stay counts with its last contact.
     """
     units = rates.units if isinstance(rates, Rates) else rates
     flagged = units.filter("is_flagged").sort("measure", "unit_id", "period")
@@ -125,9 +126,9 @@ def compare(ground: Ground, counted: Counted, measure_id: str, unit: str, period
 def explanations(ground: Ground, compared: Compared, expected: float, *, is_high: bool) -> tuple[str, ...]:
     """Names of the innocent explanations that hold for a unit, of those that Pesta looks at.
 
-    older_patients, more_comorbidity, more_transfers: the unit's patients differ from the others' beyond chance,
-    in the direction that would explain the rate; small_numbers: few events were expected; one_dominant_procedure:
-    most stays that count have one procedure that is rarer elsewhere.
+    older_patients, more_comorbidity, more_transfers: the unit's patients differ from the others' beyond
+    chance, in the direction that would explain the rate; small_numbers: few events were expected;
+    one_dominant_procedure: most stays that count have one procedure that is rarer elsewhere.
     """
     rows, mix = ground.rows.rows, ground.mix
     sign = 1 if is_high else -1

@@ -1,4 +1,4 @@
-"""Counts and expectations turned into z, p, limits and flags, with false-discovery control over all of a call."""
+"""Counts and expectations turned into z, p, intervals and flags, with false-discovery control."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def _tails(
 ) -> dict[str, Floats]:
     """Two-sided p of each cell, and the smallest that any count could have given.
 
-    Above what is expected, the others are given one event more than they had: the conditional test of two counts.
+    Above what is expected, the others are given one event more than they had: the conditional test of two
+    counts.
     """
     at = np.flatnonzero(is_there)
     observed, expected, variance = (
@@ -87,20 +88,14 @@ def _tails(
 
 
 def frame_of(
-    configured: tuple[Measure, ...],
-    names: tuple[str, ...],
-    cells: Cells,
-    block: Block,
-    where: Places,
-    settings: UnitSettings,
+    configured: tuple[Measure, ...], cells: Cells, block: Block, where: Places, settings: UnitSettings
 ) -> pl.DataFrame:
     """One row a measure, unit and year with rows: columns of UNITS but the last two, p, smallest_p and side.
 
     Args:
         configured: the measure of each of the cells' rows.
-        names: their ids.
         cells: what was counted and expected, (M, C).
-        block: units and years of C, and whether numbers are counted.
+        block: names of measures, units and years of C, and whether numbers are counted.
         where: their names.
         settings: for over-dispersion.
     """
@@ -114,7 +109,7 @@ def frame_of(
     return pl.DataFrame(
         {
             "unit_id": pl.Series(where.units)[cell // block.n_periods],
-            "measure": pl.Series(names)[measure],
+            "measure": pl.Series(block.measure_ids)[measure],
             "period": pl.Series(where.periods)[cell % block.n_periods],
             "n": n.astype(np.int64),
             "observed": observed,

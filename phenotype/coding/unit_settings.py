@@ -1,4 +1,4 @@
-"""How units are compared: strata of like patients, and when a unit is flagged; from configs/coding/units.yaml."""
+"""How units are compared: strata of like patients, and when a unit is flagged."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Rates of units against what is expected of them: every measure, unit and year, with what could not be judged."""
+"""Rates of units against what is expected of them: every measure, unit and year."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,14 +29,14 @@ class Rates:
     """Rates and what they could not say.
 
     Attributes:
-        units: columns of UNITS, sorted by measure, period and unit: every unit with at least one row. expected:
-            what the rates of the other units in the same strata and year would give; low and high: 95 % interval
-            of the ratio; z and tau2: on the square-root scale, with over-dispersion; q_value: null where the
-            unit could not be judged.
+        units: columns of UNITS, sorted by measure, period and unit: every unit with at least one row.
+            expected: what the rates of the other units in the same strata and year would give; low and high:
+            95 % interval of the ratio; z and tau2: on the square-root scale, with over-dispersion; q_value:
+            null where the unit could not be judged.
         coverage: columns of RULE_COVERAGE with the measure (of a template: its id) as rule_id. broken is 0: a
             rate breaks nothing.
-        tests: columns of UNITS and p (two-sided, exact, with over-dispersion), smallest_p (what the most extreme
-            count would have given) and reason (why it could not be judged); sorted as units.
+        tests: columns of UNITS and p (two-sided, exact, with over-dispersion), smallest_p (what the most
+            extreme count would have given) and reason (why it could not be judged); sorted as units.
     """
 
     units: pl.DataFrame
@@ -129,12 +129,14 @@ def judge_rates(
         coverage.extend(_coverage(one, ground.where) for one in counted)
         for configured, block in blocks(counted, ground.mix, ground.where, chosen):
             cells = expect(block, smallest=chosen.smallest_stratum, smallest_share=chosen.smallest_share)
-            frames.append(frame_of(configured, block.measure_ids, cells, block, ground.where, chosen))
+            frames.append(frame_of(configured, cells, block, ground.where, chosen))
             sources.append(Source(configured, block, ground))
     judged = with_flags(pl.concat(frames), chosen) if frames else _empty()
     judged = refined(judged, sources, chosen)
     coverage.append(_unjudged(judged))
-    tests = judged.cast(dict(UNITS.items())).sort("measure", "period", "unit_id")
+    tests = judged.with_columns(pl.col(name).cast(dtype) for name, dtype in UNITS.items()).sort(
+        "measure", "period", "unit_id"
+    )
     return Rates(
         tests.select(UNITS.names()),
         pl.concat([pl.DataFrame(schema=RULE_COVERAGE), *coverage]).sort(
@@ -162,8 +164,9 @@ class Source:
 def refined(judged: pl.DataFrame, sources: Sequence[Source], settings: UnitSettings) -> pl.DataFrame:
     """The rates with those of flagged measures judged again by regression on smooth case mix.
 
-    A unit stays flagged where both ways find it out of limits; the larger p counts, and false-discovery control is
-    done again. Of more flagged measures than the settings allow, those with the largest excess are judged again.
+    A unit stays flagged where both ways find it out of limits; the larger p counts, and false-discovery
+    control is done again. Of more flagged measures than the settings allow, those with the largest excess are
+    judged again.
 
     Args:
         judged: as `with_flags` gives it.
@@ -202,7 +205,8 @@ def _again(source: Source, number: int, settings: UnitSettings) -> pl.DataFrame:
         within=within,
         refining=settings.refining,
     )
-    return frame_of((measure,), (block.measure_ids[number],), cells, block, ground.where, settings)
+    only = replace(block, measure_ids=(block.measure_ids[number],))
+    return frame_of((measure,), cells, only, ground.where, settings)
 
 
 def _empty() -> pl.DataFrame:
@@ -228,7 +232,7 @@ def _coverage(counted: Counted, where: Places) -> pl.DataFrame:
                     "not_judgeable": np.zeros(len(cell), dtype=np.int64) if reason is None else place[cell],
                     "reason": pl.Series([reason] * len(cell), dtype=pl.String),
                 }
-            ).cast(dict(RULE_COVERAGE))
+            ).select(pl.col(name).cast(dtype) for name, dtype in RULE_COVERAGE.items())
         )
     return pl.concat(frames)
 

@@ -1,26 +1,28 @@
 """The eICU demo's 186 hospitals on a funnel: deaths observed against deaths expected by APACHE IVa.
 
-A case is a hospital stay with the prediction of its first unit stay. Stays without a prediction (-1: not computed, or
-no row) are counted and left out of judgement. Shown if every hospital is on the table, no hospital is flagged for being
-small, and no flag remains that chance would give.
+A case is a hospital stay with the prediction of its first unit stay. Stays without a prediction (-1: not
+computed, or no row) are counted and left out of judgement. Shown if every hospital is on the table, no
+hospital is flagged for being small, and no flag remains that chance would give.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from harness import arguments, finish, open_data, open_key, pesta
 
-from phenotype.coding.given_rates import judge_given
 from phenotype.coding.funnel_plots import funnel_plot
+from phenotype.coding.given_rates import judge_given
 from phenotype.contacts import stays
 from phenotype.trajectory import Dataset, open_dataset
 
 PREDICTION = "SCORE//APACHE-IVa//predicted_hospital_mortality"
 MEASURE = "death_by_apache"
 N_HOSPITALS, MEDIAN_STAYS = 186, 12
-SMALL = 12
+"""Of the demo, in unit stays."""
+LEVEL = 0.05
 
 
 def cases(dataset: Dataset) -> pl.DataFrame:
@@ -59,20 +61,21 @@ def main() -> None:
     (given.out / "funnel.json").write_text(plot.model_dump_json(indent=1), "utf-8")
     sizes = rows.group_by("unit_id").len()["len"]
     judged = units.filter(pl.col("reason").is_null())
-    small_flags = units.filter(pl.col("is_flagged") & (pl.col("n") <= SMALL)).height
-    beyond = judged.filter(pl.col("p") <= 0.05).height
-    observed, expected = units["observed"].sum(), units["expected"].sum()
-    finish(
-        is_shown=units.height == N_HOSPITALS and small_flags == 0 and beyond <= 0.05 * judged.height + 3,
-        figures=f"{units.height} hospitals, {rows.height:,} hospital stays (median {sizes.median():.0f}), "
-        f"{units['n'].sum():,} with a prediction; deaths {observed:.0f} of {expected:.1f} expected; {judged.height} judged, "
-        f"{beyond} beyond exact 95 % limits, {units['is_flagged'].sum()} flagged after false-discovery control, "
-        f"{small_flags} of them with {SMALL} stays or fewer; tau2 {units['tau2'].max():.4f}; not judged: "
-        + ", ".join(
-            f"{n} {why}"
-            for why, n in units.drop_nulls("reason")["reason"].value_counts(sort=True).iter_rows()
-        ),
-    )
+    small = units.filter(pl.col("is_flagged") & (pl.col("n") <= MEDIAN_STAYS)).height
+    beyond = judged.filter(pl.col("p") <= LEVEL).height
+    reasons = units.drop_nulls("reason")["reason"].value_counts(sort=True).rows()
+    words = [
+        f"{units.height} hospitals, median {float(np.median(sizes.to_numpy())):.0f} hospital stays",
+        f"{int(units['n'].sum()):,} of {rows.height:,} with a prediction",
+        f"deaths {float(units['observed'].sum()):.0f} of {float(units['expected'].sum()):.1f} expected",
+        f"{judged.height} judged, {beyond} beyond exact 95 % limits",
+        f"{int(units['is_flagged'].sum())} flagged after false-discovery control",
+        f"{small} of them with {MEDIAN_STAYS} stays or fewer",
+        f"tau2 {float(units['tau2'].to_numpy().max()):.4f}",
+        "not judged: " + ", ".join(f"{n} {reason}" for reason, n in reasons),
+    ]
+    is_shown = units.height == N_HOSPITALS and small == 0 and beyond <= LEVEL * judged.height
+    finish(is_shown=is_shown, figures="; ".join(words))
 
 
 if __name__ == "__main__":

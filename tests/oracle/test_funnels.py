@@ -1,4 +1,4 @@
-"""Funnels against computations of their own: scipy's distributions, and plain loops over the eICU demo's raw tables."""
+"""Funnels against other computations: scipy's distributions, plain loops over the eICU demo's raw tables."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def eicu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def raw_hospitals() -> tuple[dict[str, list[tuple[int, float]]], dict[str, int]]:
-    """Deaths with chances of each hospital's judged stays, and how many stays it has, row by row from the tables."""
+    """Deaths with chances of each hospital's judged stays, and how many stays it has, row by row."""
     chance: dict[int, float] = {}
     for row in pl.read_parquet(FOLDER / "apachepatientresult.parquet").iter_rows(named=True):
         value = (
@@ -167,7 +167,8 @@ def raw_hospitals() -> tuple[dict[str, list[tuple[int, float]]], dict[str, int]]
     units = defaultdict(list)
     for row in pl.read_parquet(FOLDER / "patient.parquet").iter_rows(named=True):
         units[row["patienthealthsystemstayid"]].append(row)
-    judged, size = defaultdict(list), defaultdict(int)
+    judged: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    size: dict[str, int] = defaultdict(int)
     for rows in units.values():
         hospital = str(rows[0]["hospitalid"])
         size[hospital] += 1
