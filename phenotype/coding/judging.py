@@ -13,7 +13,7 @@ from ontology.release import Ontology
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import RULE_COVERAGE, Found
 from phenotype.coding.judging_conditions import Conditions, Hits
-from phenotype.coding.judging_findings import findings_of
+from phenotype.coding.judging_findings import findings_of, told_by_lists
 from phenotype.coding.judging_marks import MarksOfRules
 from phenotype.coding.judging_needs import REASONS, lacking
 from phenotype.coding.judging_record import NONE, Bools, Ints, JudgedRecord, numbered
@@ -89,7 +89,7 @@ def judge_rules(
         coverage.append(judging.coverage(verdict))
         looked_at.append(_looked_at(verdict))
         if verdict.is_broken.any():
-            parts.append(findings_of(verdict, judged, judging.replacements(verdict)))
+            parts.append(findings_of(verdict, judged, judging.listed(verdict)))
     order = ["rule_id", "unit_id", "period", "reason"]
     return Judgement(
         Found.together(parts),
@@ -160,12 +160,10 @@ class Judging:
             .select(pl.col(name).cast(dtype) for name, dtype in RULE_COVERAGE.items())
         )
 
-    def replacements(self, verdict: Verdict) -> pl.DataFrame | None:
-        """What has replaced codings (coding, replaced_by), where the rule suggests by the list."""
-        if not verdict.rule.suggestion.from_list:
-            return None
-        found = [frame.select("coding", "replaced_by") for frame in self.outside.values()]
-        return pl.concat(found).drop_nulls().unique("coding") if found else None
+    def listed(self, verdict: Verdict) -> pl.DataFrame | None:
+        """What lists say of codings (coding, replaced_by, told), where the rule suggests by the list."""
+        found = list(self.outside.values())
+        return told_by_lists(pl.concat(found)) if verdict.rule.suggestion.from_list and found else None
 
     def _dated(self, rule: Rule) -> tuple[Bools | None, Bools]:
         """Which codings the rule may see (None: all), and which contacts lie in its days."""

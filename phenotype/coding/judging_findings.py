@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from phenotype.coding.judging import Verdict
 
 
-def findings_of(verdict: Verdict, record: JudgedRecord, replaced: pl.DataFrame | None) -> Found:
+def findings_of(verdict: Verdict, record: JudgedRecord, listed: pl.DataFrame | None) -> Found:
     """The findings of one rule.
 
     Args:
         verdict: what the rule says; some contact breaks it.
         record: what was judged.
-        replaced: coding and replaced_by, where the rule suggests by the list.
+        listed: coding, replaced_by and told, where the rule suggests by the list.
     """
     rule = verdict.rule
-    about = _about(verdict, record, replaced)
+    about = _about(verdict, record, listed)
     whole = _without_codes(verdict, record, about)
     partners = _partners(verdict, record, pl.concat([about, whole]))
     with_ids = with_finding_ids(
@@ -51,10 +51,10 @@ def findings_of(verdict: Verdict, record: JudgedRecord, replaced: pl.DataFrame |
     )
     items = with_ids.select(pl.col(name).cast(dtype) for name, dtype in FINDING_ITEMS.items())
     order = ["finding_id", "contact_id", "group_no", "code_no", "code"]
-    return Found(findings, items.unique().sort(order, nulls_last=True), _reasons(verdict, findings, items))
+    return Found(findings, items.unique().sort(order, nulls_last=True), _reasons(verdict, findings, with_ids))
 
 
-def _about(verdict: Verdict, record: JudgedRecord, replaced: pl.DataFrame | None) -> pl.DataFrame:
+def _about(verdict: Verdict, record: JudgedRecord, listed: pl.DataFrame | None) -> pl.DataFrame:
     """The codes that the findings are about: key, row and the columns of items."""
     rule, found = verdict.rule, verdict.hits.codings
     empty = np.zeros(len(record.row), np.bool_)
@@ -67,11 +67,46 @@ def _about(verdict: Verdict, record: JudgedRecord, replaced: pl.DataFrame | None
     suggested = pl.lit(None, pl.String)
     if rule.suggestion.codes:
         suggested = pl.col("code").replace_strict(rule.suggestion.codes, default=None, return_dtype=pl.String)
-    if replaced is not None:
-        codings = codings.join(replaced, on="coding", how="left", maintain_order="left")
-        suggested = pl.coalesce(suggested, "replaced_by")
+    told = pl.lit(None, pl.String)
+    if listed is not None:
+        codings = codings.join(listed, on="coding", how="left", maintain_order="left")
+        suggested, told = pl.coalesce(suggested, "replaced_by"), pl.col("told")
     return codings.select(
-        "key", "row", "is_own", "contact_id", "group_no", "code_no", "code", suggested_code=suggested
+        "key",
+        "row",
+        "is_own",
+        "contact_id",
+        "group_no",
+        "code_no",
+        "code",
+        suggested_code=suggested,
+        told=told,
+    )
+
+
+def told_by_lists(outside: pl.DataFrame) -> pl.DataFrame:
+    """What lists say of the codings that they do not hold.
+
+    Args:
+        outside: coding and the columns of `ontology.validity.FINDINGS`.
+
+    Returns:
+        coding, replaced_by (null where there are several) and told, in words.
+    """
+    end = (
+        pl.when(pl.col("valid_to").is_null())
+        .then(pl.lit("on"))
+        .otherwise("to " + pl.col("valid_to").cast(pl.String))
+    )
+    begin = pl.coalesce("from " + pl.col("valid_from").cast(pl.String), pl.lit("from the beginning"))
+    nearest = pl.coalesce("; nearest above it is " + pl.col("concept"), pl.lit(""))
+    is_one = ~pl.col("replaced_by").str.contains(", ", literal=True)
+    return outside.unique("coding", keep="first").select(
+        "coding",
+        replaced_by=pl.when(is_one).then("replaced_by"),
+        told=pl.when(pl.col("kind") == "outside_years")
+        .then(pl.format("The list holds the code {} {}, not on this day.", begin, end))
+        .otherwise(pl.format("No list of the system holds the code{}.", nearest)),
     )
 
 
@@ -95,7 +130,8 @@ def _partners(verdict: Verdict, record: JudgedRecord, items: pl.DataFrame) -> pl
 
 def _contact_items(record: JudgedRecord, keys: Ints, rows: Ints, *, is_own: bool) -> pl.DataFrame:
     nothing = {
-        "group_no": pl.Int32(), "code_no": pl.Int32(), "code": pl.String(), "suggested_code": pl.String()
+        "group_no": pl.Int32(), "code_no": pl.Int32(), "code": pl.String(), "suggested_code": pl.String(),
+        "told": pl.String(),
     }  # fmt: skip
     return pl.DataFrame(
         {"key": keys, "row": rows, "is_own": np.full(len(rows), is_own)},
@@ -156,17 +192,20 @@ def _of_contacts(verdict: Verdict, record: JudgedRecord) -> pl.DataFrame:
 
 
 def _reasons(verdict: Verdict, findings: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    """Why: what the rule says, and what it suggests."""
+    """Why: what the rule says, what it suggests, and what the list says of the code."""
     rule = verdict.rule
-    concept = (
-        items.sort("code").group_by("finding_id").agg(pl.col("code").drop_nulls().first().alias("concept"))
+    of_findings = (
+        items.sort("code", "told")
+        .group_by("finding_id")
+        .agg(pl.col("code").drop_nulls().first().alias("concept"), pl.col("told").drop_nulls().first())
     )
-    texts = pl.DataFrame({"rank": [1, 2], "text": [rule.says, rule.suggestion.text]})
+    texts = pl.DataFrame({"rank": [1, 2, 3], "text": [rule.says, rule.suggestion.text, None]})
     return (
         findings.select("finding_id", "evidence")
-        .join(concept, on="finding_id", how="left")
+        .join(of_findings, on="finding_id", how="left")
         .join(texts, how="cross")
-        .with_columns(contribution=pl.lit(None, pl.Float64))
+        .with_columns(pl.coalesce("text", "told").alias("text"), contribution=pl.lit(None, pl.Float64))
+        .filter(pl.col("text").is_not_null())
         .select(pl.col(name).cast(dtype) for name, dtype in FINDING_REASONS.items())
         .sort("finding_id", "rank")
     )

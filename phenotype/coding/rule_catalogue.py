@@ -144,5 +144,6 @@ def _needs(rule: Rule) -> str:
     found += [f"a main condition in {needs.main_in}"] if needs.main_in else []
     found += [f"a list of {system} of the day" for system in needs.lists]
     found += [f"{name} in the record" for name in needs.systems]
+    found += ["groups of several codes in the record"] if needs.groups_recorded else []
     found += [f"{name.replace('_', ' ')} told of any contact" for name in needs.recorded]
     return ", ".join(found)

@@ -200,3 +200,14 @@ def test_every_rule_that_ships_says_in_both_languages_what_it_says_and_where_it_
         assert rule.says != rule.says_nb, rule.id
         assert rule.suggestion.text != rule.suggestion.text_nb, rule.id
         assert all(source.strip() for source in rule.sources), rule.id
+
+
+def test_a_finding_about_lists_tells_when_the_list_holds_the_code() -> None:
+    findings, items = mine("kv_valid")
+    told = judged(None).found.reasons.filter(pl.col("rank") == 3).join(items, on="finding_id")
+    assert set(told.select("code", "text").iter_rows()) == {
+        ("ICD10-NO//K63.80", "The list holds the code from 2025-01-01 to 2026-12-31, not on this day."),
+        ("ICD10-NO//M19.06", "The list holds the code from 2023-01-01 to 2025-12-31, not on this day."),
+        ("ICD10-NO//K91.20", "No list of the system holds the code; nearest above it is ICD10//K91.2."),
+    }
+    assert findings.height == 3

@@ -62,7 +62,9 @@ def record(contacts: list[dict[str, Any]], codes: list[tuple[Any, ...]]) -> Code
         orient="row",
     )  # fmt: skip
     owners = kept.select("contact_id", "stay_id", day=pl.col("judged_time").dt.date())
-    filled = coded.join(owners, on="contact_id").with_columns(sent="code", is_own_code=pl.lit(value=True), condition_group_no="group_no")
+    filled = coded.join(owners, on="contact_id").with_columns(
+        sent="code", is_own_code=pl.lit(value=True), condition_group_no="group_no"
+    )
     return CodedRecord(
         kept,
         stays(kept.select(list(CONTACTS))),
@@ -171,6 +173,24 @@ def test_one_finding_a_contact_a_code_or_a_group() -> None:
     assert counts["contact"].findings["evidence"].to_list() == [[1, 2, 3]]
     assert sorted(counts["code"].findings["evidence"].to_list()) == [[1], [2], [3]]
     assert sorted(counts["group"].findings["evidence"].to_list()) == [[1], [2, 3]]
+
+
+def test_what_the_whole_record_lacks_is_a_reason_for_all_its_contacts() -> None:
+    on = record(
+        [contact(1), contact(2)], [(1, "main", 1, 1, "ICD10-NO//I10"), (2, "main", 1, 1, "ICD10-NO//I10")]
+    )
+    everybody = {"contact": {"urgency": "planned"}}
+    needs = {
+        "the record has no NORPAT": {"systems": "NORPAT"},
+        "the record tells no law": {"recorded": "law"},
+        "the record groups no codes: each condition has one code": {"groups_recorded": True},
+        "place is not told": {"facts": "place"},
+        "no main condition in ICPC2": {"main_in": "ICPC2"},
+        "the age is not told": {"contact": ["age"]},
+    }
+    for reason, need in needs.items():
+        coverage = judge([rule(condition=everybody, needs=need)], on).coverage
+        assert coverage.select("reason", "judged", "not_judgeable").rows() == [(reason, 0, 2)]
 
 
 def test_marks_need_a_dataset() -> None:
