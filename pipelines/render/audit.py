@@ -15,7 +15,7 @@ from phenotype.coding.cases import Case
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.drift_lines import DriftLine
 from phenotype.coding.explanations import InnocentExplanations
-from phenotype.coding.findings import RULE_COVERAGE, Found
+from phenotype.coding.findings import Found
 from phenotype.coding.funnels import FunnelPlot
 from phenotype.coding.review_correction import CHECKS, answer_counts, check_reviews
 from phenotype.coding.reviews import REVIEWS
@@ -49,8 +49,7 @@ class AuditContent:
         found: every finding, probabilities as corrected by reviewers.
         record: the coded record.
         cases: what `make_cases` gives.
-        coverage: columns of RULE_COVERAGE, of the rules.
-        measure_coverage: the same of the measures, whose ids may be those of rules.
+        coverage: columns of RULE_COVERAGE, of rules and measures.
         names: what rules, measures and codes are called.
         explanations: what innocent explanations are called.
         letters: the words of the letters.
@@ -78,7 +77,6 @@ class AuditContent:
     letters: LetterTexts
     effort: Effort
     capacity: Capacity = field(default_factory=Capacity)
-    measure_coverage: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RULE_COVERAGE))
     looked_at: pl.DataFrame | None = None
     funnels: Sequence[FunnelPlot] = ()
     drift: Sequence[DriftLine] = ()
@@ -132,6 +130,7 @@ def _index(audit: AuditContent, chosen: pl.DataFrame, with_files: Sequence[Case]
         else pl.DataFrame(schema=CHECKS)
     )
     shown = shown_part(audit.cases, audit.found)
+    is_rule = pl.col("rule_id").is_in(list(audit.names.says))
     public = order_stays(shown, audit.record.contacts, audit.effort)
     return audit_page(
         "audit.html",
@@ -147,10 +146,20 @@ def _index(audit: AuditContent, chosen: pl.DataFrame, with_files: Sequence[Case]
         ],
         small_cases=[line for line in lines if line.is_hidden],
         rules=coverage_lines(
-            audit.coverage, audit.found, audit.record, audit.names, audit.looked_at, shown=shown
+            audit.coverage.filter(is_rule),
+            audit.found,
+            audit.record,
+            audit.names,
+            audit.looked_at,
+            shown=shown,
         ),
         measures=coverage_lines(
-            audit.measure_coverage, audit.found, audit.record, audit.names, shown=shown, of_rates=True
+            audit.coverage.filter(~is_rule),
+            audit.found,
+            audit.record,
+            audit.names,
+            shown=shown,
+            of_rates=True,
         ),
         funnels=[(plot, draw_funnel(plot)) for plot in audit.funnels[:MOST_CHARTS]],
         n_more_funnels=max(len(audit.funnels) - MOST_CHARTS, 0),
