@@ -118,9 +118,10 @@ def with_hindsight(
         axis=1,
     )
     labels, asked = groups.coded & ~groups.main, ~groups.main
-    has_sign = (logits[:, n_groups:] > logit(np.array([EVIDENCE_FROM]))) | (
-        signs[:, :, 4] + signs[:, :, 5] > 0
-    )
+    base = logits[:, n_groups:]
+    n_coded = signs[:, :, 4] + signs[:, :, 5]
+    has_sign = (base > logit(np.array([EVIDENCE_FROM]))) | (n_coded > 0)
+    has_others = (signs[:, :, 2] + signs[:, :, 3] + n_coded) > 0
     drawn = np.random.default_rng(seed).integers(0, THINNED, (n, n_groups)) == 0
     weight = asked * np.where(has_sign | labels, 1.0, np.where(drawn, float(THINNED), 0.0))
     found = np.empty((n, n_groups))

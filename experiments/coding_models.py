@@ -5,77 +5,29 @@ Everything is kept in a folder and taken up there: the view, each fold's models 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from experiments.coding_asked import Asked, ask, save_array
 from experiments.coding_hindsight import Neighbours, neighbours_of, with_hindsight
-from experiments.coding_trees import Answers, TreesOfFold, fit_trees
-from experiments.split_config import FoldsSplit
-from experiments.splits import HELD_OUT, TRAIN, TUNING, make_splits
-from ontology.errors import ConfigurationError, Problem
+from experiments.coding_trees import TreesOfFold, fit_trees
 from ontology.terminology import Ontology
 from phenotype.calibration import MIN_OUTCOMES, fit_calibrator
-from phenotype.cases import Cases
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.expected import EXPECTED
 from phenotype.coding.expected_config import ExpectedConfig
-from phenotype.coding.expected_groups import CodedGroups, all_stays, coded_groups, grouped_codes
-from phenotype.coding.expected_view import held_back_prefixes, write_view
-from phenotype.feature_matrix import FeatureMatrix
+from phenotype.coding.expected_groups import all_stays, grouped_codes
 from phenotype.link import logit, sigmoid
 from phenotype.trajectory import Dataset
 
 logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 TREES, NETWORK = "trees", "network"
-FORMAT = 1
-"""Raised where the same data and settings give other expectations than before."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is learnt and asked: stays, groups, folds, and the view that may be read.
-
-    Attributes:
-        groups: stays x groups.
-        row: (n,) the prediction row of each stay; stays of a patient that end together share one.
-        cases: the prediction rows over the view.
-        folds: of each fold the numbers of training, tuning and held-out stays.
-        history: beginnings of the codes of diagnoses.
-        place: where all of it is kept.
-    """
-
-    groups: CodedGroups
-    row: Ints
-    cases: Cases
-    folds: tuple[tuple[Ints, Ints, Ints], ...]
-    history: tuple[str, ...]
-    place: Path
-
-    def answers(self) -> list[Answers]:
-        """Of each group: is it the main condition; if not, is it another one; if coded, is it specific."""
-        main, coded, specific = self.groups.main, self.groups.coded, self.groups.specific
-        everybody = np.ones(len(main), dtype=bool)
-        mains = [Answers(main[:, number], everybody) for number in range(main.shape[1])]
-        others = [
-            Answers(coded[:, number] & ~main[:, number], ~main[:, number]) for number in range(main.shape[1])
-        ]
-        detail = [Answers(specific[:, number], coded[:, number]) for number in range(main.shape[1])]
-        return [*mains, *others, *detail]
-
-    def features(self, config: ExpectedConfig) -> FeatureMatrix:
-        """The features of the stays, in their order."""
-        spec = config.features.model_copy(update={"exclude": config.exclude})
-        return self.cases.features(spec).take_rows(self.row)
 
 
 def train_expected(
@@ -99,81 +51,18 @@ def train_expected(
         TaskError: nothing to read.
     """
     asked = ask(dataset, record, config, folder, ontology)
-    file = asked.place / "expected.parquet"
+    models = f"trees-{config.network.digest}" if config.network else "trees"
+    file = asked.place / f"expected-{models}.parquet"
     if not file.exists():
         answers = {TREES: _answers_of_trees(asked, config)}
         if config.network is not None:
             from experiments.coding_networks import answers_of_network
 
-            answers[NETWORK] = answers_of_network(asked, config)
+            answers[NETWORK] = answers_of_network(asked, config, config.network)
         codes = grouped_codes(record, config, ontology)
         neighbours = neighbours_of(asked.groups, all_stays(record), codes)
         _write(expected_of(asked, answers, neighbours, seed=config.seed), file)
     return pl.read_parquet(file)
-
-
-def ask(
-    dataset: Dataset, record: CodedRecord, config: ExpectedConfig, folder: Path, ontology: Ontology
-) -> Asked:
-    """Stays, groups, folds and view; arguments as `train_expected`."""
-    groups = coded_groups(record, config, ontology)
-    prefixes = held_back_prefixes(dataset.codings(), config.held_back)
-    place = folder / _digest(dataset, config, ontology)
-    view = write_view(
-        dataset,
-        record.contacts,
-        all_stays(record),
-        prefixes,
-        dict(config.groups.levels),
-        ontology,
-        place / "view",
-    )
-    keys = groups.stays.select("subject_id", "prediction_time")
-    rows = keys.unique().sort("subject_id", "prediction_time")
-    row = keys.join(rows.with_row_index("row"), on=keys.columns, how="left", maintain_order="left")["row"]
-    return Asked(
-        groups,
-        row.to_numpy().astype(np.int64),
-        Cases(view, rows.with_columns(contact_id=pl.lit(None, pl.Int64))),
-        _folds(keys, view, config),
-        (*prefixes, *(f"{system}//" for system in config.groups.levels)),
-        place,
-    )
-
-
-def _folds(keys: pl.DataFrame, view: Dataset, config: ExpectedConfig) -> tuple[tuple[Ints, Ints, Ints], ...]:
-    """Of each fold the numbers of its stays by split; patients stand in one split."""
-    if keys["subject_id"].n_unique() < config.n_folds:
-        raise ConfigurationError(
-            Problem(
-                "fewer patients with coded stays than folds",
-                where="n_folds",
-                found=f"{keys['subject_id'].n_unique()} patients, {config.n_folds} folds",
-                allowed="at least one patient a fold",
-                next_step="ask for fewer folds, or leave expectations out of the audit",
-            )
-        )
-    split = FoldsSplit(
-        kind="folds", n_folds=config.n_folds, tuning_fraction=config.tuning_fraction, seed=config.seed
-    )
-    people = (
-        keys.select("subject_id")
-        .unique()
-        .sort("subject_id")
-        .with_columns(prediction_time=pl.lit(0).cast(keys.schema["prediction_time"]))
-    )
-    splits = make_splits(people, view, split)
-    numbered = keys.select("subject_id").with_row_index("row")
-    found = []
-    for fold in range(config.n_folds):
-        named = splits.filter(pl.col("fold") == fold).select("subject_id", "split")
-        of_fold = numbered.join(named, on="subject_id", how="inner").sort("row")
-        parts = [
-            of_fold.filter(pl.col("split") == name)["row"].to_numpy().astype(np.int64)
-            for name in (TRAIN, TUNING, HELD_OUT)
-        ]
-        found.append((parts[0], parts[1], parts[2]))
-    return tuple(found)
 
 
 def _answers_of_trees(asked: Asked, config: ExpectedConfig) -> Floats:
@@ -194,14 +83,6 @@ def _answers_of_trees(asked: Asked, config: ExpectedConfig) -> Floats:
             logger.info("expectations: trees of fold %d of %d", number + 1, config.n_folds)
         logits[held_out] = np.load(file)
     return logits
-
-
-def save_array(file: Path, array: Floats) -> None:
-    """Writes an array whole or not at all."""
-    part = file.with_suffix(".part")
-    with part.open("wb") as stream:
-        np.save(stream, array)
-    part.replace(file)
 
 
 def expected_of(
@@ -271,8 +152,10 @@ def calibrated_logits(
         for number in range(len(asked.folds)):
             others, own = answer.asked & (fold != number), fold == number
             learnt = answer.labels[others]
-            method = "logistic" if min(learnt.sum(), (~learnt).sum()) >= MIN_OUTCOMES else "none"
-            calibrator = fit_calibrator(risks[others], learnt, subjects[others], method)
+            is_enough = min(learnt.sum(), (~learnt).sum()) >= MIN_OUTCOMES
+            calibrator = fit_calibrator(
+                risks[others], learnt, subjects[others], "logistic" if is_enough else "none"
+            )
             found[own, column] = logit(calibrator.apply(risks[own]))
     return found
 
@@ -287,18 +170,6 @@ def _any_condition(logits: Floats) -> Floats:
 def trees_of_fold(asked: Asked, number: int) -> TreesOfFold:
     """The trees of a fold, as they were kept."""
     return TreesOfFold.read(asked.place / TREES / f"{number}.json")
-
-
-def _digest(dataset: Dataset, config: ExpectedConfig, ontology: Ontology) -> str:
-    """A name for what expectations depend on; files are known by name, size and time of change."""
-    total = hashlib.sha256(f"{FORMAT} {ontology.digest}".encode())
-    settings = config.model_dump(mode="json", exclude={"findings", "noise"})
-    total.update(json.dumps(settings, sort_keys=True).encode())
-    files = [*dataset.shards, *(dataset.path / f"{name}.parquet" for name in ("contacts", "codings"))]
-    for file in files:
-        told = file.stat() if file.exists() else None
-        total.update(f"{file.name} {(told.st_size, told.st_mtime_ns) if told else None}\n".encode())
-    return total.hexdigest()[:16]
 
 
 def _write(frame: pl.DataFrame, file: Path) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from experiments.coding_models import Asked, ask, trees_of_fold
+from experiments.coding_asked import Asked, ask
+from experiments.coding_models import trees_of_fold
 from experiments.coding_trees import booster_of
 from ontology.terminology import Ontology
 from phenotype.coding.coded_record import CodedRecord
@@ -45,8 +46,12 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
 
     Args:
         found: of `expected_findings`.
-        dataset, record, config, folder, ontology: as `train_expected` had them.
-        expected: what it gave.
+        dataset: whose trajectories were read.
+        record: its coded record.
+        expected: what `train_expected` gave.
+        config: the settings of the training.
+        folder: where the training kept its models.
+        ontology: which group a code belongs to.
 
     Returns:
         Found; findings beyond `config.findings.n_explained` of their kind have no reasons.
@@ -87,7 +92,7 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
 def _chosen(
     found: Found, record: CodedRecord, expected: pl.DataFrame, config: ExpectedConfig
 ) -> pl.DataFrame:
-    """The findings that are explained with their doubts: finding_id, kind, stay_id, subject_id, concept ..."""
+    """The findings that are explained, with finding_id, columns of DOUBTS, fold, other and hindsight."""
     own = found.findings.filter(pl.col("rule_id").str.starts_with("expected/"))
     stay = (
         found.items.join(record.contacts.select("contact_id", "stay_id"), on="contact_id", how="left")
@@ -99,8 +104,12 @@ def _chosen(
         own.select("finding_id", "kind", "rule_id")
         .join(stay, on="finding_id", how="inner")
         .with_columns(concept=pl.col("rule_id").str.strip_prefix("expected/"))
-        .join(doubts_of(expected, config), on=["kind", "stay_id", "concept"], how="inner")
-        .sort("kind", "probability", "finding_id", descending=[False, True, False])
+        .join(
+            doubts_of(expected, config).with_row_index("_place"),
+            on=["kind", "stay_id", "concept"],
+            how="inner",
+        )
+        .sort("kind", "_place")
         .group_by("kind", maintain_order=True)
         .head(config.findings.n_explained)
     )

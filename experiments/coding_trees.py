@@ -55,8 +55,8 @@ def choose_features(
 ) -> FeatureColumns:
     """The columns that enough training patients hold, sorted by name.
 
-    Of diagnoses the longest window alone is read, of drugs how often and how long ago; of the rest, where they
-    are too many, those that most training stays hold.
+    Of diagnoses the longest window alone is read, of drugs how often and how long ago; of the rest, where
+    they are too many, those that most training stays hold.
 
     Args:
         matrix: features of all stays.
@@ -100,11 +100,11 @@ class TreesOfFold:
         n_threads = tree_threads(values.size)
         for number, text in enumerate(self.texts):
             booster = booster_of(text)
-            found[:, number] = (
-                float(text)
-                if booster is None
-                else booster.predict(values, raw_score=True, num_threads=n_threads)
-            )
+            if booster is None:
+                found[:, number] = float(text)
+            else:
+                answered = booster.predict(values, raw_score=True, num_threads=n_threads)
+                found[:, number] = np.asarray(answered)
         return found
 
     def logits_of(self, matrix: FeatureMatrix, rows: Ints) -> Floats:
@@ -180,7 +180,7 @@ def fit_trees(
     return TreesOfFold(columns, texts)
 
 
-def _fit_one(
+def _fit_one(  # noqa: PLR0917 what is learnt from what
     values: lightgbm.Dataset,
     judged: lightgbm.Dataset,
     train: Ints,

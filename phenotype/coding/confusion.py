@@ -1,12 +1,12 @@
 """Systematic confusion between codes, by unit: what is coded instead of, or together with, what was expected.
 
-Of two groups a and b, given the record, a is left out though expected with weight p_a (1 - y_a), and b coded though
-not expected with weight y_b (1 - p_b). Were the errors of codes independent given the record, the sum over stays of
-the product would be that of p_a (1 - p_a) p_b (1 - p_b). The ratio of the two, shrunk towards all units, says how
-many times as often as by chance b stands where a should.
+Of two groups a and b, given the record, a is left out though expected with weight p_a (1 - y_a), and b
+coded though not expected with weight y_b (1 - p_b). Were the errors of codes independent given the record,
+the sum over stays of the product would be that of p_a (1 - p_a) p_b (1 - p_b). The ratio of the two,
+shrunk towards all units, says how many times as often as by chance b stands where a should.
 
-**Source:** that coding errors follow the hierarchy and the habits of coders: Kim et al. 2021, arXiv:2103.07808;
-shrinkage of ratios by a gamma prior: Clayton and Kaldor 1987, doi:10.2307/2532003.
+**Source:** that coding errors follow the hierarchy and the habits of coders: Kim et al. 2021,
+arXiv:2103.07808; shrinkage of ratios by a gamma prior: Clayton and Kaldor 1987, doi:10.2307/2532003.
 """
 
 from __future__ import annotations

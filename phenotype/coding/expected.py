@@ -37,12 +37,13 @@ EXPECTED = pl.Schema(
     }
 )
 """One row a judged stay and group of codes; unit and year are those of the contact that ended last.
-probability: that the stay is coded with the group, by the trees and, where it was trained, the network, out of
-fold by patient and calibrated; probability_main: as a main condition; probability_other: as another one, where
-it is not the main one; probability_specific: by more than the group's unspecified code, where it is coded;
-probability_hindsight: as another condition, knowing what the patient's other stays were coded with, earlier and
-later. is_coded: whether it is; is_main: whether a contact of the stay has it as the main one; is_specific:
-whether by more than the unspecified code."""
+probability: that the stay is coded with the group, by the trees and, where it was trained, the network,
+out of fold by patient and calibrated; probability_main: as a main condition; probability_other: as another
+one, where it is not the main one; probability_specific: by more than the group's unspecified code, where
+it is coded;
+probability_hindsight: as another condition, knowing what the patient's other stays were coded with,
+earlier and later. is_coded: whether it is; is_main: whether a contact of the stay has it as the main one;
+is_specific: whether by more than the unspecified code."""
 DOUBTS = pl.Schema(
     {
         "kind": pl.String(),
@@ -55,9 +56,9 @@ DOUBTS = pl.Schema(
         "unit_ratio": pl.Float64(),
     }
 )
-"""kind: as in `findings.KINDS`; probability: that the coding is wrong; expected: what the models expect of the
-group; is_label_issue: whether confident learning doubts the answer, too; unit_ratio: how many times as often as all
-units the stay's unit errs so."""
+"""kind: as in `findings.KINDS`; probability: that the coding is wrong; expected: what the models expect of
+the group; is_label_issue: whether confident learning doubts the answer, too; unit_ratio: how many times as
+often as all units the stay's unit errs so."""
 WORDS = {
     "missing": "{label}: probable, not coded",
     "unsupported": "{label}: coded, improbable",
@@ -65,10 +66,10 @@ WORDS = {
     "unspecific": "{label}: a more specific code is probable",
 }
 SOURCES = {
-    "missing": "KV-OTHER: conditions examined, treated or considered are coded (ehelse.no); expectation out of fold",
-    "unsupported": "KV-OTHER: a secondary condition without any care trace (ehelse.no); expectation out of fold",
-    "main_condition": "KV-MAIN: the condition that care was mainly given for (ehelse.no); expectation out of fold",
-    "unspecific": "the most specific code that is documented; expectation out of fold",
+    "missing": "KV-OTHER: conditions examined, treated or considered are coded (ehelse.no)",
+    "unsupported": "KV-OTHER: other conditions are coded for the care they had (ehelse.no)",
+    "main_condition": "KV-MAIN: the condition that care was mainly given for (ehelse.no)",
+    "unspecific": "KV-DOC: as specific as is documented (ehelse.no)",
 }
 
 
@@ -156,7 +157,7 @@ def _likeliest(wrong: Floats, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bo
     return is_best
 
 
-def _doubts(
+def _doubts(  # noqa: PLR0917 one kind of doubt with all that tells of it
     grid: Grid,
     kind: str,
     errors: Errors,
@@ -180,9 +181,12 @@ def _doubts(
         },
         schema=DOUBTS,
     )
-    return found.sort("probability", "stay_id", "concept", descending=[True, False, False]).head(
-        config.findings.max_findings
+    is_coded = pl.lit(kind == "unsupported")
+    surprise = pl.when(is_coded).then(1 - pl.col("expected")).otherwise("expected")
+    ordered = found.with_columns(_surprise=surprise).sort(
+        "probability", "_surprise", "stay_id", "concept", descending=[True, True, False, False]
     )
+    return ordered.drop("_surprise").head(config.findings.max_findings)
 
 
 def _findings(

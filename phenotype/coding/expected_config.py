@@ -1,7 +1,8 @@
-"""What expectations of coding are asked to be: which groups of codes, from what, by which models, how told."""
+"""What expectations of coding are asked to be: which groups, from what, by which models, how told."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -24,12 +25,14 @@ class GroupsConfig(_Part):
         min_stays: stays that a group must be coded in.
         min_subjects: patients that a group must be coded of.
         max_groups: the commonest groups that are judged.
+        exclude: concepts that are no groups: asterisk codes stand with their dagger's and are left to rules.
     """
 
     levels: Mapping[str, str] = {"ICD10": "category", "ICD9CM": "category"}
     min_stays: int = Field(default=50, ge=2)
     min_subjects: int = Field(default=20, ge=2)
     max_groups: int = Field(default=100, ge=1)
+    exclude: tuple[str, ...] = ()
 
 
 class TreesConfig(_Part):
@@ -71,6 +74,7 @@ class NetworkSettings(_Part):
         max_epochs: passes over the training stays.
         patience: epochs without a better tuning loss before training ends.
         learning_rate: of AdamW.
+        min_subjects: training patients that a code needs to be read.
     """
 
     max_variables: int = Field(default=256, ge=1)
@@ -80,36 +84,54 @@ class NetworkSettings(_Part):
     max_epochs: int = Field(default=6, ge=1)
     patience: int = Field(default=2, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
+    min_subjects: int = Field(default=20, ge=1)
+
+    @property
+    def digest(self) -> str:
+        """A name for these settings."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
 
 
 class NoiseConfig(_Part):
     """How noisy coding is taken to be.
 
     Attributes:
-        high_share: so many of a group's stays, as a share of those coded with it, that it is most expected of:
+        high_share: so many of a group's stays, as a share of those coded with it, that it is most expected
+            of:
             they tell the sensitivity of coding.
         low_share: the share of all stays that it is least expected of: they tell the share coded falsely.
         min_anchors: at least so many stays each.
-        certainty: that coding is no better than the anchors are taken to tell.
-        confident_weight: of the same rates as confident learning estimates them.
+        complete_prior: the sensitivity of coding before anything is seen.
+        complete_prior_stays: how many anchors that weighs.
+        certainty: that the share coded falsely is no smaller than it is taken to be.
+        confident_weight: of the sensitivity as confident learning estimates it, beside the anchors.
+        confident_weight_false: of the false share as confident learning estimates it.
         unit_prior: expected errors that the surrounding unit's ratio weighs against a unit's own.
         pair_prior: expected pairs of codes that all units' ratio weighs against a unit's own.
-        largest_pair_ratio: a confusion of codes changes the odds of an error at most so many times.
-        least_sensitivity: sensitivity is not taken to be lower: where the models are never sure, nothing tells
+        largest_pair_ratio: what a unit confuses more than all units changes the odds of an error at most so
+            many times.
+        largest_alternative: what all units code in each other's place changes them at most so many times.
+        least_sensitivity: sensitivity is not taken to be lower: where the models are never sure, nothing
+            tells
             a careless coder from a record that shows little.
         false_prior: the share of a group's codes that is taken to be false before anything is seen.
         largest_false: no larger share of a group's codes is taken to be false, for the same reason.
-        max_probability: no finding is more certain than this without a reviewer.
+        max_probability: what the models hold for certain is this probable without a reviewer; less in
+            proportion.
     """
 
     high_share: float = Field(default=0.25, gt=0, le=1)
     low_share: float = Field(default=0.3, gt=0, lt=1)
     min_anchors: int = Field(default=30, ge=1)
+    complete_prior: float = Field(default=0.97, gt=0, lt=1)
+    complete_prior_stays: float = Field(default=50.0, ge=0)
     certainty: float = Field(default=0.9, gt=0.5, lt=1)
     confident_weight: float = Field(default=0.25, ge=0, le=1)
+    confident_weight_false: float = Field(default=0.1, ge=0, le=1)
     unit_prior: float = Field(default=10.0, gt=0)
     pair_prior: float = Field(default=5.0, gt=0)
     largest_pair_ratio: float = Field(default=2.0, ge=1)
+    largest_alternative: float = Field(default=10.0, ge=1)
     least_sensitivity: float = Field(default=0.8, gt=0, lt=1)
     false_prior: float = Field(default=0.02, gt=0, lt=1)
     largest_false: float = Field(default=0.15, gt=0, lt=1)
@@ -128,12 +150,12 @@ class FindingsConfig(_Part):
     """
 
     min_probability: Mapping[str, float] = {
-        "missing": 0.5,
-        "unsupported": 0.5,
-        "main_condition": 0.5,
-        "unspecific": 0.5,
+        "missing": 0.2,
+        "unsupported": 0.15,
+        "main_condition": 0.2,
+        "unspecific": 0.2,
     }
-    max_findings: int = Field(default=5000, ge=1)
+    max_findings: int = Field(default=20_000, ge=1)
     n_explained: int = Field(default=50, ge=0)
     n_reasons: int = Field(default=6, ge=1)
 
@@ -144,7 +166,8 @@ class ExpectedConfig(_Part):
     Attributes:
         groups: which groups of codes.
         care_levels: of the stays that are judged; null: all.
-        held_back: beginnings of event codes that tell what a stay was coded with, or what a grouper made of it:
+        held_back: beginnings of event codes that tell what a stay was coded with, or what a grouper made
+            of it:
             they are known only after the stay they belong to. Codes of the systems that diagnoses are coded
             in are held back whatever stands here.
         features: what trees read.

@@ -17,6 +17,7 @@ from phenotype.coding.expected_noise import (
     bounded,
     confident,
     label_issues,
+    levelled,
     presence,
     together,
     unit_noise,
@@ -30,6 +31,9 @@ Ints = npt.NDArray[np.int64]
 MIN_ASKED = 20
 """Groups with fewer asked stays, or fewer of either answer than MIN_ANSWERS, are not judged."""
 MIN_ANSWERS = 5
+NOT_EXPECTED, EXPECTED_FROM = 0.8, 0.1
+"""A coded group expected less than the one may stand for a group that is not coded and expected more than the
+other."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,13 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
         if some.sum() < MIN_ASKED or min(n_coded, int(some.sum()) - n_coded) < MIN_ANSWERS:
             noise.append(None)
             continue
-        ps, answers = p[some, group], coded[some, group]
+        answers = coded[some, group]
+        ps = levelled(p[some, group], answers)
         own = anchored(ps, answers, config)
-        one = together(own, confident(ps, answers), config.confident_weight)
+        one = together(own, confident(ps, answers), config)
         one = bounded(one, n_coded / len(ps), config)
         noise.append(one)
-        q[:, group] = presence(p[:, group], one)
+        q[some, group] = presence(ps, one)
         issues[some, group] = label_issues(ps, answers)
     is_judged = np.array([one is not None for one in noise])
     known = [one or Noise(0.5, 0.5) for one in noise]
@@ -106,11 +111,11 @@ def cells_of(grid: Grid) -> list[Ints]:
 
 
 def all_errors(grid: Grid, config: NoiseConfig) -> dict[str, Errors]:
-    """Errors by kind: other (missing where not coded, unsupported where coded), main_condition, unspecific."""
+    """Errors of other conditions (missing or unsupported), main_condition and unspecific."""
     cells = cells_of(grid)
     other = errors_of(grid.hindsight, grid.is_other, ~grid.is_main, cells, config)
     factor = confusion_factor(grid, config)
-    held = np.minimum(sigmoid(logit(np.nan_to_num(other.wrong)) + np.log(factor)), config.max_probability)
+    held = sigmoid(logit(np.nan_to_num(other.wrong)) + np.log(factor)) * config.max_probability
     judged = np.where(np.isnan(other.wrong), np.nan, held)
     main = errors_of(grid.main, grid.is_main, np.ones_like(grid.is_main), cells, config)
     specific = errors_of(grid.specific, grid.is_specific, grid.is_coded, cells, config)
@@ -122,32 +127,35 @@ def all_errors(grid: Grid, config: NoiseConfig) -> dict[str, Errors]:
 
 
 def confusion_factor(grid: Grid, config: NoiseConfig) -> Floats:
-    """By how much the odds of an error change, since the unit confuses codes of this stay, (n, K).
+    """By how much the odds of an error change, since codes of the stay stand for one another, (n, K).
 
-    A group that is not coded is doubted more where another one stands unexpectedly that the unit codes instead of
-    it more often than by chance; a coded one where it stands instead of a group that is expected.
+    Where a group is expected and left out, and another one stands unexpectedly that all units code in its
+    place more often than by chance, they are two names of one thing: both are doubted less. Where the
+    stay's unit does so more often than all units, it confuses them: both are doubted more.
     """
-    largest = config.largest_pair_ratio
-    _, ratios = unit_ratios(grid, config.pair_prior)
-    factor = np.ones(grid.is_coded.shape)
+    total, ratios = unit_ratios(grid, config.pair_prior)
+    alternative = np.clip(np.log(total[0]), 0, np.log(config.largest_alternative))
+    change = np.zeros(grid.is_coded.shape)
     p = 1 - (1 - grid.main) * (1 - grid.other)
-    unexpected, left_out = grid.is_coded * (1 - p), ~grid.is_coded * p
+    stands, lacks = grid.is_coded & (p < NOT_EXPECTED), ~grid.is_coded & (p > EXPECTED_FROM)
     units = grid.stays["unit"].cast(pl.String)
     for unit, ratio in ratios.items():
-        rows = np.flatnonzero((units == unit).to_numpy())
-        instead = np.clip(np.log(ratio[0]), 0, np.log(largest))
-        for row in rows:
-            stands, lacks = unexpected[row], left_out[row]
-            some, others = np.flatnonzero(stands > 0.5), np.flatnonzero(lacks > 0.5)
-            if len(some):
-                missing = (instead[:, some] * stands[some]).max(1)
-                factor[row] *= np.where(~grid.is_coded[row], np.exp(missing), 1)
-            if len(others):
-                added = (instead[others] * lacks[others, None]).max(0)
-                factor[row] *= np.where(grid.is_coded[row], np.exp(added), 1)
-    return factor
+        largest = np.log(config.largest_pair_ratio)
+        excess = np.clip(np.log(ratio[0] / total[0]), 0, largest) - alternative
+        for row in np.flatnonzero((units == unit).to_numpy() & stands.any(1) & lacks.any(1)):
+            some, others = np.flatnonzero(stands[row]), np.flatnonzero(lacks[row])
+            pairs = excess[np.ix_(others, some)]
+            change[row, others] = _furthest(pairs, 1)
+            change[row, some] = _furthest(pairs, 0)
+    return np.asarray(np.exp(change))
+
+
+def _furthest(pairs: Floats, axis: int) -> Floats:
+    """Of each line the number furthest from 0."""
+    place = np.abs(pairs).argmax(axis=axis)
+    return np.asarray(np.take_along_axis(pairs, np.expand_dims(place, axis), axis).squeeze(axis))
 
 
 def _held(errors: Errors, config: NoiseConfig) -> Errors:
-    held = np.minimum(errors.wrong, config.max_probability)
+    held = errors.wrong * config.max_probability
     return Errors(held, errors.is_label_issue, errors.noise, errors.left_out, errors.added)

@@ -63,7 +63,8 @@ class CodedGroups:
 def all_stays(record: CodedRecord) -> pl.DataFrame:
     """Every stay with a start and a patient: columns of JUDGED and care_level, unit, year.
 
-    A stay without an end, or with one before its start, is told until the last instant that its contacts name.
+    A stay without an end, or with one before its start, is told until the last instant that its contacts
+    name.
     """
     last = pl.max_horizontal("start_time", "end_time")
     ends = (
@@ -110,6 +111,7 @@ def coded_groups(record: CodedRecord, config: ExpectedConfig, ontology: Ontology
             pl.col("stay_id").filter("is_main").n_unique().alias("n_main"),
             pl.col("subject_id").n_unique().alias("n_subjects"),
         )
+        .filter(~pl.col("concept").is_in(config.groups.exclude))
         .filter(
             (pl.col("n_stays") >= config.groups.min_stays)
             & (pl.col("n_subjects") >= config.groups.min_subjects)
@@ -216,17 +218,18 @@ def _check(record: CodedRecord) -> None:
                 where="codings.parquet",
                 found=f"{record.codes.height} codes, none of them a main or other condition",
                 allowed="coded diagnoses",
-                next_step="ingest a source that tells coded diagnoses, or leave expectations out of the audit",
+                next_step="ingest a source that tells diagnoses, or leave expectations out of the audit",
             )
         )
 
 
 def _no_group(codes: pl.DataFrame, config: ExpectedConfig) -> Problem:
-    n_stays = codes.group_by("concept").agg(n=pl.col("stay_id").n_unique())["n"].max()
+    commonest = codes.group_by("concept").agg(n=pl.col("stay_id").n_unique())["n"].sort()
+    n_stays = commonest.to_list()[-1] if len(commonest) else 0
     return Problem(
         "no group of codes is coded often enough to expect it",
         where="groups.min_stays, groups.min_subjects",
-        found=f"{codes['concept'].n_unique()} groups, the commonest in {n_stays or 0} stays",
+        found=f"{codes['concept'].n_unique()} groups, the commonest in {n_stays} stays",
         allowed=f"{config.groups.min_stays} stays of {config.groups.min_subjects} patients",
         next_step="lower these, use more data, or look whether groups.levels names the systems of the codes",
     )

@@ -27,7 +27,7 @@ def items_of(doubts: pl.DataFrame, codes: pl.DataFrame, last_contacts: pl.DataFr
 
 
 def suggested(doubts: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
-    """Doubt and suggested_code: the group's code that the patient has most often elsewhere, else all patients.
+    """The group's code that the patient has most often elsewhere, else all patients: doubt, suggested_code.
 
     Args:
         doubts: doubt, stay_id, subject_id, concept.

@@ -1,18 +1,19 @@
 """The probability that the coding is wrong, from what was expected, what was coded, and how noisy coding is.
 
-A group is truly there (z = 1) or not; coding tells it with sensitivity s and tells it falsely with share f. With q =
-P(z = 1 | record) the expectation is p = s q + f (1 - q), so q = (p - f) / (s - f), and
+A group is truly there (z = 1) or not; coding tells it with sensitivity s and tells it falsely with share f.
+With q = P(z = 1 | record) the expectation is p = s q + f (1 - q), so q = (p - f) / (s - f), and
 
     P(z = 1 | not coded) = q (1 - s) / (1 - p)      the group is missing
     P(z = 0 | coded)     = (1 - q) f / p            the group is unsupported
 
-s and f are read off anchors, stays of which the record leaves no doubt, and off the confident joint; then they are
-told unit by unit and year by year, shrunk towards the whole.
+s and f are read off anchors, stays of which the record leaves no doubt, and off the confident joint; then
+they are told unit by unit and year by year, shrunk towards the whole.
 
-**Source:** class-conditional label noise: Natarajan et al. 2013, "Learning with noisy labels" (NeurIPS); anchor
+**Source:** class-conditional label noise: Natarajan et al. 2013, "Learning with noisy labels" (NeurIPS);
+anchor
 points: Liu and Tao 2016, doi:10.1109/TPAMI.2015.2456899; confident joint: Northcutt et al. 2021,
-doi:10.1613/jair.1.12125; a coder's sensitivity and specificity without a reviewed truth: Dawid and Skene 1979,
-doi:10.2307/2346806; shrinkage: Clayton and Kaldor 1987, doi:10.2307/2532003.
+doi:10.1613/jair.1.12125; a coder's sensitivity and specificity without a reviewed truth: Dawid and Skene
+1979, doi:10.2307/2346806; shrinkage: Clayton and Kaldor 1987, doi:10.2307/2532003.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from phenotype.calibration import fit_isotonic_calibrator
 from phenotype.coding.expected_config import NoiseConfig
 from phenotype.link import logit, sigmoid
 
@@ -49,7 +51,7 @@ class Noise:
 def anchored(p: Floats, coded: Bools, config: NoiseConfig) -> Noise:
     """Sensitivity and false share of one group, read off the stays that it is most and least expected of.
 
-    Each is taken at the end of its interval that holds coding for the better.
+    What the record makes certain is taken to be coded, and nothing falsely, until the anchors show otherwise.
 
     Args:
         p: (m,) expectations of the stays that are asked, out of fold.
@@ -64,10 +66,21 @@ def anchored(p: Floats, coded: Bools, config: NoiseConfig) -> Noise:
     share = (n_coded + 0.5) / (len(p) + 1)
     prior = config.false_prior * share * config.min_anchors
     n_true, n_false = float(coded[high].sum()), float(coded[low].sum()) + prior
+    weight = config.complete_prior_stays
     return _apart(
-        _bound(n_true, n_high, config.certainty),
+        (n_true + config.complete_prior * weight) / (n_high + weight),
         _bound(n_false, n_low + config.min_anchors, 1 - config.certainty),
     )
+
+
+def levelled(p: Floats, coded: Bools) -> Floats:
+    """Expectations as the shares that stays of like expectation are coded in, never falling, (m,).
+
+    At both ends, where most doubts are, models promise more than they hold.
+
+    **Source:** isotonic regression, see `phenotype.calibration.fit_isotonic_calibrator`.
+    """
+    return fit_isotonic_calibrator(p, coded).apply(p)
 
 
 def _bound(n_coded: float, n: int, certainty: float) -> float:
@@ -107,15 +120,18 @@ def label_issues(p: Floats, coded: Bools) -> Bools:
     return np.asarray(found, dtype=bool)
 
 
-def together(one: Noise, other: Noise | None, weight: float) -> Noise:
-    """Two estimates as one, on the scale of log odds; the other weighs so much."""
-    if other is None or weight == 0:
+def together(one: Noise, other: Noise | None, config: NoiseConfig) -> Noise:
+    """The anchors' estimate and confident learning's as one, on the scale of log odds."""
+    if other is None:
         return one
-    pairs = [(one.sensitivity, other.sensitivity), (one.false_share, other.false_share)]
-    means = [
-        sigmoid((1 - weight) * logit(np.array([a])) + weight * logit(np.array([b])))[0] for a, b in pairs
+    pairs = [
+        (one.sensitivity, other.sensitivity, config.confident_weight),
+        (one.false_share, other.false_share, config.confident_weight_false),
     ]
-    return _apart(float(means[0]), float(means[1]))
+    means = [
+        sigmoid((1 - weight) * logit(np.array([a])) + weight * logit(np.array([b]))) for a, b, weight in pairs
+    ]
+    return _apart(float(means[0][0]), float(means[1][0]))
 
 
 def bounded(noise: Noise, share: float, config: NoiseConfig) -> Noise:
@@ -152,7 +168,7 @@ class UnitNoise:
     added: Floats
 
 
-def unit_noise(
+def unit_noise(  # noqa: PLR0917 what was found, and where
     q: Floats, coded: Bools, asked: Bools, noise: list[Noise], cells: list[Ints], prior: float
 ) -> UnitNoise:
     """Ratios of what is left out and added, by ever smaller cells, each shrunk towards the one around it.

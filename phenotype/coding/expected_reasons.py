@@ -1,4 +1,4 @@
-"""Why a stay is expected to be coded otherwise: contributions by concept, in words, with the events behind them."""
+"""Why a stay is expected to be coded otherwise: contributions by concept in words, with their events."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _by_time(events: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([linked, found.select(linked.columns)])
 
 
-def write_view(
+def write_view(  # noqa: PLR0917 what is written, and by what
     dataset: Dataset,
     contacts: pl.DataFrame,
     stays: pl.DataFrame,
