@@ -90,10 +90,10 @@ class _Planter:
         """Open the record and look at the stays."""
         self.record = Record.open(self.tables)
         contacts = self.tables["contacts"].select(
-            contact_id=pl.col("kontakt_id").cast(pl.Int64), unit="enhet", hospital="sykehus"
+            "kontakt_id", unit="enhet", hospital="sykehus", contact_start="innDatoTid"
         )
         self.stays = coded_stays(self.world, self.cases).join(
-            contacts, on="contact_id", how="inner", maintain_order="left"
+            contacts, left_on="contact_id", right_on="kontakt_id", how="inner", maintain_order="left"
         )
         self.injured = kidney_injuries(self.tables["laboratory"], self.stays)
         true = pl.concat([true_conditions(self.cases), self.injured]).sort("stay", "condition")

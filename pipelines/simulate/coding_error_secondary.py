@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,9 +15,12 @@ from pipelines.simulate.coding import Cases
 from pipelines.simulate.coding_error_record import Kind, Place, Record, icd10
 from pipelines.simulate.coding_error_stays import possible_codes
 from pipelines.simulate.disease import DISEASES
+from pipelines.simulate.drugs import CHRONIC, Drug
 
 CLEAR_OF = ("dropped_secondary", "added_secondary", "double_sepsis")
 """Families whose contacts are no look-alikes of other conditions; the rest leave those as they are."""
+GIVEN_SHARE = 0.8
+"""Of the look-alikes of dropped conditions, to whom a drug of the condition is given for another reason."""
 N_COMPARED = 40
 """Among how many stays drawn the most similar one is taken for a look-alike."""
 
@@ -33,7 +38,7 @@ class Conditions:
     """
 
     cases: Cases
-    stays: dict[int, dict[str, object]]
+    stays: dict[int, dict[str, Any]]
     true: dict[int, dict[str, list[str]]] = field(default_factory=dict)
     plantable: set[tuple[int, str]] = field(default_factory=set)
     traces: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -56,11 +61,11 @@ class Conditions:
 
     def contact(self, stay: int) -> int:
         """The contact where a stay is coded."""
-        return int(self.stays[stay]["contact_id"])  # type: ignore[call-overload,no-any-return]
+        return int(self.stays[stay]["contact_id"])
 
     def patient(self, stay: int) -> int:
         """The patient of a stay."""
-        return int(self.stays[stay]["patient_id"])  # type: ignore[call-overload,no-any-return]
+        return int(self.stays[stay]["patient_id"])
 
 
 def leave_out_honestly(
@@ -105,8 +110,15 @@ class Secondary:
     conditions: Conditions
     rng: np.random.Generator
 
+    def __post_init__(self) -> None:
+        """What is given already."""
+        self.given = set(self.record.tables["drugs"].select("kontakt_id", "atc").iter_rows())
+
     def drop(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
-        """Drop conditions that the record shows; look-alikes are similar stays without them."""
+        """Drop conditions that the record shows; look-alikes are similar stays without them.
+
+        To most look-alikes a drug of the condition is given, for another reason.
+        """
         untouched = [stay for stay in stays if self.conditions.contact(stay) not in self.record.used]
         able = [(stay, self._coded(stay, (1, 2))) for stay in untouched]
         able = [(stay, names) for stay, names in able if names]
@@ -124,6 +136,8 @@ class Secondary:
             similar = pool.most_similar(like, name, self.rng)
             if similar is not None:
                 code = possible_codes(self.conditions.cases, similar, name)[0]
+                if name in CHRONIC and self.rng.random() < GIVEN_SHARE:
+                    self._give(similar, CHRONIC[name][int(self.rng.integers(len(CHRONIC[name])))])
                 self._tell("dropped_secondary", "look_alike", similar, (None, icd10(code)))
 
     def add(self, stays: Sequence[int], n_errors: int, n_alike: int) -> None:
@@ -159,6 +173,25 @@ class Secondary:
         if lacking:
             groups.append(list(lacking[int(self.rng.integers(len(lacking)))]))
             self._tell("added_secondary", "planted", stay, (icd10(groups[-1][0]), None), group_no=len(groups))
+
+    def _give(self, stay: int, drug: Drug) -> None:
+        """A dose of a drug in a stay, where it is not given already."""
+        start, end = (self.conditions.stays[stay][name] for name in ("contact_start", "end_time"))
+        given = start + float(self.rng.uniform(0.1, 0.8)) * min(end - start, timedelta(days=1))
+        contact = self.conditions.contact(stay)
+        if (contact, drug.atc) not in self.given:
+            self.given.add((contact, drug.atc))
+            self.record.add(
+                "drugs",
+                {
+                    "kontakt_id": contact,
+                    "patient_id": self.conditions.patient(stay),
+                    "atc": drug.atc,
+                    "given_time": given.replace(second=0, microsecond=0),
+                    "dose": drug.dose,
+                    "dose_unit": drug.unit,
+                },
+            )
 
     def _tell(
         self,
@@ -218,7 +251,7 @@ class _Pool:
         return nearest
 
     def _distance(self, like: int, stay: int, lacking: str) -> float:
-        ages = [float(self.conditions.stays[one]["age"]) for one in (like, stay)]  # type: ignore[arg-type]
+        ages = [float(self.conditions.stays[one]["age"]) for one in (like, stay)]
         diseases = [
             {name for name in self.conditions.true[one] if (one, name) in self.conditions.plantable}
             - {lacking}

@@ -31,7 +31,7 @@ FAMILY_OF_RULES = {
 }
 """Family -> beginnings of the ids of the rules that are about it."""
 FAMILIES = (*FAMILY_OF_RULES, *EXPECTATION_FAMILIES)
-WITHOUT_TRUTH = frozenset("J96 D69 F05 I95 E87 R65 R57 A40 A41 N08 F00".split())
+WITHOUT_TRUTH = frozenset(["J96", "D69", "F05", "I95", "E87", "R65", "R57", "A40", "A41", "N08", "F00"])
 """Categories that the simulator codes by chance given how ill a patient is, or by style (sepsis), or as the
 asterisk of another: nobody knows if they are missing. B95-B98, the organisms, are the same."""
 CATEGORY = r"(?:^|//)([A-Z]\d\d)"
