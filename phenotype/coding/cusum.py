@@ -20,6 +20,9 @@ Floats = npt.NDArray[np.float64]
 PRIOR_SD = 1.0
 """Of a unit's own log odds ratio against what its patients lead to expect (our choice): keeps a baseline
 without a single case from minus infinity."""
+HABIT_SD = 0.5
+"""How far units differ from what their patients lead to expect, in log odds (our choice). Limits are made
+with it, since the prior draws a level towards what others do."""
 _LEAST_SIMULATED_RISK = 0.02
 _GRID = 1.25
 _N_SERIES = 2000
@@ -201,7 +204,8 @@ def _height(
     known += random.binomial(n_before, risk, (_N_SERIES, 1))
     renewed = np.arange(0, cases.shape[1], _STEPS_A_LEVEL)
     n_known = n_before + at_once * np.maximum(renewed - n_back, 0)
-    believed = shifted(np.array(risk), _levels(known[:, renewed], n_known, risk))
+    compared = shifted(np.array(risk), random.normal(0.0, HABIT_SD, (_N_SERIES, 1)))
+    believed = shifted(compared, _levels(known[:, renewed], n_known, compared))
     more, fewer = (
         np.repeat(at_once * np.log1p((ratio - 1.0) * believed), _STEPS_A_LEVEL, axis=1)[:, : cases.shape[1]]
         for ratio in (odds_ratio, 1.0 / odds_ratio)
@@ -220,9 +224,9 @@ def _largest_rise(total: Floats) -> Floats:
     return np.asarray((total - lowest).max(axis=1))
 
 
-def _levels(cases: npt.NDArray[np.int64], n: npt.NDArray[np.int64], risk: float) -> Floats:
+def _levels(cases: npt.NDArray[np.int64], n: npt.NDArray[np.int64], risk: Floats) -> Floats:
     """`own_level` of n stays of one risk with so many cases, any shape."""
-    logit = log(risk / (1.0 - risk))
+    logit = np.log(risk / (1.0 - risk))
     level = np.log((cases + 0.5) / (n - cases + 0.5)) - logit
     for _ in range(4):
         now = 1.0 / (1.0 + np.exp(-(logit + level)))

@@ -33,7 +33,7 @@ from phenotype.coding.known_changes import KnownChanges
 START, MONTH, N_MONTHS, PLANTED = dt.datetime(2018, 1, 1), 30.4375, 60, 36
 SIZES = (100, 150, 200, 200, 250, 300)
 AT = 2
-RISKS, RATIOS, N_SERIES = (0.03, 0.10, 0.25), (1.5, 2.0, 3.0), 30
+RISKS, RATIOS, N_SERIES = (0.03, 0.10, 0.25), (1.5, 2.0, 3.0), 20
 SEPSIS = "sepsis_explicit_rate"
 FOUND_BAR = 0.9
 """Of the units that code at odds 2 or more at risks of 0.10 and 0.25, the share to be found within two years."""
