@@ -17,7 +17,7 @@ from ontology.errors import PestaError, Problem, StorageError
 from pipelines.commands.audit import audit
 from pipelines.commands.data import check, export, ingest, join, reidentify, simulate
 from pipelines.commands.ontology import ontology_app
-from pipelines.commands.options import OntologyFolder, Out, Overrides, Quiet
+from pipelines.commands.options import OntologyFolder, Out, Overrides, Quiet, seed_option
 from pipelines.commands.population import population_app, pretrain
 from pipelines.progress import Progress
 
@@ -57,7 +57,7 @@ def demo(
     *,
     out: Out = Path("demo"),
     patients: Annotated[int, typer.Option(min=100, help="Simulated patients.")] = 3000,
-    seed: Annotated[int, typer.Option(help="Seed of the simulation and the run.")] = 1,
+    seed: Annotated[int, seed_option("Seed of the simulation and the run.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a Norwegian hospital, ingest it, predict, explain and write the report."""

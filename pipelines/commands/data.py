@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ontology.errors import ConfigurationError, InputError, Problem
-from pipelines.commands.options import DatasetFolder, Key, Out, Quiet
+from pipelines.commands.options import DatasetFolder, Key, Out, Quiet, seed_option
 from pipelines.progress import Progress
 
 
@@ -26,7 +26,7 @@ def simulate(
     *,
     patients: Annotated[int, typer.Option(min=1, help="How many patients.")],
     out: Out,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    seed: Annotated[int, seed_option("The same seed gives the same bytes.")] = 1,
     scenario: Annotated[str | None, typer.Option(help="A scenario's name or file.")] = None,
     form: Annotated[
         list[Form] | None, typer.Option("--form", help="What to write; may be repeated; extract without.")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.commands.options import DatasetFolder, OntologyFolder, Out, Overrides, Quiet
+from pipelines.commands.options import DatasetFolder, OntologyFolder, Out, Overrides, Quiet, seed_option
 from pipelines.progress import Progress
 
 population_app = typer.Typer(
@@ -37,14 +37,17 @@ def pretrain(
     quiet: Quiet = False,
 ) -> None:
     """Pretrain a population-wide phenotype model on whole trajectories; killed, it goes on where it stood."""
-    from experiments.pretraining import pretrain as make_model
     from experiments.pretraining_config import load_pretraining_config
     from phenotype.trajectory import open_dataset
 
     progress = Progress(quiet)
     settings = load_pretraining_config(config, overrides or [])
+    dataset = open_dataset(settings.dataset)
+    # Torch takes seconds to come: faults of the configuration are told before.
+    from experiments.pretraining import pretrain as make_model
+
     with progress.step(f"pretraining {settings.name}"):
-        make_model(settings, open_dataset(settings.dataset), out, progress.say)
+        make_model(settings, dataset, out, progress.say)
     progress.say(f"model in {out}")
 
 
@@ -89,9 +92,9 @@ def futures(
     *,
     out: OutFile,
     subjects: Annotated[list[int], typer.Option("--subject", help="Whose; may be repeated.")],
-    n: Annotated[int, typer.Option("-n", min=1, help="Futures of each subject.")] = 20,
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Futures of each subject.")] = 20,
     horizon: Annotated[str, typer.Option(help="24h, 30d, 4w, 5y.")] = "1y",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same futures.")] = 0,
+    seed: Annotated[int, seed_option("The same seed gives the same futures.")] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Sample possible futures from where records end; for risks ask `query`, which needs no chance."""
@@ -130,7 +133,7 @@ def clusters(
     *,
     out: Out,
     n_clusters: Annotated[int, typer.Option("-n", min=2, help="How many clusters.")] = 12,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same clusters.")] = 0,
+    seed: Annotated[int, seed_option("The same seed gives the same clusters.")] = 0,
     ontology: OntologyFolder = None,
     quiet: Quiet = False,
 ) -> None:

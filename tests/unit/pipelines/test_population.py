@@ -160,6 +160,22 @@ def test_unknown_subjects_are_counted_and_never_named(  # noqa: PLR0917 fixtures
     assert not any(number in said for number in ("123454321", "99999", "900002"))
 
 
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["population", "futures", "m", "d", "--out", "o", "--subject", "1"],
+        ["population", "clusters", "s", "d", "--out", "o"],
+        ["simulate", "--patients", "3", "--out", "o"],
+        ["demo", "--out", "o"],
+    ],
+)
+def test_a_seed_that_no_generator_takes_is_refused(command: list[str], seed: str) -> None:
+    told = CliRunner().invoke(app, [*command, "--seed", seed])
+    assert told.exit_code == 2
+    assert "--seed" in told.output
+
+
 def test_a_table_of_other_kinds_is_refused_without_its_cells(states: Path, tmp_path: Path) -> None:
     table = pl.read_parquet(states)
     wrong = {
