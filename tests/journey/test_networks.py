@@ -78,7 +78,8 @@ def test_scoring_gives_the_run_s_own_risks(
     predicted = pl.read_parquet(finished / "predictions" / TASK / name / "held_out.parquet")
     both = predicted.join(pl.read_parquet(out), on=KEYS, how="left", maintain_order="left")
     found, expected = both["risk"].to_numpy(), both["predicted_boolean_probability"].to_numpy()
-    np.testing.assert_allclose(found, expected, atol=2e-6)
+    # Rows stand in other batches here, so float32 sums of hundreds of inputs round otherwise.
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_an_ensemble_is_the_mean_of_the_members_calibrated_logits(
