@@ -1,7 +1,7 @@
 """Other contacts of the same patient near a contact: the meaning of `another`.
 
-Pairs are made only of contacts that are asked about and contacts that may be the other one, in slices, so
-that memory does not grow with long series of contacts.
+The other one is found by its place in the order of time. Only where the two must differ are pairs made, in
+slices, so that memory does not grow with long series of contacts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def partners(record: JudgedRecord, wanted: Another, asked: Bools, others: Bools)
         others: those that may be the other one, (n,).
 
     Returns:
-        The number of the nearest later one, else of the nearest earlier one, else NOBODY, (n,).
+        The number of the next later one, else of an earlier one, else NOBODY, (n,).
     """
     found = np.full(record.n, NOBODY)
     keys = [record.key(name) for name in ("subject", *wanted.same)]
@@ -43,6 +43,55 @@ def partners(record: JudgedRecord, wanted: Another, asked: Bools, others: Bools)
     both = np.flatnonzero((asked & known) | is_theirs)
     line = np.full(record.n, NONE)
     line[both] = numbered(*(key[both] for key in keys))
+    if wanted.differs:
+        return _that_differ(record, wanted, line, mine, theirs)
+    ordered = both[np.lexsort((both, record.start[both], line[both]))]
+    rank = np.full(record.n, NONE)
+    rank[ordered] = np.arange(len(ordered))
+    theirs = theirs[np.argsort(rank[theirs])]
+    if wanted.when != "after":
+        found[mine] = _earlier(record, wanted, line, rank, mine, theirs)
+    if wanted.when != "before":
+        later = _later(record, wanted, line, rank, mine, theirs)
+        found[mine] = np.where(later != NOBODY, later, found[mine])
+    return found
+
+
+def _later(  # noqa: PLR0917 - arrays of one kind
+    record: JudgedRecord, wanted: Another, line: Ints, rank: Ints, mine: Ints, theirs: Ints
+) -> Ints:
+    """The next contact of theirs behind each of mine, NOBODY where it is too late, (mine,)."""
+    place = np.searchsorted(rank[theirs], rank[mine], side="right")
+    following = theirs[np.minimum(place, len(theirs) - 1)]
+    is_there = (place < len(theirs)) & (line[following] == line[mine])
+    return np.where(is_there & _is_near(record, wanted, following, mine), following, NOBODY)
+
+
+def _earlier(  # noqa: PLR0917 - arrays of one kind
+    record: JudgedRecord, wanted: Another, line: Ints, rank: Ints, mine: Ints, theirs: Ints
+) -> Ints:
+    """Of the contacts of theirs before each of mine the one that reached furthest, likewise, (mine,)."""
+    _, reach = np.unique(record.reach[theirs], return_inverse=True)
+    within = line[theirs] * np.int64(len(theirs) + 1) + reach
+    furthest = np.maximum.accumulate(within)
+    is_further = np.append(True, furthest[1:] > furthest[:-1])
+    at = np.maximum.accumulate(np.where(is_further, np.arange(len(theirs)), 0))
+    place = np.searchsorted(rank[theirs], rank[mine], side="left")
+    before = theirs[at[np.maximum(place - 1, 0)]]
+    is_there = (place > 0) & (line[before] == line[mine])
+    return np.where(is_there & _is_near(record, wanted, mine, before), before, NOBODY)
+
+
+def _is_near(record: JudgedRecord, wanted: Another, later: Ints, earlier: Ints) -> Bools:
+    if wanted.hours is None:
+        return np.ones(len(later), np.bool_)
+    gap = record.start[later] - record.reach[earlier]
+    return np.asarray(gap <= np.int64(wanted.hours * HOUR), np.bool_)
+
+
+def _that_differ(record: JudgedRecord, wanted: Another, line: Ints, mine: Ints, theirs: Ints) -> Ints:
+    """As `partners`, for contacts that must differ: by pairs, of which there may be many."""
+    found = np.full(record.n, NOBODY)
     if wanted.when != "after":
         for later, earlier in _pairs(record, wanted, line, earlier=theirs, later=mine):
             found[later] = earlier
@@ -50,7 +99,7 @@ def partners(record: JudgedRecord, wanted: Another, asked: Bools, others: Bools)
         nearest = np.full(record.n, NOBODY)
         for later, earlier in _pairs(record, wanted, line, earlier=mine, later=theirs):
             nearest[earlier[::-1]] = later[::-1]
-            found = np.where((nearest != NOBODY), nearest, found)
+            found = np.where(nearest != NOBODY, nearest, found)
     return found
 
 
@@ -74,11 +123,11 @@ def _pairs(
         counts = stop[begin:end] - first[begin:end]
         before = np.repeat(earlier[begin:end], counts)
         offsets = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
-        yield _that_differ(record, wanted, later[np.repeat(first[begin:end], counts) + offsets], before)
+        yield _differing(record, wanted, later[np.repeat(first[begin:end], counts) + offsets], before)
         begin = end
 
 
-def _that_differ(record: JudgedRecord, wanted: Another, after: Ints, before: Ints) -> tuple[Ints, Ints]:
+def _differing(record: JudgedRecord, wanted: Another, after: Ints, before: Ints) -> tuple[Ints, Ints]:
     """The pairs of two contacts, one after the other, that differ in what is asked for."""
     start = record.start
     holds = (start[after] > start[before]) | ((start[after] == start[before]) & (after > before))

@@ -15,7 +15,7 @@ from ontology.errors import ConfigurationError, PestaError, Problem, gathered_pr
 from ontology.marked_yaml import MarkedYaml, Place, marked_problems, read_marked
 from ontology.valuesets.sets import load_valueset, valueset_names
 from phenotype.coding.coded_record import ContactFact, ContactFacts
-from phenotype.coding.rule_conditions import Condition, walk
+from phenotype.coding.rule_conditions import Condition
 from phenotype.coding.rules import ROOM, Rule, rule_files
 from phenotype.definitions.nodes import Part
 from phenotype.definitions.text import DefinitionFile
@@ -209,6 +209,3 @@ def _no_such_fact(name: str, where: str, known: Mapping[str, object]) -> Problem
     return Problem(
         "no such fact about contacts", where, name, ", ".join(known), "mend the name, or add the fact"
     )
-
-
-__all__ = ["criterion_of", "read_rules", "rules_named", "walk"]

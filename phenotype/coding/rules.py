@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from phenotype.coding.rule_conditions import Codes, Condition, Texts, Word, codes_of
+from phenotype.coding.rule_conditions import Condition, Texts, Word, codes_of
 
 ROOM = "coding_rules"
 Severity = Literal["error", "review", "information"]
@@ -203,15 +203,3 @@ def load_rules(names: Sequence[str | Path] | None = None) -> tuple[Rule, ...]:
     from phenotype.coding.rule_text import read_rules, rules_named
 
     return read_rules(rule_files()) if names is None else rules_named(names)
-
-
-__all__ = [
-    "Codes",
-    "Explanation",
-    "Needs",
-    "Prior",
-    "Rule",
-    "Suggestion",
-    "load_rules",
-    "rule_files",
-]
