@@ -92,8 +92,9 @@ class Capacity(BaseModel):
     Attributes:
         stays: how many stays; null = as many as the hours allow.
         hours: how many hours; null = as many as the stays take.
-        random_share: which share of the capacity goes to stays drawn at random among those that the ranking
-            would not reach. Their answers show whether the probabilities hold where nobody would look.
+        random_share: which share of the capacity goes to stays drawn at random among those with a probability
+            that the ranking would not reach. Their answers show whether the probabilities hold where nobody
+            would look.
         seed: of that draw.
     """
 
@@ -291,7 +292,7 @@ def within_capacity(openings: pl.DataFrame, capacity: Capacity) -> pl.DataFrame:
     n_all = _fitting(drawn_first, capacity.stays, capacity.hours)
     n_random = round(n_all * capacity.random_share)
     ranked = drawn_first.head(n_all - n_random)
-    rest = drawn_first.slice(n_all - n_random)
+    rest = drawn_first.slice(n_all - n_random).filter(pl.col("probability").is_not_null())
     order = pl.Series(draws(rest["stay_id"].to_list(), capacity.seed), dtype=pl.UInt64)
     hours_left = None if capacity.hours is None else capacity.hours - float(ranked["hours"].sum())
     candidates = rest.with_columns(draw=order).sort("draw").drop("draw").head(n_random)

@@ -117,13 +117,11 @@ def case_rates(
         pl.col("judged").alias("n"),
         pl.col("broken").cast(pl.Float64).alias("observed"),
     ]
-    together = pl.concat(
-        [
-            rules.select("unit_id", "period", "expected", "against", *of_rules),
-            units.with_columns(against=pl.lit("expected")),
-        ],
-        how="diagonal_relaxed",
-    )
+    told = [
+        rules.select("unit_id", "period", "expected", "against", *of_rules),
+        units.with_columns(against=pl.lit("expected")),
+    ]
+    together = pl.concat([_of_families(table, names, wanted) for table in told], how="diagonal_relaxed")
     year = pl.col("period").str.extract(r"((?:19|20)\d\d)").cast(pl.Int32)
     within = pl.col("year").is_between(pl.col("first_year"), pl.col("last_year"))
     found = (
@@ -136,6 +134,19 @@ def case_rates(
     for row in found.iter_rows(named=True):
         rates.setdefault(row["case_id"], []).append(_rate(row))
     return {case_id: tuple(of_case) for case_id, of_case in rates.items()}
+
+
+def _of_families(table: pl.DataFrame, names: CaseNames, wanted: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the units and families that cases are about, with their family; others may be millions."""
+    families = (
+        table.select("measure")
+        .unique()
+        .with_columns(family=family_of(names, "measure"))
+        .join(wanted.select("family").unique(), on="family", how="semi")
+    )
+    return table.join(wanted.select("unit_id").unique(), on="unit_id", how="semi").join(
+        families, on="measure", how="inner", maintain_order="left"
+    )
 
 
 def _rate(row: dict[str, object]) -> CaseRate:

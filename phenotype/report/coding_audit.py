@@ -7,6 +7,7 @@ what would betray them by subtraction; sums are those of the cases that are show
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
@@ -18,7 +19,13 @@ from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import Found
 from phenotype.explain.wording import count_words
 from phenotype.report.coding_case import AGAINST_WORDS, KIND_WORDS, lead_words
-from phenotype.report.money import nok_range_words, nok_words, period_words, plain_number
+from phenotype.report.money import (
+    nok_range_words,
+    nok_words,
+    period_words,
+    plain_number,
+    share_words,
+)
 from phenotype.report.suppression import HIDDEN, hidden_parts, is_small, shown_count
 from phenotype.task_parts import Frozen
 
@@ -148,7 +155,8 @@ def totals(cases: Sequence[Case], shown: Found, record: CodedRecord, n_openings:
         n_openings: stays to open for the findings that are shown.
     """
     priced = [case for case in cases if is_shown(case) and not is_small(case.n_priced_subjects)]
-    stays = shown.items.join(record.contacts, on="contact_id", how="inner")
+    doubts = shown.findings.filter(~pl.col("kind").is_in(RATE_KINDS)).select("finding_id")
+    stays = shown.items.join(doubts, on="finding_id").join(record.contacts, on="contact_id", how="inner")
 
     def added(name: str) -> float | None:
         """The sum of an amount over the cases whose amounts are shown; null where none has one."""
@@ -187,13 +195,14 @@ def coverage_lines(
         names: what rules are called.
         looked_at: rule_id, explanation, looked_at, held: at how many matches each innocent explanation was
             looked at and held.
-        shown: the findings of the cases that are shown. Where those of a rule that are not are of few
-            patients, the rule's count is hidden: less the counts of the cases it would give them away.
+        shown: the findings of the cases that are shown. Where the others of a rule are of few patients, its
+            count is that of the cases shown: less their counts, the whole would give the others away.
         of_rates: whether the coverage is that of measures.
     """
-    patients = _patients(found, record, of_rates=of_rates)
+    patients = _behind(found, record, "subject_id", of_rates=of_rates)
+    contacts = _behind(shown, record, "contact_id", of_rates=of_rates)
     rest = found.findings.join(shown.findings.select("finding_id"), on="finding_id", how="anti")
-    hidden = _patients(Found(rest, found.items, found.reasons), record, of_rates=of_rates)
+    hidden = _behind(Found(rest, found.items, found.reasons), record, "subject_id", of_rates=of_rates)
     counts = coverage.group_by("rule_id").agg(pl.col("judged", "broken", "not_judgeable").sum())
     reasons = (
         coverage.filter(pl.col("reason").is_not_null() & (pl.col("not_judgeable") > 0))
@@ -205,7 +214,11 @@ def coverage_lines(
     return tuple(
         _coverage_line(
             row,
-            (patients.get(row["rule_id"], row["broken"]), hidden.get(row["rule_id"], 0)),
+            Behind(
+                patients.get(row["rule_id"], row["broken"]),
+                hidden.get(row["rule_id"], 0),
+                contacts.get(row["rule_id"], 0),
+            ),
             reasons.filter(pl.col("rule_id") == row["rule_id"]).select("reason", "not_judgeable").rows(),
             cleared.get(row["rule_id"], ()),
             names.title(row["rule_id"], row["rule_id"], of_rates=of_rates).en,
@@ -214,16 +227,40 @@ def coverage_lines(
     )
 
 
-def _patients(found: Found, record: CodedRecord, *, of_rates: bool) -> dict[str, int]:
-    """Rule, or measure -> the patients behind its findings."""
+class Behind(NamedTuple):
+    """Who is behind a rule's broken contacts.
+
+    Attributes:
+        n_subjects: their patients.
+        n_hidden_subjects: the patients of cases that are not shown.
+        n_shown_contacts: the broken contacts of cases that are.
+    """
+
+    n_subjects: int
+    n_hidden_subjects: int
+    n_shown_contacts: int
+
+
+def _behind(found: Found, record: CodedRecord, what: str, *, of_rates: bool) -> dict[str, int]:
+    """Rule, or measure -> how many different contacts or patients are behind its findings."""
     wanted = pl.col("kind").is_in(RATE_KINDS) == of_rates
     return dict(
         found.items.join(found.findings.filter(wanted).select("finding_id", "rule_id"), on="finding_id")
         .join(record.contacts.select("contact_id", "subject_id"), on="contact_id")
         .group_by("rule_id")
-        .agg(pl.col("subject_id").n_unique())
+        .agg(pl.col(what).n_unique())
         .iter_rows()
     )
+
+
+def _broken(judged: int, broken: int, behind: Behind) -> tuple[str, str]:
+    """How many contacts break a rule, and their share; less where the rest would give few patients away."""
+    if is_small(broken) or is_small(behind.n_subjects) or is_small(judged - broken):
+        return ("< 5" if is_small(broken) else HIDDEN), ""
+    if is_small(behind.n_hidden_subjects):
+        least = min(behind.n_shown_contacts, broken)
+        return f"≥ {count_words(least)}", f"≥ {share_words(least / judged)}"
+    return count_words(broken), share_words(broken / judged) if judged else ""
 
 
 def _cleared(looked_at: pl.DataFrame | None, names: CaseNames) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -246,21 +283,20 @@ def _part(part: int, whole: int) -> str:
 
 def _coverage_line(
     row: Mapping[str, int | str],
-    n_patients: tuple[int, int],
+    patients: Behind,
     reasons: Sequence[tuple[str, int]],
     cleared: tuple[tuple[str, str], ...],
     title: str,
 ) -> CoverageLine:
     rule_id, judged, broken = str(row["rule_id"]), int(row["judged"]), int(row["broken"])
-    few = (broken, judged - broken, *n_patients)
-    hides_broken = any(is_small(count) for count in few)
+    broken_words, share = _broken(judged, broken, patients)
     hidden = hidden_parts([count for _, count in reasons])
     return CoverageLine(
         rule_id=rule_id,
         title=title,
         judged=shown_count(judged),
-        broken=("< 5" if is_small(broken) else HIDDEN) if hides_broken else count_words(broken),
-        share="" if hides_broken or not judged else f"{100 * broken / judged:.2g}%",
+        broken=broken_words,
+        share=share,
         not_judgeable=shown_count(int(row["not_judgeable"])),
         reasons=tuple(
             (reason, ("< 5" if is_small(count) else HIDDEN) if hides else count_words(count))

@@ -207,11 +207,18 @@ class CaseBook:
         names: what rules and codes are called.
         explanations: what innocent explanations are called.
         chosen: stay_id and how (ranked, random) of the stays within the capacity.
+        answered: finding_ids that reviewers have answered.
     """
 
     def __init__(
-        self, found: Found, names: CaseNames, explanations: InnocentExplanations, chosen: pl.DataFrame
+        self,
+        found: Found,
+        names: CaseNames,
+        explanations: InnocentExplanations,
+        chosen: pl.DataFrame,
+        answered: frozenset[str] = frozenset(),
     ) -> None:
+        self._answered = answered
         self.names = names
         self.explanations = explanations
         self._findings = {row["finding_id"]: row for row in found.findings.iter_rows(named=True)}
@@ -267,8 +274,12 @@ class CaseBook:
         )
 
     def stays(self, case: Case, n: int | None = None, language: Language = "en") -> tuple[StayLine, ...]:
-        """The first stays of a case to open, null = all of them."""
-        rows = case.openings.sort("rank")
+        """The first stays of a case to open, those that are answered last; null = all of them."""
+        is_answered = pl.Series(
+            [self._answered.issuperset(ids) for ids in case.openings["finding_ids"].to_list()],
+            dtype=pl.Boolean,
+        )
+        rows = case.openings.with_columns(is_answered=is_answered).sort("is_answered", "rank")
         shown = rows if n is None else rows.head(n)
         return tuple(self._stay(row, language) for row in shown.iter_rows(named=True))
 
@@ -345,6 +356,10 @@ class CaseBook:
             against=AGAINST_WORDS[language][rate.against],
             verdict="" if rate.is_flagged is None else flagged[0 if rate.is_flagged else 1],
         )
+
+    def measure_words(self, measure: str) -> str:
+        """What a measure is called, in English."""
+        return self.names.title(measure, measure, of_rates=True).en
 
     def rule_ids(self, case: Case) -> frozenset[str]:
         """The rules, expectations and measures that its findings come from."""
@@ -436,6 +451,8 @@ def _chance(probability: float | None, language: Language) -> str:
 
 def _verdict(row: Mapping[str, Any], language: Language) -> str:
     en = language == "en"
+    if row["is_answered"]:
+        return "answered" if en else "besvart"
     if row["probability"] is None:
         return "sample behind the rate" if en else "utvalg bak andelen"
     if row["pays"] is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,9 @@ from phenotype.coding.drift_lines import DriftLine
 from phenotype.coding.explanations import InnocentExplanations
 from phenotype.coding.findings import Found
 from phenotype.coding.funnels import FunnelPlot
-from phenotype.coding.review_correction import CHECKS, answer_counts, check_reviews
+from phenotype.coding.review_correction import CHECKS, answer_counts, check_reviews, settled
 from phenotype.coding.reviews import REVIEWS
+from phenotype.explain.wording import count_words
 from phenotype.report.coding_audit import (
     case_lines,
     check_lines,
@@ -29,12 +31,13 @@ from phenotype.report.coding_audit import (
 )
 from phenotype.report.coding_case import CaseBook
 from phenotype.report.coding_letter import LetterTexts, make_letter
-from phenotype.report.money import Language, day_words
+from phenotype.report.money import Language, day_words, share_words
 from pipelines.render.audit_charts import draw_curve, draw_drift, draw_funnel
 from pipelines.render.audit_letters import audit_page, letter_html, letter_text
 from pipelines.render.audit_sheet import write_sheet
 
 STAYS_SHOWN = 40
+MOST_LINES = 300
 MOST_CHARTS = 24
 LANGUAGES: tuple[Language, ...] = ("nb", "en")
 
@@ -97,14 +100,17 @@ def write_audit(folder: Path, audit: AuditContent, *, most_cases: int = 100) -> 
     Args:
         folder: the audit folder; must be there. Files of earlier cases in its cases/ are replaced as a whole.
         audit: what the pages say.
-        most_cases: how many cases, in the order given, get files of their own; all stand on the index.
+        most_cases: how many cases, in the order given, get files of their own; the index lists the first 300
+            of each kind.
 
     Returns:
         The path of index.html.
     """
-    openings = order_stays(audit.found, audit.record.contacts, audit.effort)
-    chosen = within_capacity(openings, audit.capacity)
-    book = CaseBook(audit.found, audit.names, audit.explanations, chosen)
+    answered = frozenset(settled(audit.reviews)["finding_id"].to_list())
+    open_findings = audit.found.findings.filter(~pl.col("finding_id").is_in(list(answered)))
+    unanswered = Found(open_findings, audit.found.items, audit.found.reasons)
+    chosen = within_capacity(order_stays(unanswered, audit.record.contacts, audit.effort), audit.capacity)
+    book = CaseBook(audit.found, audit.names, audit.explanations, chosen, answered)
     with_files = audit.cases[:most_cases]
     place = folder / "cases"
     place.mkdir(exist_ok=True)
@@ -114,16 +120,17 @@ def write_audit(folder: Path, audit: AuditContent, *, most_cases: int = 100) -> 
     for case in with_files:
         _write_case(place, case, book, audit)
     index = folder / "index.html"
-    index.write_text(_index(audit, chosen, with_files), "utf-8")
+    index.write_text(_index(audit, unanswered, chosen, with_files), "utf-8")
     return index
 
 
-def _index(audit: AuditContent, chosen: pl.DataFrame, with_files: Sequence[Case]) -> str:
+def _index(audit: AuditContent, unanswered: Found, chosen: pl.DataFrame, with_files: Sequence[Case]) -> str:
     stays = audit.record.contacts.select("stay_id", "subject_id").unique("stay_id", keep="any")
     lines = case_lines(
         audit.cases, chosen, dict(stays.iter_rows()), frozenset(case.case_id for case in with_files)
     )
     has_stays = [bool(case.openings["probability"].count()) for case in audit.cases]
+    shown_lines = [(line, has) for line, has in zip(lines, has_stays, strict=True) if not line.is_hidden]
     checks = (
         check_reviews(audit.found.findings if audit.stated is None else audit.stated, audit.reviews)
         if audit.reviews.height
@@ -131,7 +138,10 @@ def _index(audit: AuditContent, chosen: pl.DataFrame, with_files: Sequence[Case]
     )
     shown = shown_part(audit.cases, audit.found)
     is_rule = pl.col("rule_id").is_in(list(audit.names.says))
-    public = order_stays(shown, audit.record.contacts, audit.effort)
+    to_open = shown_part(audit.cases, unanswered)
+    public = order_stays(to_open, audit.record.contacts, audit.effort).filter(
+        pl.col("probability").is_not_null()
+    )
     return audit_page(
         "audit.html",
         title=audit.title,
@@ -140,11 +150,11 @@ def _index(audit: AuditContent, chosen: pl.DataFrame, with_files: Sequence[Case]
         capacity=audit.capacity,
         effort=audit.effort,
         curve=draw_curve(recovery_curve(public), chosen.height) if public.height else None,
-        cases=[line for line, has in zip(lines, has_stays, strict=True) if has and not line.is_hidden],
-        rate_cases=[
-            line for line, has in zip(lines, has_stays, strict=True) if not has and not line.is_hidden
-        ],
-        small_cases=[line for line in lines if line.is_hidden],
+        cases=[line for line, has in shown_lines if has][:MOST_LINES],
+        rate_cases=[line for line, has in shown_lines if not has][:MOST_LINES],
+        small_cases=[line for line in lines if line.is_hidden][:MOST_LINES],
+        n_small_cases=sum(line.is_hidden for line in lines),
+        n_more_cases=sum(max(n - MOST_LINES, 0) for n in Counter(has for _, has in shown_lines).values()),
         rules=coverage_lines(
             audit.coverage.filter(is_rule),
             audit.found,
@@ -182,7 +192,7 @@ def _write_case(place: Path, case: Case, book: CaseBook, audit: AuditContent) ->
         title_nb=case.title.nb,
         today=day_words(audit.today),
         curve=draw_curve(recovery_curve(case.openings), pages["en"].n_to_open)
-        if case.openings.height > 1
+        if case.openings["probability"].count() > 1
         else None,
         funnels=[
             (plot, draw_funnel(plot, case.unit_id))
@@ -195,7 +205,7 @@ def _write_case(place: Path, case: Case, book: CaseBook, audit: AuditContent) ->
             if one.unit == case.unit_id and (one.measure in measures or one.measure in book.rule_ids(case))
         ],
         supplements=[
-            (measure, period, *_table(table))
+            (book.measure_words(measure), period, *_table(table))
             for (unit, measure, period), table in sorted(audit.supplements.items())
             if unit == case.unit_id and (measure in measures or measure in book.rule_ids(case))
         ],
@@ -210,14 +220,25 @@ def _write_case(place: Path, case: Case, book: CaseBook, audit: AuditContent) ->
         (place / f"{case.case_id}.letter.{language}.md").write_text(letter_text(letter), "utf-8")
 
 
-def _table(table: pl.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """The columns of a table in words, and its rows as text."""
+def _table(table: pl.DataFrame) -> tuple[list[tuple[str, bool]], list[list[tuple[str, bool]]]]:
+    """The columns of a table in words and its rows, each cell with whether it is a figure."""
+    is_figure = [dtype.is_numeric() for dtype in table.dtypes]
     heads = [name.replace("_", " ") for name in table.columns]
-    rows = [[_cell(value) for value in row] for row in table.iter_rows()]
-    return heads, rows
+    rows = [
+        [(_cell(value, _is_share(row)), at) for value, at in zip(row, is_figure, strict=True)]
+        for row in table.iter_rows()
+    ]
+    return list(zip(heads, is_figure, strict=True)), rows
 
 
-def _cell(value: object) -> str:
+def _is_share(row: tuple[object, ...]) -> bool:
+    """Whether the figures of a row are shares, as its text says."""
+    return any(isinstance(value, str) and value.startswith("share") for value in row)
+
+
+def _cell(value: object, is_share: bool) -> str:  # noqa: FBT001
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return share_words(value) if is_share else f"{value:.4g}"
+    return count_words(value) if isinstance(value, int) else str(value)

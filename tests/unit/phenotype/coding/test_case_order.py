@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from phenotype.coding.case_order import Capacity, Effort, order_stays, recovery_curve, within_capacity
@@ -108,6 +109,10 @@ def test_a_capacity_takes_the_first_and_a_share_at_random_from_the_rest():
     assert min(drawn) > 80
     # 20 of 920 at random: their middle is near the middle of the rest.
     assert 350 < sum(drawn) / 20 < 750
+    behind_a_rate = stays.with_columns(
+        probability=pl.when(pl.col("rank") <= 100).then("probability"), pays=pl.lit(None, pl.Boolean)
+    )
+    assert within_capacity(behind_a_rate, Capacity(stays=90, random_share=0.5))["rank"].max() <= 100
     assert within_capacity(stays, Capacity(stays=None, hours=10.0)).height == 10
     assert within_capacity(stays, Capacity(stays=5, hours=10.0)).height == 5
     assert within_capacity(stays, Capacity(stays=0)).height == 0
