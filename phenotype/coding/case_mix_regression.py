@@ -15,7 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from phenotype.coding.case_mix import CaseMix, numbered
-from phenotype.coding.case_mix_strata import LARGEST_SHARE, Block, Cells
+from phenotype.coding.case_mix_strata import (
+    LARGEST_SHARE,
+    MANY_ROWS,
+    SMALLEST_DISPERSION,
+    Block,
+    Cells,
+)
 from phenotype.coding.unit_settings import Attribute, Refining
 
 Ints = npt.NDArray[np.int64]
@@ -220,7 +226,8 @@ def _cells(block: Block, outcome: Floats, expected: Floats, noise: Floats, *, is
     spread = expected if is_count else expected * (1 - expected)
     cluster, n_clusters = numbered(block.cell * (int(block.subject.max(initial=0)) + 1) + block.subject)
     residual = np.bincount(cluster, weights=outcome - np.nan_to_num(expected), minlength=n_clusters)
-    dispersion = max(float((residual**2).sum() / max(np.nansum(spread), 1e-12)), 1.0)
+    lowest = SMALLEST_DISPERSION if is_count and len(outcome) >= MANY_ROWS else 1.0
+    dispersion = max(float((residual**2).sum() / max(np.nansum(spread), 1e-12)), lowest)
     n, total = summed(np.ones(len(outcome))), summed(expected)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.zeros_like(total) if is_count else np.clip(total / n, 0, LARGEST_SHARE)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _ROUNDING = 1e-9
+SMALLEST_DISPERSION, MANY_ROWS = 0.2, 200
+"""Numbers that vary less than a Poisson count are believed to, down to this, where so many rows show it."""
 MOST_CELLS = 1_500_000
 """Measures x cells that are held at once."""
 LARGEST_SHARE = 0.99
@@ -237,9 +239,10 @@ def _mean_weight(block: Block, row_weight: Floats) -> Floats:
 
 
 def _dispersion(block: Block, pairs: tuple[Ints, Ints, Floats], span: tuple[int, int]) -> Floats:
-    """(M, 1) variance to mean beyond that of single stays, at least 1: who comes again brings the same codes.
+    """(M, 1) variance to mean beyond that of single stays: who comes again brings the same codes.
 
-    Of yes and no it is relative to the binomial's variance, which is put in later; of numbers to the mean.
+    At least 1, but for numbers that many rows tell. Of yes and no it is relative to the binomial's variance,
+    which is put in later; of numbers to the mean.
     """
     (measure, row, value), groups = pairs, block.measure_group[span[0] : span[1]]
     n_measures = len(groups)
@@ -261,7 +264,8 @@ def _dispersion(block: Block, pairs: tuple[Ints, Ints, Floats], span: tuple[int,
         found = (observed - mean**2 * squares) / (n_rows * mean)
         found = found if block.is_count else found / np.maximum(1 - mean, 1 - LARGEST_SHARE)
     found = np.where(np.isfinite(found), found, 1.0)
-    return np.maximum(found, 1.0)[:, None]
+    lowest = np.where(n_rows >= MANY_ROWS, SMALLEST_DISPERSION, 1.0) if block.is_count else 1.0
+    return np.asarray(np.maximum(found, lowest))[:, None]
 
 
 def _sparse(value: Floats, row: Ints, column: Ints, shape: tuple[int, int]) -> csr_array:

@@ -18,13 +18,16 @@ from phenotype.coding.funnels import (
     upper_tail,
 )
 from phenotype.coding.measures import Measure
-from phenotype.coding.unit_blocks import Places
+from phenotype.coding.unit_blocks import CODE, Places
 from phenotype.coding.unit_settings import UnitSettings
 
 Floats = npt.NDArray[np.float64]
 ONE_STAY = "one stay is too few to judge a unit"
 TOO_FEW = "too few stays for any count to be out of limits"
 ALONE = "too few patients of other units to compare with"
+NORMAL_FROM = 20.0
+"""Numbers that vary less than a Poisson count are judged by the normal distribution where so much is
+expected, and else as a Poisson count, which is too careful."""
 _SIDE = {"high": 1, "low": -1, "both": 0}
 
 
@@ -68,6 +71,8 @@ def _tails(
     Above what is expected, the others are given one event more than they had: the conditional test of two
     counts.
     """
+    from scipy.special import ndtr
+
     at = np.flatnonzero(is_there)
     observed, expected, variance = (
         field.ravel()[at] for field in (cells.observed, cells.expected, cells.variance)
@@ -78,7 +83,13 @@ def _tails(
     spread_up, spread = per_event * up + 4 * between * up**2, variance + 4 * between * expected**2
     mean, spread = np.maximum(expected, 1e-12), np.maximum(spread, 1e-12)
     p = np.full(cells.n.size, np.nan)
+    if is_count:
+        spread, spread_up = np.maximum(spread, mean), np.maximum(spread_up, up)
     p[at] = two_sided(lower_tail(observed, mean, spread), upper_tail(observed, up, spread_up))
+    if is_count:
+        narrow = (mean >= NORMAL_FROM) & (variance + 4 * between * expected**2 < mean)
+        score = np.abs(observed - mean) / np.sqrt(np.maximum(variance + 4 * between * expected**2, 1e-12))
+        p[at[narrow]] = 2 * ndtr(-score[narrow])
     smallest = np.zeros(cells.n.size)
     if not is_count:
         smallest[at] = 2 * np.minimum(
@@ -124,6 +135,9 @@ def frame_of(
 def with_flags(judged: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:
     """The rows with reason, q_value and is_flagged.
 
+    False discoveries are controlled among all measures that stand alone together, and among those of each
+    template: a question that somebody asked is not drowned by those of every pair of codes.
+
     Args:
         judged: columns n, p, smallest_p, z, side and those of UNITS.
         settings: the level, and the smallest unit.
@@ -138,8 +152,20 @@ def with_flags(judged: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:
     )
     told = judged.with_columns(reason=reason)
     tested = told.select(pl.when(pl.col("reason").is_null()).then("p"))["p"]
-    q = pl.Series(q_values(tested.fill_null(np.nan).to_numpy())).fill_nan(None)
+    q = _by_family(told["measure"], tested.fill_null(np.nan).to_numpy())
     is_beyond = (pl.col("z").abs() > Z_95) & ((pl.col("side") == 0) | (pl.col("z").sign() == pl.col("side")))
     return told.with_columns(q_value=q).with_columns(
         is_flagged=((pl.col("q_value") <= settings.level) & is_beyond).fill_null(value=False)
     )
+
+
+def _by_family(measures: pl.Series, p: Floats) -> pl.Series:
+    """The q of each p within its family: a template's measures, or all that come of none."""
+    is_single = ~measures.str.contains(CODE, literal=True)
+    family = pl.when(pl.Series(is_single)).then(pl.lit("")).otherwise(measures.str.extract("^([^/]*)"))
+    numbers = pl.select(family.alias("family"))["family"].rank("dense").to_numpy()
+    found = np.full(len(p), np.nan)
+    for number in np.unique(numbers):
+        mine = numbers == number
+        found[mine] = q_values(p[mine])
+    return pl.Series(found).fill_nan(None)

@@ -267,14 +267,14 @@ def simulated(out: Path, n_patients: int, settings: UnitSettings) -> tuple[bool,
     )
     record = read_coded_record(open_dataset(dataset), ontology, facts)
     measures = load_measures(CLEAN_MEASURES)
-    words, is_good = [f"simulated, {record.contacts.height:,} contacts"], True
+    words, is_good = [f"simulated: {record.contacts.height:,} contacts"], True
     for by in BYS:
         rates = judge_rates(record, measures, ontology=ontology, by=by, settings=settings)
         flags = flags_of(rates)
         beyond, low, _ = interval(flags.n_large_beyond, max(flags.n_large, 1))
         is_good &= flags.n_flagged <= LEVEL * flags.n_judged and low <= LEVEL
         words.append(
-            f"by {by} ({rates.units['unit_id'].n_unique()}): {flags.n_flagged} of {flags.n_judged:,} rates flagged, "
+            f"{rates.units['unit_id'].n_unique()} {by}s: {flags.n_flagged} of {flags.n_judged:,} flagged; "
             f"of 5 expected or more {beyond:.1%} beyond exact 95 % limits"
         )
     return is_good, words
