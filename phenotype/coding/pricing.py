@@ -10,6 +10,7 @@ import polars as pl
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import FINDINGS, Found
 from phenotype.coding.grouper import AS_CODED, NOT_REGROUPED, Grouper
+from phenotype.coding.rate_settlement import settled_rates, with_contacts
 from phenotype.coding.settlement import Care, Prices, in_oere
 from phenotype.coding.suggested_codings import SuggestedCodings, Ways, suggested_codings
 from phenotype.coding.weights import FAULTS, POINTS, Weights
@@ -39,6 +40,7 @@ def price_findings(
     prices: Prices,
     *,
     ways: Ways | None = None,
+    units: pl.DataFrame | None = None,
 ) -> Priced:
     """The findings with what the payer would get back (negative: would owe).
 
@@ -53,24 +55,26 @@ def price_findings(
         grouper: the user's output, or the toy in the simulated hospital.
         weights: points of groups, where the grouper tells none.
         prices: of points.
-        ways: rules that are priced without codes; None: the shipped ones.
+        ways: rules and measures that are priced without codes; None: the shipped ones.
+        units: columns of UNITS, by which flagged rates are settled (see `settled_rates`); None: they are not.
     """
-    suggested = suggested_codings(found, record, ways or Ways.load())
+    chosen = ways or Ways.load()
+    suggested = suggested_codings(found, record, chosen)
     changes = _changes(suggested, record, grouper, weights, prices)
-    amounts, reasons = _amounts(changes, suggested.variants, prices)
+    ranges, without = _ranges(changes, suggested.variants, prices)
+    if units is not None:
+        rates, unsettled = settled_rates(
+            found, units, _cases_as_coded(found, record, grouper, weights, prices), prices, chosen
+        )
+        ranges, without = ranges | rates, without | unsettled
+    amounts, reasons = _amounts(ranges, without, suggested.without)
     findings = (
         found.findings.drop("amount_low_nok", "amount_high_nok")
         .join(amounts, on="finding_id", how="left")
         .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
         .sort("finding_id")
     )
-    unpriced = (
-        pl.concat([suggested.without, reasons])
-        .group_by("reason")
-        .agg(n=pl.len().cast(pl.Int64))
-        .select(list(FAULTS))
-        .sort("reason")
-    )
+    unpriced = reasons.group_by("reason").agg(n=pl.len().cast(pl.Int64)).select(list(FAULTS)).sort("reason")
     return Priced(replace(found, findings=findings), unpriced)
 
 
@@ -125,9 +129,7 @@ def _changes(
     codes = record.codes.filter(pl.col("contact_id").is_in(touched.implode())).with_columns(coded)
     before = grouper.grouped(contacts, codes)
     after = _completed(grouper.grouped(suggested.contacts, suggested.codes), before, suggested.contacts)
-    mental = record.facts.filter(
-        (pl.col("fact") == "specialty") & pl.col("value").is_in(list(prices.mental_health_specialties))
-    )["contact_id"]
+    mental = _mental_health(record, prices)
     as_coded = case_points(before, contacts, weights, mental)
     as_suggested = case_points(after, suggested.contacts, weights, mental)
     belongs = (
@@ -156,10 +158,10 @@ def _completed(after: pl.DataFrame, before: pl.DataFrame, contacts: pl.DataFrame
     return pl.concat([after.join(missing, on=key, how="anti"), filled])
 
 
-def _amounts(
+def _ranges(
     changes: pl.DataFrame, variants: pl.DataFrame, prices: Prices
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """finding_id with its range of amounts; finding_id and reason of those that have none."""
+) -> tuple[dict[str, list[Decimal]], dict[str, str]]:
+    """finding_id -> the amounts of its alternatives; finding_id -> why it has none."""
     values: dict[str, Decimal] = {}
     why: dict[str, str] = {}
     for variant, year, field, points, reason in changes.iter_rows():
@@ -175,21 +177,52 @@ def _amounts(
             without.setdefault(finding, why[variant])
         amounts = [in_oere(values.get(variant, Decimal(0)))]
         ranges.setdefault(finding, []).extend([*amounts, Decimal(0)] if may_stand else amounts)
-    kept = {finding: amounts for finding, amounts in ranges.items() if finding not in without}
+    return {finding: told for finding, told in ranges.items() if finding not in without}, without
+
+
+def _amounts(
+    ranges: dict[str, list[Decimal]], without: dict[str, str], no_variant: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """finding_id with its range of amounts; finding_id and reason of those that have none."""
+    reasons = {
+        finding: reason for finding, reason in no_variant.iter_rows() if finding not in ranges
+    } | without
     return (
         pl.DataFrame(
             {
-                "finding_id": list(kept),
-                "amount_low_nok": [float(min(amounts)) for amounts in kept.values()],
-                "amount_high_nok": [float(max(amounts)) for amounts in kept.values()],
+                "finding_id": list(ranges),
+                "amount_low_nok": [float(min(amounts)) for amounts in ranges.values()],
+                "amount_high_nok": [float(max(amounts)) for amounts in ranges.values()],
             },
             schema={name: FINDINGS[name] for name in ("finding_id", "amount_low_nok", "amount_high_nok")},
         ),
         pl.DataFrame(
-            {"finding_id": list(without), "reason": list(without.values())},
+            {"finding_id": list(reasons), "reason": list(reasons.values())},
             schema={"finding_id": pl.String, "reason": pl.String},
         ),
     )
+
+
+def _cases_as_coded(
+    found: Found, record: CodedRecord, grouper: Grouper, weights: Weights, prices: Prices
+) -> pl.DataFrame:
+    """What each contact that findings are about, and the rest of its stay, is part of and worth, as coded."""
+    asked = found.findings.filter(pl.col("kind") == "unit_rate").select("finding_id")
+    about = found.items.join(asked, on="finding_id").select("contact_id").unique()
+    stays = record.contacts.join(about, on="contact_id", how="semi").select("stay_id").unique()
+    contacts = record.contacts.join(stays, on="stay_id", how="semi", nulls_equal=True)
+    coded = pl.lit(AS_CODED).alias("variant")
+    codes = record.codes.join(contacts, on="contact_id", how="semi").with_columns(coded)
+    grouped = grouper.grouped(contacts.with_columns(coded), codes)
+    points = case_points(grouped, contacts.with_columns(coded), weights, _mental_health(record, prices))
+    return with_contacts(grouped, points)
+
+
+def _mental_health(record: CodedRecord, prices: Prices) -> pl.Series:
+    """The contacts of mental health care and addiction treatment."""
+    return record.facts.filter(
+        (pl.col("fact") == "specialty") & pl.col("value").is_in(list(prices.mental_health_specialties))
+    )["contact_id"]
 
 
 def _value(prices: Prices, year: int | None, field: Care) -> Decimal | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -21,17 +23,21 @@ _KEY = ["variant", "contact_id"]
 
 
 class Ways(BaseModel):
-    """Rules whose findings are priced without another code.
+    """Rules and measures whose findings are priced without another code.
 
     Attributes:
         joined: rules whose contacts are one stay.
         day_care: rules whose contacts are day treatment.
+        cut: measures whose stays beyond what is expected lose their points.
+        regrouped: measures whose stays beyond what is expected keep so many points.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     joined: frozenset[str] = frozenset()
     day_care: frozenset[str] = frozenset()
+    cut: frozenset[str] = frozenset()
+    regrouped: Mapping[str, Decimal] = {}
 
     @classmethod
     def load(cls, path: str | Path = "pricing") -> Ways:

@@ -2,12 +2,13 @@
 
 Run: python tests/benchmarks/drift_delay.py --out FOLDER [--skip-hospital] [--patients 8000]
 
-Part one, series made here: six units of 100 to 300 stays a month for five years; from month 36 one of them codes at
-odds 1.5, 2 or 3 times those before. Delay: its stays from that month to the signal. False alarms: signals of the
-other units, and of all units where nothing was planted, and signals of the planted unit before its month.
+Part one, series made here: six units of 100 to 300 stays a month for five years; from month 36 one of them
+codes at odds 1.5, 2 or 3 times those before. Delay: its stays from that month to the signal. False alarms:
+signals of the other units, and of all units where nothing was planted, and signals of the planted unit before
+its month.
 
-Part two, the simulated hospital's scenario `coding-drift` through `pesta simulate` and `pesta ingest`: all hospitals
-code sepsis a little more from 2022, Orkla much more from 2023, Namdal less from 2019.
+Part two, the simulated hospital's scenario `coding-drift` through `pesta simulate` and `pesta ingest`: all
+hospitals code sepsis a little more from 2022, Orkla much more from 2023, Namdal less from 2019.
 
 Seeds of the series (7xxx) are none of those that choose limits (configs/coding/drift.yaml).
 """
@@ -36,7 +37,7 @@ AT = 2
 RISKS, RATIOS, N_SERIES = (0.03, 0.10, 0.25), (1.5, 2.0, 3.0), 20
 SEPSIS = "sepsis_explicit_rate"
 FOUND_BAR = 0.9
-"""Of the units that code at odds 2 or more at risks of 0.10 and 0.25, the share to be found within two years."""
+"""Of units that code at odds 2 or more, at risks of 0.10 and 0.25: the share to be found in two years."""
 
 
 @dataclass
@@ -144,9 +145,9 @@ def made_series(settings: DriftSettings) -> tuple[bool, str]:
                 is_found = is_found and (share >= FOUND_BAR or risk < 0.1)
     most = int(binom.ppf(0.975, n_clean, settings.false_alarm_rate))
     figures = (
-        f"false alarms {n_false} of {n_clean} lines without a change (stated {settings.false_alarm_rate:.0%} a line"
-        f" over its whole length, at most {most} by chance), {n_early} of {n_planted} planted lines before their"
-        f" month; median delay " + "; ".join(texts)
+        f"false alarms {n_false} of {n_clean} lines without a change (stated {settings.false_alarm_rate:.0%}"
+        f" a line over its whole length, at most {most} by chance), {n_early} of {n_planted} planted lines"
+        " before their month; median delay " + "; ".join(texts)
     )
     return is_found and n_false <= most, figures
 
@@ -198,8 +199,9 @@ def judged(drift: Drift) -> tuple[bool, str]:
             found.add(key)
             since = [point for point in line.points if planted.date() <= point.month <= signal.time.date()]
             texts.append(
-                f"{line.unit} {signal.direction}: dated {signal.change_time:%Y-%m} (true {planted:%Y-%m}), signal"
-                f" after about {sum(point.n for point in since)} stays, odds ratio {signal.odds_ratio:.2f}"
+                f"{line.unit} {signal.direction}: dated {signal.change_time:%Y-%m} (true {planted:%Y-%m}),"
+                f" signal after about {sum(point.n for point in since)} stays,"
+                f" odds ratio {signal.odds_ratio:.2f}"
             )
     texts += [f"not found: {unit} {way}" for unit, way in truth.keys() - found]
     texts.append(f"other signals of sepsis coded: {', '.join(others) or 'none'}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from phenotype.coding.findings import FINDING_ITEMS, FINDING_REASONS, FINDINGS, Found
+from phenotype.coding.findings import FINDING_ITEMS, FINDING_REASONS, FINDINGS, UNITS, Found
 from phenotype.coding.grouper import GROUPED, GrouperOutput
 from phenotype.coding.pricing import Priced, price_findings
 from phenotype.coding.settlement import Prices
@@ -193,3 +193,25 @@ def test_findings_about_units_are_counted_and_none_is_lost() -> None:
     assert result.found.findings["finding_id"].to_list() == ["f", "u"]
     assert result.unpriced.rows() == [("about a unit or a practice, not about codings", 1)]
     assert price_findings(Found.nothing(), record, TOY, WEIGHTS, PRICES).found.findings.is_empty()
+
+
+def test_a_flagged_rate_is_cut_to_what_was_expected() -> None:
+    """Four Z03 stays where 1.6 were expected: two remain. OBSERVATION 0.550 twice, complicated 0.798 twice."""
+    contacts: list[Contact] = [(n, n, "2024-03-01", "inpatient", 2) for n in (1, 2, 3, 4)]
+    codes: list[Code] = [(n, "main", 1, 1, ICD + "Z03.8") for n in (1, 2, 3, 4)]
+    codes += [(n, "other", 2, 1, ICD + "N17.9") for n in (3, 4)]
+    items = [(n, None, None, None, None) for n in (1, 2, 3, 4)]
+    found = found_of({"f": items}, kind="unit_rate", rule="au_21_4753_z03_main")
+    where = {"unit_id": "H/U", "period": "2024"}
+    findings = found.findings.with_columns(pl.lit(told).alias(name) for name, told in where.items())
+    found = Found(findings, found.items, found.reasons)
+    units = pl.DataFrame([{**where, "measure": "au_21_4753_z03_main", "expected": 1.6}], schema=UNITS)
+    record = record_of(contacts, codes)
+    result = price_findings(found, record, TOY, WEIGHTS, PRICES, units=units)
+    # The dearest remain: 2 x 0.550 come back; the cheapest remain: 2 x 0.798.
+    assert amounts(result) == pytest.approx((1.1 * POINT, 1.596 * POINT), abs=0.01)
+    assert result.unpriced.is_empty()
+    unknown = price_findings(found, record, TOY, WEIGHTS, PRICES, units=units.clear())
+    assert unknown.unpriced.rows() == [("the rate of the unit is not in the table of rates", 1)]
+    without = price_findings(found, record, TOY, WEIGHTS, PRICES)
+    assert without.unpriced.rows() == [("about a unit or a practice, not about codings", 1)]
