@@ -47,10 +47,16 @@ from harness import finish, pesta
 from phenotype.contacts import stays
 from phenotype.trajectory import open_dataset
 
-SCENARIOS = {"coding-errors-1": 7001, "coding-errors-5": 7005}
+SCENARIOS = {"coding-errors-5": 7005, "coding-errors-1": 7001}
 """Scenario -> its seed, which nothing else uses."""
 N_PATIENTS, N_SMALL = 17_500, 1_500
 RULE_BAR, EXPECTATION_BAR, TIMES_BAR, CALIBRATION_BAR = 0.8, 0.5, 2.0, 0.05
+PARTS = [
+    word
+    for key in ("money.grouper=toy", "rates=null", "drift=null", "agreement=null")
+    for word in ("--set", key)
+]
+"""Rates, drift and agreement are about units: their findings have no probability and are not judged here."""
 EXPECTED_TABLE = "expected-*.parquet"
 BARRED = "after review"
 
@@ -116,8 +122,7 @@ def audited(folder: Path, scenario: str, n_patients: int, seed: int) -> None:
     if not (dataset / "ingest.json").exists():
         pesta("ingest", "simulated-hospital", hospital / "extract", "--out", dataset, "--keep-ids", "--quiet")
     if not (folder / "audit" / "index.html").exists():
-        asked = ("--set", "money.grouper=toy", "--quiet")
-        pesta("audit", "--data", dataset, "--out", folder / "audit", *asked)
+        pesta("audit", "--data", dataset, "--out", folder / "audit", *PARTS, "--quiet")
 
 
 def _result(folder: Path) -> Result:
