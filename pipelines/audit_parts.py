@@ -183,13 +183,13 @@ def agreement_part(audit: Audit) -> Part:
     return Part(tables={"agreement": table})
 
 
-def priced_part(audit: Audit, found: Found) -> Part:
-    """The findings with amounts."""
+def priced_part(audit: Audit, found: Found, units: pl.DataFrame) -> Part:
+    """The findings with amounts; columns of UNITS tell by how much a flagged rate is cut."""
     money = audit.config.money
     if money is None:
         return Part(found)
     grouper, weights = _grouper(money, audit.record)
-    priced = price_findings(found, audit.record, grouper, weights, Prices.load(*money.prices))
+    priced = price_findings(found, audit.record, grouper, weights, Prices.load(*money.prices), units=units)
     return Part(priced.found, {"unpriced": priced.unpriced, "weight_faults": weights.faults})
 
 

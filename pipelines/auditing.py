@@ -71,17 +71,17 @@ def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress
                 for name, make in asked_parts(config).items()
             }
             found = Found.together(part.found for part in parts.values())
-            priced = kept(audit.folder, "prices", progress, lambda: priced_part(audit, found))
-            return _close(audit, parts, priced)
+            units = together(parts, "units_", UNITS)
+            priced = kept(audit.folder, "prices", progress, lambda: priced_part(audit, found, units))
+            return _close(audit, parts, priced, units)
 
 
-def _close(audit: Audit, parts: Mapping[str, Part], priced: Part) -> Path:
+def _close(audit: Audit, parts: Mapping[str, Part], priced: Part, units: pl.DataFrame) -> Path:
     """Answers, cases, tables and pages."""
     folder = audit.folder
     reviews = _reviews(audit, priced.found)
     findings = correct_probabilities(priced.found.findings, reviews, audit.rules)
     found = Found(findings, priced.found.items, priced.found.reasons)
-    units = together(parts, "units_", UNITS)
     names = CaseNames.of(audit.rules, audit.measures, audit.ontology)
     effort = Effort.load(shipped("review_effort"))
     with audit.progress.step("cases"):
