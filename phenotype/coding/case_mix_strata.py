@@ -11,6 +11,7 @@ sums are products of sparse matrices: counts (M, S) with weights (S, C).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -137,21 +138,25 @@ def expect(block: Block, *, smallest: int, smallest_share: float) -> Cells:
         smallest: rows of other units that a stratum must have.
         smallest_share: and so many for each row of the unit in it. The last level does not ask for that.
     """
+    parts = expect_in_parts(block, smallest=smallest, smallest_share=smallest_share)
+    return Cells.stacked([cells for _, cells in parts])
+
+
+def expect_in_parts(
+    block: Block, *, smallest: int, smallest_share: float
+) -> Iterator[tuple[tuple[int, int], Cells]]:
+    """As `expect`, some measures at a time, so that memory does not grow with their number.
+
+    Yields:
+        The first measure and the one after the last, with their cells.
+    """
     levels, row_weight = _weights(block, smallest, smallest_share)
     at_once = max(MOST_CELLS // max(block.n_cells, 1), 1)
     order = np.argsort(block.measure, kind="stable")
     starts = np.searchsorted(block.measure[order], np.arange(0, len(block.measure_ids) + at_once, at_once))
-    parts = [
-        _part(
-            block,
-            levels,
-            row_weight,
-            (first, min(first + at_once, len(block.measure_ids))),
-            order[starts[no] : starts[no + 1]],
-        )
-        for no, first in enumerate(range(0, len(block.measure_ids), at_once))
-    ]
-    return Cells.stacked(parts)
+    for number, first in enumerate(range(0, len(block.measure_ids), at_once)):
+        span = first, min(first + at_once, len(block.measure_ids))
+        yield span, _part(block, levels, row_weight, span, order[starts[number] : starts[number + 1]])
 
 
 def _weights(block: Block, smallest: int, smallest_share: float) -> tuple[list[_Level], Floats]:

@@ -17,11 +17,12 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-def q_values(p: Floats) -> Floats:
+def q_values(p: Floats, *, n_more: int = 0) -> Floats:
     """The smallest false-discovery rate at which each test would be flagged.
 
     Args:
         p: (n,) p-values; nan = not tested, is not counted and stays nan.
+        n_more: tests that are not among them and have larger p-values than any that matters.
 
     Returns:
         (n,) min over tests with the same or a larger p of p * n / rank, at most 1.
@@ -29,7 +30,7 @@ def q_values(p: Floats) -> Floats:
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]
     n = len(order)
-    scaled = p[order] * n / np.arange(1, n + 1)
+    scaled = p[order] * (n + n_more) / np.arange(1, n + 1)
     found = np.full_like(p, np.nan)
     found[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return found

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -28,16 +31,33 @@ ALONE = "too few patients of other units to compare with"
 NORMAL_FROM = 20.0
 """Numbers that vary less than a Poisson count are judged by the normal distribution where so much is
 expected, and else as a Poisson count, which is too careful."""
+SILENT_SHARE = 0.2
+"""Where a larger share is expected, nothing counted of few rows may be a sign, and the row stays."""
+_UNJUDGED = pl.Schema(
+    {
+        "rule_id": pl.String(),
+        "unit_id": pl.String(),
+        "period": pl.String(),
+        "reason": pl.String(),
+        "n": pl.Int64(),
+    }
+)
 _SIDE = {"high": 1, "low": -1, "both": 0}
 
 
 def judge_cells(
-    cells: Cells, *, is_count: bool, settings: UnitSettings, n_units: int
-) -> dict[str, Floats | npt.NDArray[np.bool_]]:
-    """z, tau2, p, interval and whether a cell can be judged, (M, C) each, C = units x years, years innermost.
+    cells: Cells,
+    speaks: npt.NDArray[np.bool_],
+    *,
+    is_count: bool,
+    settings: UnitSettings,
+    n_units: int,
+) -> dict[str, Floats]:
+    """z, tau2, p, smallest_p and interval, (M, C) each, C = units x years, years innermost.
 
     Args:
         cells: what was counted and expected.
+        speaks: (M, C) of which cells p is wanted.
         is_count: whether numbers were counted, not yes and no.
         settings: for over-dispersion.
         n_units: how many units C has.
@@ -58,9 +78,9 @@ def judge_cells(
         )
         tau2 = np.broadcast_to(between[:, None, :], cube).reshape(shape)
         z = deviation / np.sqrt(spread**2 + tau2)
-        p = _tails(cells, is_there, tau2, is_count=is_count)
+        p = _tails(cells, is_there & speaks, tau2, is_count=is_count)
         low, high = ratio_interval(cells.observed, expected, variance + 4 * tau2 * expected**2)
-    return {"z": z, "tau2": tau2, **p, "low": low, "high": high, "is_there": is_there}
+    return {"z": z, "tau2": tau2, **p, "low": low, "high": high}
 
 
 def _tails(
@@ -98,26 +118,44 @@ def _tails(
     return {"p": p.reshape(cells.n.shape), "smallest_p": smallest.reshape(cells.n.shape)}
 
 
-def frame_of(
+@dataclass(frozen=True)
+class Part:
+    """Rates of some measures.
+
+    Attributes:
+        rows: columns of UNITS but the last two, p, smallest_p and side: one a measure, unit and year.
+        n_silent: how many tests have no row, by family.
+        unjudged: rule_id, unit_id, period, reason and n of what could not be judged and has no row.
+    """
+
+    rows: pl.DataFrame
+    n_silent: Mapping[str, int]
+    unjudged: pl.DataFrame
+
+
+def part_of(
     configured: tuple[Measure, ...], cells: Cells, block: Block, where: Places, settings: UnitSettings
-) -> pl.DataFrame:
-    """One row a measure, unit and year with rows: columns of UNITS but the last two, p, smallest_p and side.
+) -> Part:
+    """The rates of some measures.
 
     Args:
         configured: the measure of each of the cells' rows.
         cells: what was counted and expected, (M, C).
-        block: names of measures, units and years of C, and whether numbers are counted.
+        block: names of these measures, units and years of C, and whether numbers are counted.
         where: their names.
-        settings: for over-dispersion.
+        settings: for over-dispersion, and which rows are left out.
     """
-    judged = judge_cells(cells, is_count=block.is_count, settings=settings, n_units=block.n_units)
-    measure, cell = np.nonzero(cells.n > 0)
+    is_row = cells.n > 0
+    speaks = (cells.observed > 0) | (cells.expected >= settings.silent_below)
+    speaks |= cells.expected > SILENT_SHARE * cells.n
+    speaks |= np.array([CODE not in name for name in block.measure_ids])[:, None]
+    judged = judge_cells(cells, speaks, is_count=block.is_count, settings=settings, n_units=block.n_units)
+    measure, cell = np.nonzero(is_row & speaks)
     side = np.array([_SIDE[one.direction] for one in configured], dtype=np.int64)
-    taken = {name: values[measure, cell] for name, values in judged.items()}
     n, observed, expected = (field[measure, cell] for field in (cells.n, cells.observed, cells.expected))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(expected > 0, observed / expected, np.nan)
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
             "unit_id": pl.Series(where.units)[cell // block.n_periods],
             "measure": pl.Series(block.measure_ids)[measure],
@@ -126,13 +164,44 @@ def frame_of(
             "observed": observed,
             "expected": expected,
             "ratio": ratio,
-            **{name: taken[name] for name in ("low", "high", "z", "tau2", "p", "smallest_p")},
+            **{name: values[measure, cell] for name, values in judged.items()},
             "side": side[measure],
         }
     ).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return Part(rows, *_silent(configured, cells, is_row & ~speaks, where, settings))
 
 
-def with_flags(judged: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:
+def _silent(
+    configured: tuple[Measure, ...],
+    cells: Cells,
+    silent: npt.NDArray[np.bool_],
+    where: Places,
+    settings: UnitSettings,
+) -> tuple[dict[str, int], pl.DataFrame]:
+    """Tests without a row by family, and the cells that could not have been judged, once a template."""
+    is_alone, is_small = silent & np.isnan(cells.expected), silent & (cells.n < settings.smallest_n)
+    tests: dict[str, int] = {}
+    frames = [pl.DataFrame(schema=_UNJUDGED)]
+    templates = np.array([one.id for one in configured])
+    for name in np.unique(templates[silent.any(axis=1)]).tolist():
+        mine = templates == name
+        tests[name] = int((silent & ~is_alone & ~is_small)[mine].sum())
+        for reason, found in ((ALONE, is_alone), (ONE_STAY, is_small & ~is_alone)):
+            cell = np.flatnonzero(found[mine].any(axis=0))
+            frame = pl.DataFrame(
+                {
+                    "unit_id": pl.Series(where.units)[cell // len(where.periods)],
+                    "period": pl.Series(where.periods)[cell % len(where.periods)],
+                    "n": np.where(found[mine], cells.n[mine], 0).max(axis=0)[cell].astype(np.int64),
+                }
+            ).with_columns(rule_id=pl.lit(name), reason=pl.lit(reason))
+            frames.append(frame.select(pl.col(key).cast(dtype) for key, dtype in _UNJUDGED.items()))
+    return tests, pl.concat(frames)
+
+
+def with_flags(
+    judged: pl.DataFrame, settings: UnitSettings, n_silent: Mapping[str, int] | None = None
+) -> pl.DataFrame:
     """The rows with reason, q_value and is_flagged.
 
     False discoveries are controlled among all measures that stand alone together, and among those of each
@@ -141,6 +210,7 @@ def with_flags(judged: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:
     Args:
         judged: columns n, p, smallest_p, z, side and those of UNITS.
         settings: the level, and the smallest unit.
+        n_silent: how many tests of each template have no row; they count.
     """
     reason = (
         pl.when(pl.col("p").is_null())
@@ -152,20 +222,21 @@ def with_flags(judged: pl.DataFrame, settings: UnitSettings) -> pl.DataFrame:
     )
     told = judged.with_columns(reason=reason)
     tested = told.select(pl.when(pl.col("reason").is_null()).then("p"))["p"]
-    q = _by_family(told["measure"], tested.fill_null(np.nan).to_numpy())
+    q = _by_family(told["measure"], tested.fill_null(np.nan).to_numpy(), n_silent or {})
     is_beyond = (pl.col("z").abs() > Z_95) & ((pl.col("side") == 0) | (pl.col("z").sign() == pl.col("side")))
     return told.with_columns(q_value=q).with_columns(
         is_flagged=((pl.col("q_value") <= settings.level) & is_beyond).fill_null(value=False)
     )
 
 
-def _by_family(measures: pl.Series, p: Floats) -> pl.Series:
-    """The q of each p within its family: a template's measures, or all that come of none."""
-    is_single = ~measures.str.contains(CODE, literal=True)
-    family = pl.when(pl.Series(is_single)).then(pl.lit("")).otherwise(measures.str.extract("^([^/]*)"))
-    numbers = pl.select(family.alias("family"))["family"].rank("dense").to_numpy()
+def _by_family(measures: pl.Series, p: Floats, n_silent: Mapping[str, int]) -> pl.Series:
+    """The q of each p within its family: a template's measures, or all that come of none (no name)."""
+    is_of_template = measures.str.contains(CODE, literal=True)
+    name = pl.when(is_of_template).then(measures.str.extract("^([^/]*)")).otherwise(pl.lit(""))
+    families = pl.select(name.alias("family"))["family"]
+    numbers = families.rank("dense").to_numpy()
     found = np.full(len(p), np.nan)
     for number in np.unique(numbers):
-        mine = numbers == number
-        found[mine] = q_values(p[mine])
+        mine = np.flatnonzero(numbers == number)
+        found[mine] = q_values(p[mine], n_more=n_silent.get(families[int(mine[0])], 0))
     return pl.Series(found).fill_nan(None)

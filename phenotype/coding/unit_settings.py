@@ -61,6 +61,9 @@ class UnitSettings(Frozen):
         dispersion_expected: expected events from which on a unit's z counts for over-dispersion.
         dispersion_units: how many such units there must be; with fewer, over-dispersion is 0.
         smallest_n: a unit with fewer is counted and never flagged.
+        silent_below: of a template's measures a unit and year with nothing counted and less than this
+            expected is no row of the table: no count could be told from chance below. It counts as a test all
+            the same.
         refining: regression for the flagged.
     """
 
@@ -77,6 +80,7 @@ class UnitSettings(Frozen):
     dispersion_expected: float = Field(ge=0)
     dispersion_units: int = Field(ge=2)
     smallest_n: int = Field(ge=1)
+    silent_below: float = Field(ge=0, le=3)
     refining: Refining = Refining()
 
     @classmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,13 +13,13 @@ import polars as pl
 from ontology.terminology import Ontology
 from phenotype.coding.case_mix import CaseMix, case_mix
 from phenotype.coding.case_mix_regression import expect_by_regression
-from phenotype.coding.case_mix_strata import Block, expect
+from phenotype.coding.case_mix_strata import Block, expect_in_parts
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.counted_rows import CountedRows, count_rows
 from phenotype.coding.findings import RULE_COVERAGE, UNITS
 from phenotype.coding.measures import Measure, Per
 from phenotype.coding.unit_blocks import Counted, Places, adjustment, blocks, count, places
-from phenotype.coding.unit_judging import frame_of, with_flags
+from phenotype.coding.unit_judging import Part, part_of, with_flags
 from phenotype.coding.unit_settings import UnitSettings
 
 By = Literal["unit", "hospital", "region"]
@@ -120,7 +121,7 @@ def judge_rates(
     """
     chosen = settings or UnitSettings.load()
     sources: list[Source] = []
-    frames: list[pl.DataFrame] = []
+    parts: list[Part] = []
     coverage: list[pl.DataFrame] = []
     for per, ground in grounds(
         record, (m.per for m in measures), ontology=ontology, by=by, settings=chosen
@@ -128,12 +129,12 @@ def judge_rates(
         counted = [count(measure, ground.rows) for measure in measures if measure.per == per]
         coverage.extend(_coverage(one, ground.where) for one in counted)
         for configured, block in blocks(counted, ground.mix, ground.where, chosen):
-            cells = expect(block, smallest=chosen.smallest_stratum, smallest_share=chosen.smallest_share)
-            frames.append(frame_of(configured, cells, block, ground.where, chosen))
             sources.append(Source(configured, block, ground))
-    judged = with_flags(pl.concat(frames), chosen) if frames else _empty()
-    judged = refined(judged, sources, chosen)
-    coverage.append(_unjudged(judged))
+            parts.extend(_parts(sources[-1], chosen))
+    n_silent = dict(sum((Counter(part.n_silent) for part in parts), Counter[str]()))
+    judged = with_flags(pl.concat(part.rows for part in parts), chosen, n_silent) if parts else _empty()
+    judged = refined(judged, sources, chosen, n_silent)
+    coverage.append(_unjudged(judged, [part.unjudged for part in parts]))
     tests = judged.with_columns(pl.col(name).cast(dtype) for name, dtype in UNITS.items()).sort(
         "measure", "period", "unit_id"
     )
@@ -161,7 +162,19 @@ class Source:
     ground: Ground
 
 
-def refined(judged: pl.DataFrame, sources: Sequence[Source], settings: UnitSettings) -> pl.DataFrame:
+def _parts(source: Source, settings: UnitSettings) -> Iterator[Part]:
+    """The rates of a block, some measures at a time."""
+    block = source.block
+    for (first, last), cells in expect_in_parts(
+        block, smallest=settings.smallest_stratum, smallest_share=settings.smallest_share
+    ):
+        named = replace(block, measure_ids=block.measure_ids[first:last])
+        yield part_of(source.configured[first:last], cells, named, source.ground.where, settings)
+
+
+def refined(
+    judged: pl.DataFrame, sources: Sequence[Source], settings: UnitSettings, n_silent: Mapping[str, int]
+) -> pl.DataFrame:
     """The rates with those of flagged measures judged again by regression on smooth case mix.
 
     A unit stays flagged where both ways find it out of limits; the larger p counts, and false-discovery
@@ -172,6 +185,7 @@ def refined(judged: pl.DataFrame, sources: Sequence[Source], settings: UnitSetti
         judged: as `with_flags` gives it.
         sources: the blocks that the rates come of.
         settings: which and how.
+        n_silent: as for `with_flags`.
     """
     excess = (pl.col("observed") - pl.col("expected")).abs()
     flagged = judged.filter("is_flagged").group_by("measure").agg(excess.max().alias("excess"))
@@ -187,9 +201,9 @@ def refined(judged: pl.DataFrame, sources: Sequence[Source], settings: UnitSetti
         return judged
     keys = ["measure", "unit_id", "period"]
     before = judged.select(*keys, _p="p")
-    both = pl.concat(again).join(before, on=keys, how="left").with_columns(p=pl.max_horizontal("p", "_p"))
+    both = pl.concat(again).join(before, on=keys, how="inner").with_columns(p=pl.max_horizontal("p", "_p"))
     kept = judged.drop("reason", "q_value", "is_flagged").join(both.select(keys), on=keys, how="anti")
-    return with_flags(pl.concat([kept, both.select(kept.columns)]), settings)
+    return with_flags(pl.concat([kept, both.select(kept.columns)]), settings, n_silent)
 
 
 def _again(source: Source, number: int, settings: UnitSettings) -> pl.DataFrame:
@@ -206,7 +220,7 @@ def _again(source: Source, number: int, settings: UnitSettings) -> pl.DataFrame:
         refining=settings.refining,
     )
     only = replace(block, measure_ids=(block.measure_ids[number],))
-    return frame_of((measure,), cells, only, ground.where, settings)
+    return part_of((measure,), cells, only, ground.where, settings).rows
 
 
 def _empty() -> pl.DataFrame:
@@ -237,14 +251,15 @@ def _coverage(counted: Counted, where: Places) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _unjudged(judged: pl.DataFrame) -> pl.DataFrame:
+def _unjudged(judged: pl.DataFrame, silent: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Units whose rate was counted and could not be judged, as rows of RULE_COVERAGE; of a template once."""
-    left = judged.filter(pl.col("reason").is_not_null())
+    left = judged.filter(pl.col("reason").is_not_null()).select(
+        pl.col("measure").str.extract(r"^([^/]*)").alias("rule_id"), "unit_id", "period", "reason", "n"
+    )
     return (
-        left.group_by(
-            pl.col("measure").str.extract(r"^([^/]*)").alias("rule_id"), "unit_id", "period", "reason"
-        )
-        .agg(pl.col("n").max().cast(pl.Int64).alias("not_judgeable"))
+        pl.concat([left.with_columns(pl.col("n").cast(pl.Int64)), *silent])
+        .group_by("rule_id", "unit_id", "period", "reason")
+        .agg(pl.col("n").max().alias("not_judgeable"))
         .with_columns(judged=pl.lit(0, pl.Int64), broken=pl.lit(0, pl.Int64))
         .select(RULE_COVERAGE.names())
     )
