@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +20,7 @@ from ontology.errors import Problem, TaskError
 from phenotype.networks.config import NetworkConfig
 from phenotype.threads import torch_threads
 
+logger = logging.getLogger(__name__)
 AnyTraining = TypeVar("AnyTraining", bound=TrainedNetwork)
 
 
@@ -103,8 +105,17 @@ def _diverged(config: NetworkConfig) -> TaskError:
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    """A checkpoint's contents, tensors and plain values only; null where there is none."""
-    return dict(torch.load(file, map_location="cpu", weights_only=True)) if file.exists() else None
+    """A checkpoint's contents, tensors and plain values only; null where there is none that is whole.
+
+    A damaged one is told and trained anew: on a CPU the end is the same.
+    """
+    if not file.exists():
+        return None
+    try:
+        return dict(torch.load(file, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, ValueError, KeyError, UnpicklingError):
+        logger.warning("a training's checkpoint is damaged: it is trained anew from its beginning")
+        return None
 
 
 def _is_finished(checkpoint: Mapping[str, Any], config: NetworkConfig) -> bool:

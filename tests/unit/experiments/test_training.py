@@ -113,6 +113,19 @@ def test_a_finished_training_is_not_trained_again(patients, trained: NetworkMode
     assert checkpoint.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("damage", ["cut", "emptied", "foreign"])
+def test_a_damaged_checkpoint_is_trained_anew(
+    patients, trained: NetworkModel, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(patients, tmp_path)
+    (checkpoint,) = tmp_path.rglob(LAST)
+    content = checkpoint.read_bytes()
+    damaged = {"cut": content[: len(content) // 2], "emptied": b"", "foreign": b"no checkpoint at all"}
+    checkpoint.write_bytes(damaged[damage])
+    assert weights(fit(patients, tmp_path)) == weights(trained)
+    assert "checkpoint is damaged" in caplog.text
+
+
 def test_other_data_start_anew(patients, tmp_path: Path) -> None:
     """A checkpoint of other labels in the same folder is not taken up."""
     other = relabelled(patients, ~patients.labels)
