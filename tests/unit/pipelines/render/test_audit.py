@@ -166,7 +166,7 @@ def test_pages_hold_no_script_fetch_nothing_and_keep_texts_as_texts(tmp_path):
         assert not re.search(r"<[^>]+\s(?:style|onerror|src)=", page)
         for link in re.findall(r'href="([^"#]+)"', page):
             assert (file.parent / link).is_file(), link
-        assert page.count("<h1>") == 1
+        assert len(re.findall(r"<h1[ >]", page)) == 1
         assert re.search(r'<html lang="(en|nb)">', page)
 
 
