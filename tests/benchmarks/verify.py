@@ -310,6 +310,65 @@ PROMISES = (
         ),
     ),
     Promise("leakage", "the four contrasts of leakage on the simulated hospital", ("leakage.py",)),
+    Promise(
+        "settlement",
+        "public cases to the øre: 17/28390 and its regional parts, 21/4753 within rounding, 20,899.20 a point in 2024",
+        ("tests/unit/phenotype/coding/test_settlement.py", "tests/unit/phenotype/coding/test_settling.py"),
+    ),
+    Promise(
+        "coding-rules",
+        "every coding rule: contacts that break it, look-alikes that do not, before its start and after its end",
+        ("tests/examples/test_coding_rules.py",),
+    ),
+    Promise(
+        "coding-lists",
+        "every code of the Norwegian lists of 2023-2026 on the first and last day of each year: none called "
+        "invalid in its year, those outside their year found exactly",
+        ("coding_lists.py",),
+    ),
+    Promise(
+        "coding-control",
+        "50,000 stays, planted errors at 1 and 5 %: precision in the first 200, average precision against "
+        "baselines, calibration within 0.05",
+        ("coding_control.py",),
+    ),
+    Promise(
+        "clean-units",
+        "clean data with real case-mix differences: units flagged at no more than the nominal rate",
+        ("clean_units.py",),
+    ),
+    Promise(
+        "drift-delay",
+        "a unit that starts over-coding in a known month: found, median delay at a stated false-alarm rate",
+        ("drift_delay.py",),
+    ),
+    Promise(
+        "coding-mimic-iii",
+        "MIMIC-III demo: out-of-fold AUROC by code group, ten strongest findings",
+        ("coding_models.py", "--data", "mimic-iii"),
+    ),
+    Promise(
+        "coding-diabetes-130",
+        "diabetes-130: out-of-fold AUROC by code group, ten strongest findings",
+        ("coding_models.py", "--data", "diabetes-130"),
+    ),
+    Promise(
+        "eicu-funnel",
+        "186 eICU hospitals on a funnel by APACHE, equal to an independent computation; none flagged for being small",
+        ("eicu_funnel.py",),
+    ),
+    Promise(
+        "sepsis-practice",
+        "published sepsis coding practice by year and region, planted, recovered within sampling error",
+        ("sepsis_practice.py",),
+    ),
+    Promise("audit-speed", "one million contacts audited in under 3 minutes and 6 GB", ("audit_speed.py",)),
+    Promise("unit-rates", "5,000 rules x years x units in under 20 s", ("unit_rates.py",)),
+    Promise(
+        "coding-odd",
+        "a contact without conditions, an unknown system, a negative stay, a unit with one stay: counted and said",
+        ("tests/journey/test_audit.py",),
+    ),
 )
 
 
