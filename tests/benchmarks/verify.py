@@ -312,12 +312,12 @@ PROMISES = (
     Promise("leakage", "the four contrasts of leakage on the simulated hospital", ("leakage.py",)),
     Promise(
         "settlement",
-        "public cases to the øre: 17/28390 and its regional parts, 21/4753 within rounding, 20,899.20 a point in 2024",
+        "public cases to the øre: 17/28390 and its parts, 21/4753 within rounding, 20,899.20 a point in 2024",
         ("tests/unit/phenotype/coding/test_settlement.py", "tests/unit/phenotype/coding/test_settling.py"),
     ),
     Promise(
         "coding-rules",
-        "every coding rule: contacts that break it, look-alikes that do not, before its start and after its end",
+        "every coding rule: contacts that break it, look-alikes that do not, before its start, after its end",
         ("tests/examples/test_coding_rules.py",),
     ),
     Promise(
@@ -354,7 +354,7 @@ PROMISES = (
     ),
     Promise(
         "eicu-funnel",
-        "186 eICU hospitals on a funnel by APACHE, equal to an independent computation; none flagged for being small",
+        "186 eICU hospitals on a funnel by APACHE, equal to another computation; none flagged for small size",
         ("eicu_funnel.py",),
     ),
     Promise(
@@ -366,7 +366,7 @@ PROMISES = (
     Promise("unit-rates", "5,000 rules x years x units in under 20 s", ("unit_rates.py",)),
     Promise(
         "coding-odd",
-        "a contact without conditions, an unknown system, a negative stay, a unit with one stay: counted and said",
+        "no conditions, an unknown system, a negative stay, a unit with one stay: counted and said",
         ("tests/journey/test_audit.py",),
     ),
 )
