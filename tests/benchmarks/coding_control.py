@@ -31,7 +31,14 @@ from pathlib import Path
 
 import polars as pl
 from code_lists import build, code_lists
-from coding_control_baselines import Rates, argmax_disagreement, rate_ranking, rates_of, rules_only
+from coding_control_baselines import (
+    Rates,
+    argmax_disagreement,
+    argmax_of_stays,
+    rate_ranking,
+    rates_of,
+    rules_only,
+)
 from coding_control_calibration import Calibration, after_review, calibration, told_right
 from coding_control_judging import (
     EXPECTATION_FAMILIES,
@@ -68,12 +75,14 @@ class Result:
     Attributes:
         families: family -> figures.
         baselines: family -> baseline -> average precision.
+        argmax_of_stays: family of conditions -> average precision of argmax disagreement about any condition.
         calibrations: name -> how findings are calibrated.
         n_stays: inpatient stays.
     """
 
     families: dict[str, FamilyFigures]
     baselines: dict[str, dict[str, float]]
+    argmax_of_stays: dict[str, float]
     calibrations: dict[str, Calibration]
     n_stays: int
 
@@ -133,6 +142,7 @@ def _result(folder: Path) -> Result:
     return Result(
         {family: family_figures(judged, family) for family in families},
         {family: _baselines(judged, rates, expected, family) for family in families},
+        _argmax_of_stays(judged, expected),
         _calibrations(judged),
         _n_inpatient(folder),
     )
@@ -173,6 +183,19 @@ def _baselines(judged: Judged, rates: Rates, expected: pl.DataFrame | None, fami
     return {name: average_precision(is_error, score) for name, score in scored.items()}
 
 
+def _argmax_of_stays(judged: Judged, expected: pl.DataFrame | None) -> dict[str, float]:
+    """Average precision of argmax disagreement where it is not told which condition is asked about."""
+    if expected is None:
+        return {}
+    return {
+        family: average_precision(
+            judged.of_family(family)["is_error"].to_numpy(), argmax_of_stays(judged, expected, family)
+        )
+        for family in EXPECTATION_FAMILIES
+        if judged.of_family(family)["is_error"].any()
+    }
+
+
 def _n_inpatient(folder: Path) -> int:
     """Overnight and other inpatient stays of the dataset."""
     contacts = stays(open_dataset(folder / "dataset").contacts())
@@ -209,7 +232,14 @@ def _told(result: Result) -> str:
     calibrated = ", ".join(
         f"{name} {found.error:.3f} (n {found.n})" for name, found in result.calibrations.items()
     )
-    return f"({result.n_stays:,} inpatient stays): {families}; calibration {calibrated}"
+    of_stays = ", ".join(
+        f"{family} {result.families[family].of_stays:.2f} against argmax {argmax:.2f}"
+        for family, argmax in result.argmax_of_stays.items()
+    )
+    return (
+        f"({result.n_stays:,} inpatient stays): {families}; as lists of stays, whatever the condition, AP "
+        f"{of_stays}; calibration {calibrated}"
+    )
 
 
 def write_table(result: Result, folder: Path) -> None:
@@ -220,6 +250,7 @@ def write_table(result: Result, folder: Path) -> None:
             family: asdict(found) | {"baselines": result.baselines[family]}
             for family, found in result.families.items()
         },
+        "argmax_of_stays": result.argmax_of_stays,
         "calibration": {
             name: {
                 "n": found.n,

@@ -98,6 +98,23 @@ def rate_ranking(judged: Judged, rates: Rates, family: str) -> Floats:
     return cases.join(best, on="error_id", how="left", maintain_order="left")["z"].fill_null(-1e3).to_numpy()
 
 
+def argmax_of_stays(judged: Judged, expected: pl.DataFrame, family: str) -> Floats:
+    """Whether the likelier of coded and not coded disagrees about any condition of each case's stays, 1 or 0.
+
+    Args:
+        judged: the audit and the truth.
+        expected: columns of `phenotype.coding.expected.EXPECTED`.
+        family: dropped_secondary (something likelier coded is not) or added_secondary (the other way round).
+    """
+    likely = pl.col("probability") >= 0.5
+    is_dropped = family == "dropped_secondary"
+    disagrees = likely & ~pl.col("is_coded") if is_dropped else ~likely & pl.col("is_coded")
+    found = expected.filter(disagrees).select(
+        "stay_id", kind=pl.lit(EXPECTATION_FAMILIES[family]), probability=pl.lit(1.0), category=pl.lit("")
+    )
+    return scores(judged.of_family(family), found, by_category=False)
+
+
 def argmax_disagreement(judged: Judged, expected: pl.DataFrame, family: str) -> Floats:
     """Whether the likelier of coded and not coded disagrees with the coding of each case, 1 or 0.
 

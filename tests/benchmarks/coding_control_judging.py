@@ -147,6 +147,8 @@ class FamilyFigures:
         recall: share of the errors that any finding about the family touches.
         average_precision: over errors and look-alikes.
         n_elsewhere: findings about the family on stays that are neither, and not left out honestly.
+        of_stays: average precision where any finding about the family counts for a stay, whatever condition
+            it is about; the same for families that break rules.
     """
 
     n_errors: int
@@ -156,6 +158,7 @@ class FamilyFigures:
     recall: float
     average_precision: float
     n_elsewhere: int
+    of_stays: float
 
 
 def family_figures(judged: Judged, family: str) -> FamilyFigures:
@@ -179,6 +182,7 @@ def family_figures(judged: Judged, family: str) -> FamilyFigures:
         float((score[is_error] > 0).mean()),
         average_precision(is_error, score),
         elsewhere["finding_id"].n_unique(),
+        average_precision(is_error, scores(cases, found, by_category=False)),
     )
 
 
