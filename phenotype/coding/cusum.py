@@ -24,9 +24,9 @@ HABIT_SD = 0.5
 """How far units differ from what their patients lead to expect, in log odds (our choice). Limits are made
 with it, since the prior draws a level towards what others do."""
 _LEAST_SIMULATED_RISK = 0.02
-_GRID = 1.25
+_GRID = 1.3
 _N_SERIES = 2000
-_MOST_STEPS = 600
+_MOST_STEPS = 400
 _STEPS_A_LEVEL = 10
 _BETWEEN_STEPS = 0.583
 """How far a sum of normal steps rises above what is seen of it, in standard deviations of a step (Siegmund

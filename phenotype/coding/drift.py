@@ -26,7 +26,7 @@ from phenotype.coding.drift_lines import (
     Span,
 )
 from phenotype.coding.drift_series import DriftSettings, MeasureSeries, UnitSeries, judgeable, unit_series
-from phenotype.coding.drift_shared import levels_of_others, periods, shared_changes, standardised
+from phenotype.coding.drift_shared import moves, periods, shared_changes, standardised
 from phenotype.coding.drift_watching import Watched, unwatched, watch
 from phenotype.coding.known_changes import KnownChange, KnownChanges
 
@@ -51,19 +51,21 @@ def drift_lines(
         Lines sorted by measure and unit.
     """
     chosen = settings or DriftSettings.load()
-    lines = [line for one in series for line in _lines_of_measure(one, known, chosen)]
+    lines = [line for one in series for line in lines_of_measure(one, known, chosen)]
     return tuple(sorted(lines, key=lambda line: (line.measure, line.unit)))
 
 
-def _lines_of_measure(
+def lines_of_measure(
     series: MeasureSeries, known: KnownChanges, settings: DriftSettings
 ) -> Iterable[DriftLine]:
+    """The lines of one measure; see `drift_lines`."""
     causes = known.concerning(series.codes)
     rows, left_out = judgeable(series, causes)
     units = unit_series(rows, settings)
     shared = shared_changes(units, causes, settings)
+    together = moves(units, shared)
     for number, unit in enumerate(units):
-        moved = levels_of_others(units, number, shared)
+        moved = together.of_others(number, unit.time)
         yield _line_of_unit(
             series, unit, moved, shared=shared, causes=causes, left_out=left_out.get(unit.unit, {}),
             settings=settings,
@@ -96,7 +98,7 @@ def _line_of_unit(
         measure=series.measure,
         title=series.title,
         baseline_until=unit.time[unit.n_baseline - 1].item(),
-        points=_points(unit, watched, moved),
+        points=_points(unit, watched, moved) if limit else (),
         limit=limit and limit.height,
         false_alarm_rate=limit and limit.false_alarm_rate,
         average_run_length=limit and limit.average_run_length,

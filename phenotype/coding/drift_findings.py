@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from phenotype.coding.drift import drift_lines
+from phenotype.coding.drift import lines_of_measure
 from phenotype.coding.drift_lines import ALL_UNITS, DriftLine, DriftSignal, SharedChange
 from phenotype.coding.drift_series import DriftSettings, MeasureSeries
 from phenotype.coding.findings import FINDING_ITEMS, FINDING_REASONS, FINDINGS, Found
@@ -47,23 +47,28 @@ class Drift:
 
 
 def drift_findings(
-    series: Sequence[MeasureSeries], known: KnownChanges, settings: DriftSettings | None = None
+    series: Iterable[MeasureSeries], known: KnownChanges, settings: DriftSettings | None = None
 ) -> Drift:
     """The changes of practice in measures over time.
 
     Args:
-        series: the measures.
+        series: the measures; each is let go before the next is taken.
         known: known causes.
         settings: None: the shipped ones.
     """
-    lines = drift_lines(series, known, settings)
-    rows = {one.measure: one.rows for one in series}
-    parts = [_of_signal(line, signal, rows[line.measure]) for line in lines for signal in line.signals]
+    chosen = settings or DriftSettings.load()
+    lines: list[DriftLine] = []
+    parts: list[Found] = []
+    for one in series:
+        own = list(lines_of_measure(one, known, chosen))
+        parts += [_of_signal(line, signal, one.rows) for line in own for signal in line.signals]
+        lines += own
+    lines.sort(key=lambda line: (line.measure, line.unit))
     alls = [line for line in lines if line.unit == ALL_UNITS]
     parts += [_of_shared(line, change) for line in alls for change in line.shared if not change.causes]
     return Drift(
         found=Found.together(parts),
-        lines=lines,
+        lines=tuple(lines),
         explained=tuple((line.measure, change) for line in alls for change in line.shared if change.causes),
         unjudged=_unjudged(lines),
         n_watched=sum(line.limit is not None for line in lines),

@@ -114,7 +114,7 @@ class DriftLine(_Told):
         measure: id of the measure.
         title: of the measure.
         baseline_until: the last time of the baseline; null where there is none.
-        points: by month.
+        points: by month; none of a unit that was not watched.
         limit: of the sums; null where the unit was not watched.
         false_alarm_rate: the chance that this line signals without a change.
         average_run_length: stays until a false alarm, on average.

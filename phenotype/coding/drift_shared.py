@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,7 @@ import numpy.typing as npt
 from phenotype.coding.change_points import change_points
 from phenotype.coding.cusum import Floats, own_level
 from phenotype.coding.drift_lines import SharedChange
-from phenotype.coding.drift_series import DriftSettings, UnitSeries
+from phenotype.coding.drift_series import DriftSettings, Times, UnitSeries
 from phenotype.coding.known_changes import KnownChange
 
 RECORD_BEGINS = "record_begins"
@@ -34,7 +36,8 @@ def periods(units: Sequence[UnitSeries]) -> tuple[int, int]:
 def standardised(units: Sequence[UnitSeries], expected: Sequence[Floats], first: int, length: int) -> Floats:
     """(observed - expected) / standard deviation by period, of units together; 0 where there are no stays."""
     difference, variance = _moments(units, expected, first, length)
-    return np.divide(difference, np.sqrt(variance), out=np.zeros_like(difference), where=variance > 0)
+    safe = np.where(variance > 0, variance, 1.0)
+    return np.asarray(np.where(variance > 0, difference / np.sqrt(safe), 0.0))
 
 
 def shared_changes(
@@ -56,13 +59,13 @@ def shared_changes(
     expected = [unit.own for unit in units]
     scores = standardised(units, expected, first, length)
     points = change_points(scores, false_alarm_rate=settings.shared_false_alarm_rate, seed=settings.seed)
-    parts = [_moments([unit], [unit.own], first, length) for unit in units]
+    moments = np.stack([_moments([unit], [unit.own], first, length, len(scores)) for unit in units])
     found: list[SharedChange] = []
     edges = [0, *points, len(scores)]
     for before, at, after in zip(edges, edges[1:], edges[2:], strict=False):
-        effects = [_step(parts, left_out, before, at, after) for left_out in range(len(units))]
-        least = min((z for _, z in effects), key=abs)
-        if abs(least) < settings.shared_z or len({z > 0 for _, z in effects}) > 1:
+        clear = _steps_without_each(moments, before, at, after)
+        least = float(clear[np.argmin(np.abs(clear))])
+        if abs(least) < settings.shared_z or len(np.unique(clear > 0)) > 1:
             continue
         ratio = _odds_ratio(units, first + np.array([before, at, after]) * length)
         day = _first_day(first + at * length)
@@ -75,72 +78,90 @@ def shared_changes(
     return tuple(found)
 
 
-def levels_of_others(units: Sequence[UnitSeries], at: int, changes: Sequence[SharedChange]) -> Floats:
-    """How far the other units have moved, together, at each stay of a unit, in log odds, (N,).
+@dataclass(frozen=True)
+class Moves:
+    """How far each of U units has moved in each of the K + 1 spans between K shared changes.
 
-    Zero where units made no change together. The move of each span between shared changes is the median of
-    the other units' moves in it, weighted by how much each tells, so that one unit of its own mind moves
-    nobody.
-
-    Args:
-        units: those of one measure.
-        at: the number of the unit.
-        changes: that units made together.
+    Attributes:
+        edges: the times of the changes, (K,).
+        levels: in log odds, against the unit's whole line, (U, K + 1).
+        weights: how much each tells, (U, K + 1); 0 where it has no stay.
     """
-    own = units[at]
-    found = np.zeros(len(own.time))
-    if not changes:
-        return found
-    edges = np.array([change.date for change in changes], dtype="datetime64[us]")
-    others = [unit for number, unit in enumerate(units) if number != at]
-    spans = [np.searchsorted(edges, unit.time, "right") for unit in others]
-    own_span = np.searchsorted(edges, own.time, "right")
-    for number in range(len(edges) + 1):
-        levels, weights = [], []
-        for unit, span in zip(others, spans, strict=True):
-            there = span == number
+
+    edges: Times
+    levels: Floats
+    weights: Floats
+
+    def of_others(self, at: int, time: Times) -> Floats:
+        """How far the units but one have moved, together, at times of it, (N,).
+
+        Zero where units made no change together; else the median of the others' moves in the span, weighted
+        by how much each tells, so that one unit of its own mind moves nobody.
+        """
+        found = np.zeros(len(time))
+        if not len(self.edges):
+            return found
+        span = np.searchsorted(self.edges, time, "right")
+        for number in range(len(self.edges) + 1):
+            there = self.weights[:, number] > 0
+            there[at] = False
             if there.any():
-                levels.append(own_level(unit.observed[there], unit.own[there]))
-                weights.append(float((unit.own[there] * (1.0 - unit.own[there])).sum()))
-        found[own_span == number] = _weighted_median(levels, weights) if levels else 0.0
-    return found
+                move = _weighted_median(self.levels[there, number], self.weights[there, number])
+                found[span == number] = move
+        return found
 
 
-def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+def moves(units: Sequence[UnitSeries], changes: Sequence[SharedChange]) -> Moves:
+    """How far each unit has moved between the changes that units made together."""
+    edges = np.array([change.date for change in changes], dtype="datetime64[us]")
+    levels = np.zeros((len(units), len(edges) + 1))
+    weights = np.zeros_like(levels)
+    if len(edges):
+        for row, unit in enumerate(units):
+            ends = np.searchsorted(unit.time, edges, "left")
+            for number, (start, end) in enumerate(pairwise([0, *ends, len(unit.time)])):
+                if start < end:
+                    own = unit.own[start:end]
+                    levels[row, number] = own_level(unit.observed[start:end], own)
+                    weights[row, number] = float((own * (1.0 - own)).sum())
+    return Moves(edges, levels, weights)
+
+
+def _weighted_median(values: Floats, weights: Floats) -> float:
     """The value at half of the weight, on the line between the middles of the sorted values' weights."""
     order = np.argsort(values)
-    weight = np.array(weights)[order]
+    weight = weights[order]
     middle = (np.cumsum(weight) - weight / 2.0) / weight.sum()
-    return float(np.interp(0.5, middle, np.array(values)[order]))
+    return float(np.interp(0.5, middle, values[order]))
 
 
 def _moments(
-    units: Sequence[UnitSeries], expected: Sequence[Floats], first: int, length: int
-) -> tuple[Floats, Floats]:
-    """Observed - expected, and its variance, by period."""
+    units: Sequence[UnitSeries], expected: Sequence[Floats], first: int, length: int, n_periods: int = 0
+) -> Floats:
+    """Observed - expected, and its variance, by period, (2, P)."""
     period = np.concatenate([(unit.months - first) // length for unit in units])
-    size = int(period.max()) + 1 if len(period) else 0
     risk = np.concatenate(list(expected))
     observed = np.concatenate([unit.observed for unit in units])
-    return (
-        np.bincount(period, observed - risk, size).astype(np.float64),
-        np.bincount(period, risk * (1.0 - risk), size).astype(np.float64),
-    )
+    weights = (observed - risk, risk * (1.0 - risk))
+    return np.stack([np.bincount(period, weight, n_periods) for weight in weights]).astype(np.float64)
 
 
-def _step(
-    parts: Sequence[tuple[Floats, Floats]], left_out: int, before: int, at: int, after: int
-) -> tuple[float, float]:
-    """The first-order change of the log odds ratio at a change point, and its z, with one unit left out."""
-    kept = [part for number, part in enumerate(parts) if number != left_out]
-    sums = [
-        [sum(float(part[moment][start:end].sum()) for part in kept) for moment in (0, 1)]
-        for start, end in ((before, at), (at, after))
-    ]
-    if min(sums[0][1], sums[1][1]) <= 0:
-        return 0.0, 0.0
-    effect = sums[1][0] / sums[1][1] - sums[0][0] / sums[0][1]
-    return effect, float(effect / np.sqrt(1.0 / sums[0][1] + 1.0 / sums[1][1]))
+def _steps_without_each(moments: Floats, before: int, at: int, after: int) -> Floats:
+    """The z of the first-order change of the log odds ratio at a change point, with each unit left out, (U,).
+
+    Args:
+        moments: (U, 2, P).
+        before: the first period of the span before the change.
+        at: the first after it.
+        after: the end of the span after it.
+    """
+    sums = np.stack([moments[:, :, before:at].sum(axis=2), moments[:, :, at:after].sum(axis=2)])
+    rest = sums.sum(axis=1, keepdims=True) - sums
+    difference, variance = rest[:, :, 0], rest[:, :, 1]
+    is_told = variance.min(axis=0) > 0
+    safe = np.where(variance > 0, variance, 1.0)
+    effect = difference[1] / safe[1] - difference[0] / safe[0]
+    return np.asarray(np.where(is_told, effect / np.sqrt(1.0 / safe[0] + 1.0 / safe[1]), 0.0))
 
 
 def _odds_ratio(units: Sequence[UnitSeries], edges: Ints) -> float:

@@ -196,7 +196,7 @@ def test_findings_about_units_are_counted_and_none_is_lost() -> None:
 
 
 def test_a_flagged_rate_is_cut_to_what_was_expected() -> None:
-    """Four Z03 stays where 1.6 were expected: two remain. OBSERVATION 0.550 twice, complicated 0.798 twice."""
+    """Four Z03 stays where 1.6 were expected: two remain. Two have 0.550 points, two 0.798 (complicated)."""
     contacts: list[Contact] = [(n, n, "2024-03-01", "inpatient", 2) for n in (1, 2, 3, 4)]
     codes: list[Code] = [(n, "main", 1, 1, ICD + "Z03.8") for n in (1, 2, 3, 4)]
     codes += [(n, "other", 2, 1, ICD + "N17.9") for n in (3, 4)]
