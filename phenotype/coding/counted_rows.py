@@ -167,7 +167,7 @@ class CountedRows:
         if number.of == "contacts":
             return np.asarray(self.rows["n_contacts"].to_numpy(), dtype=np.int64)
         chosen = np.isin(self.codes.role, [ROLES.index(role) for role in number.roles])
-        key = np.unique(self.codes.row[chosen] * np.int64(len(self.codes.distinct)) + self.codes.code[chosen])
+        key = distinct(self.codes.row[chosen] * np.int64(len(self.codes.distinct)) + self.codes.code[chosen])
         return np.bincount(key // max(len(self.codes.distinct), 1), minlength=self.rows.height)
 
     def _meant(self, condition: Condition) -> Bools:
@@ -225,6 +225,14 @@ class CountedRows:
                 fits |= value.str.starts_with(beginning).fill_null(value=False).to_numpy()
             yes[row[fits | (not beginnings)]] = True
         return Truth(yes, known & ~yes, {not_told(name): ~known})
+
+
+def distinct(keys: Ints) -> Ints:
+    """The different keys, sorted: by sorting, which is faster here than numpy's table of hashes."""
+    ordered = np.sort(keys)
+    is_new = np.ones(len(ordered), dtype=np.bool_)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_new]
 
 
 def not_told(fact: str) -> str:

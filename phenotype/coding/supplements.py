@@ -14,7 +14,7 @@ import polars as pl
 
 from ontology.terminology import Ontology
 from phenotype.coding.coded_record import CodedRecord
-from phenotype.coding.counted_rows import ROLES
+from phenotype.coding.counted_rows import ROLES, distinct
 from phenotype.coding.measure_rows import base_of
 from phenotype.coding.measures import Measure
 from phenotype.coding.unit_blocks import count
@@ -170,7 +170,7 @@ def _codes(ground: Ground, groups: tuple[Bools, ...]) -> list[Row]:
     for part, role in (("other conditions", "other"), ("procedures", "procedure")):
         codes = ground.rows.codes
         chosen = codes.role == ROLES.index(role)
-        key = np.unique(codes.code[chosen] * np.int64(max(ground.rows.rows.height, 1)) + codes.row[chosen])
+        key = distinct(codes.code[chosen] * np.int64(max(ground.rows.rows.height, 1)) + codes.row[chosen])
         code, row = key // max(ground.rows.rows.height, 1), key % max(ground.rows.rows.height, 1)
         number = np.bincount(row, minlength=ground.rows.rows.height).astype(np.float64)
         found.append(_row(part, "a stay, mean", [_summary(number[group], "mean") for group in groups]))

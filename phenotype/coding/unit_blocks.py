@@ -12,7 +12,7 @@ import polars as pl
 
 from phenotype.coding.case_mix import CaseMix, main_codes, numbered
 from phenotype.coding.case_mix_strata import Block
-from phenotype.coding.counted_rows import NO_DIAGNOSIS, ROLES, CountedRows, Truth, not_told
+from phenotype.coding.counted_rows import NO_DIAGNOSIS, ROLES, CountedRows, Truth, distinct, not_told
 from phenotype.coding.measures import Each, Measure
 from phenotype.coding.unit_settings import Attribute, UnitSettings
 
@@ -141,14 +141,14 @@ def _each_code(
         short = codes.distinct.str.extract(r"^(.*?//...)").fill_null(codes.distinct)
         names = short.unique().sort()
         label = names.search_sorted(short).to_numpy().astype(np.int64)
-    key = np.unique(label[codes.code[chosen]] * np.int64(max(rows.rows.height, 1)) + codes.row[chosen])
+    key = distinct(label[codes.code[chosen]] * np.int64(max(rows.rows.height, 1)) + codes.row[chosen])
     item, row = key // max(rows.rows.height, 1), key % max(rows.rows.height, 1)
     item, row = _frequent(item, row, each)
     texts = names.to_list()
     if each.of == "pair":
         return _pairs(measure, each, item, row, texts)
-    kept, number = np.unique(item, return_inverse=True)
-    return tuple(f"{measure.id}{CODE}{texts[index]}" for index in kept), number.astype(np.int64), row
+    kept, number = np.flatnonzero(np.bincount(item, minlength=1)), numbered(item)[0]
+    return tuple(f"{measure.id}{CODE}{texts[index]}" for index in kept), number, row
 
 
 def _frequent(item: Ints, row: Ints, each: Each) -> tuple[Ints, Ints]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from ontology.terminology import Ontology
 from phenotype.coding.coded_record import CodedRecord
-from phenotype.coding.counted_rows import ROLES
+from phenotype.coding.counted_rows import ROLES, distinct
 from phenotype.coding.findings import FINDING_ITEMS, FINDINGS, Found, with_finding_ids
 from phenotype.coding.measure_rows import base_of, counting_rows, number_of
 from phenotype.coding.measures import Measure
@@ -164,7 +164,7 @@ def _dominant(ground: Ground, compared: Compared) -> bool:
     is_procedure = codes.role == ROLES.index("procedure")
     if not is_procedure.any():
         return False
-    key = np.unique(codes.code[is_procedure] * np.int64(ground.rows.rows.height) + codes.row[is_procedure])
+    key = distinct(codes.code[is_procedure] * np.int64(ground.rows.rows.height) + codes.row[is_procedure])
     code, row = key // ground.rows.rows.height, key % ground.rows.rows.height
     own, others = compared.own & compared.counting, compared.others & compared.counting
     mine = np.bincount(code[own[row]], minlength=len(codes.distinct)) / max(int(own.sum()), 1)
