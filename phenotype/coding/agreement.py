@@ -152,8 +152,8 @@ def _pair(
     where = places(rows, by)
     cells = pl.DataFrame(
         {
-            "unit_id": pl.Series(where.units)[where.unit],
-            "period": pl.Series(where.periods)[where.period],
+            "unit_id": pl.Series(where.units, dtype=pl.String)[where.unit],
+            "period": pl.Series(where.periods, dtype=pl.String)[where.period],
             "both": judged & has & coded.yes,
             "phenotype_only": judged & has & ~coded.yes,
             "coded_only": judged & ~has & coded.yes,

@@ -139,3 +139,7 @@ def test_shipped_pairs_name_definitions_that_ship() -> None:
     for pair in load_pairs():
         assert set(pair.phenotypes) <= names, pair.id
         assert pair.title_nb, pair.id
+
+
+def test_a_record_without_contacts_agrees_about_nothing() -> None:
+    assert agreement(record_of([], []), phenotypes([]), [SEPSIS, DIABETES]).schema == AGREEMENT

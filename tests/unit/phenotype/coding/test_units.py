@@ -244,3 +244,12 @@ def test_the_variance_of_patients_who_come_again_is_that_of_patients() -> None:
     assert units["observed"].to_list()[0] == 180
     assert not units["is_flagged"].any()
     assert float(np.abs(units["z"].to_numpy()).max()) < 2
+
+
+def test_a_record_without_contacts_has_no_rates_and_no_findings() -> None:
+    nothing = record_of([], [])
+    rates = judge_rates(nothing, load_measures())
+    assert rates.units.schema == UNITS
+    assert (rates.units.height, rates.coverage.height) == (0, 0)
+    assert rate_findings(rates, nothing, load_measures()).findings.height == 0
+    assert measure_rows(nothing, N17).height == 0
