@@ -145,24 +145,21 @@ def make_cases(
     told = case_rates(
         rule_rates(coverage.cast(RULE_COVERAGE)), rates.cast(UNITS), names, wanted.sort("case_id")
     )
-    opened = _by_case(openings)
-    counts = {
-        row["case_id"]: row for row in _counts(gathered, found.items, record.contacts, openings).to_dicts()
-    }
+    opened = {str(key[0]): part for key, part in openings.partition_by("case_id", as_dict=True).items()}
+    titles, explanations = _titles(gathered, names), looked_at(gathered, names)
+    counts = _counts(gathered, found.items, record.contacts, openings)
+    summaries = _summaries(gathered, openings).join(counts, on="case_id", how="left").sort("case_id")
     cases = [
         _case(
-            findings,
-            opened.get(case_id, openings.clear()),
-            told.get(case_id, ()),
-            counts.get(case_id, _NOTHING),
-            names,
+            row,
+            opened.get(row["case_id"], openings.clear()),
+            told.get(row["case_id"], ()),
+            titles[row["case_id"]],
+            explanations.get(row["case_id"], ()),
         )
-        for case_id, findings in _by_case(gathered).items()
+        for row in summaries.iter_rows(named=True)
     ]
     return tuple(sorted(cases, key=_weight))
-
-
-_NOTHING: Mapping[str, int] = {"n_contacts": 0, "n_stays": 0, "n_subjects": 0, "n_priced_subjects": 0}
 
 
 def gather(findings: pl.DataFrame) -> pl.DataFrame:
@@ -195,9 +192,37 @@ def gather(findings: pl.DataFrame) -> pl.DataFrame:
     ).drop("from_year", "to_year", "chain", "start")
 
 
-def _by_case(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    parts = rows.partition_by("case_id", as_dict=True, maintain_order=True)
-    return {str(key[0]): part for key, part in parts.items()}
+def _summaries(gathered: pl.DataFrame, openings: pl.DataFrame) -> pl.DataFrame:
+    """What findings and openings of each case come to."""
+    is_rate = pl.col("kind").is_in(RATE_KINDS)
+
+    def known(name: str, rows: pl.Expr | None = None) -> pl.Expr:
+        """The sum of what is known; null where nothing is."""
+        values = pl.col(name) if rows is None else pl.col(name).filter(rows)
+        return pl.when(values.is_not_null().any()).then(values.sum())
+
+    money = ("amount_low_nok", "amount_high_nok", "expected_nok")
+    stays = openings.group_by("case_id").agg(
+        *(known(name).alias(name) for name in money),
+        expected_right=known("probability"),
+        n_priced=pl.col("amount_low_nok").count(),
+        opened=pl.col("finding_ids").sort_by("rank").explode(empty_as_null=False),
+    )
+    return (
+        gathered.group_by("case_id")
+        .agg(
+            pl.col("family", "unit_id").first(),
+            kinds=pl.col("kind").unique().sort(),
+            severities=pl.col("severity").drop_nulls().unique(),
+            first_period=pl.col("period").min(),
+            last_period=pl.col("period").max(),
+            n_findings=pl.len(),
+            rate_low_nok=known("amount_low_nok", is_rate),
+            rate_high_nok=known("amount_high_nok", is_rate),
+            every=pl.col("finding_id").sort(),
+        )
+        .join(stays, on="case_id", how="left")
+    )
 
 
 def _counts(
@@ -225,44 +250,41 @@ def _counts(
 
 
 def _case(
-    findings: pl.DataFrame,
+    row: Mapping[str, Any],
     openings: pl.DataFrame,
     rates: tuple[CaseRate, ...],
-    counts: Mapping[str, int],
-    names: CaseNames,
+    title: Title,
+    explanations: tuple[LookedAt, ...],
 ) -> Case:
-    first: Mapping[str, Any] = findings.row(0, named=True)
-    opened = openings["finding_ids"].explode(empty_as_null=False).to_list()
-    rest = sorted(set(findings["finding_id"].to_list()).difference(opened))
-    periods = sorted(findings["period"].drop_nulls().unique().to_list())
-    of_rates = findings.filter(pl.col("kind").is_in(RATE_KINDS))
+    plain: dict[str, Any] = {name: row[name] for name in _AS_THEY_ARE}
+    plain |= {name: row[name] or 0 for name in _COUNTS}
     return Case(
-        case_id=first["case_id"],
-        family=first["family"],
-        kinds=tuple(sorted(findings["kind"].unique().to_list())),
-        severity=min(findings["severity"].drop_nulls().to_list(), key=_gravity, default=SEVERITIES[-1]),
-        title=_title(findings, names),
-        unit_id=first["unit_id"],
-        first_period=periods[0] if periods else "",
-        last_period=periods[-1] if periods else "",
+        **plain,
+        kinds=tuple(row["kinds"]),
+        severity=min(row["severities"], key=_gravity, default=SEVERITIES[-1]),
+        title=title,
+        first_period=row["first_period"] or "",
+        last_period=row["last_period"] or "",
         against=_against(rates),
-        n_findings=findings.height,
-        n_contacts=counts["n_contacts"],
-        n_stays=counts["n_stays"],
-        n_subjects=counts["n_subjects"],
-        n_priced=openings["amount_low_nok"].count(),
-        n_priced_subjects=counts["n_priced_subjects"],
-        expected_right=_sum(openings["probability"]),
-        amount_low_nok=_sum(openings["amount_low_nok"]),
-        amount_high_nok=_sum(openings["amount_high_nok"]),
-        expected_nok=_sum(openings["expected_nok"]),
-        rate_low_nok=_sum(of_rates["amount_low_nok"]),
-        rate_high_nok=_sum(of_rates["amount_high_nok"]),
-        finding_ids=(*dict.fromkeys(opened), *rest),
+        finding_ids=tuple(dict.fromkeys([*(row["opened"] or ()), *row["every"]])),
         openings=openings,
         rates=rates,
-        explanations=looked_at(findings, names),
+        explanations=explanations,
     )
+
+
+_AS_THEY_ARE = (
+    "case_id",
+    "family",
+    "unit_id",
+    "expected_right",
+    "amount_low_nok",
+    "amount_high_nok",
+    "expected_nok",
+    "rate_low_nok",
+    "rate_high_nok",
+)
+_COUNTS = ("n_findings", "n_contacts", "n_stays", "n_subjects", "n_priced", "n_priced_subjects")
 
 
 def _against(rates: tuple[CaseRate, ...]) -> Against:
@@ -271,28 +293,23 @@ def _against(rates: tuple[CaseRate, ...]) -> Against:
     return next((one for one in ("expected", "wards", "peers") if one in made), "model")
 
 
-def _title(findings: pl.DataFrame, names: CaseNames) -> Title:
-    """What most findings of a case are about, rules before rates."""
-    of_expectations = names.expectation_title(str(findings["family"][0]))
-    if of_expectations is not None:
-        return of_expectations
+def _titles(gathered: pl.DataFrame, names: CaseNames) -> dict[str, Title]:
+    """What most findings of each case are about, rules before rates."""
     about = (
-        findings.with_columns(is_rate=pl.col("kind").is_in(RATE_KINDS))
-        .group_by("is_rate", "rule_id")
+        gathered.with_columns(is_rate=pl.col("kind").is_in(RATE_KINDS))
+        .group_by("case_id", "family", "is_rate", "rule_id")
         .agg(pl.len(), pl.col("title").min())
-        .sort("is_rate", "len", "rule_id", descending=[False, True, False])
+        .sort("case_id", "is_rate", "len", "rule_id", descending=[False, False, True, False])
+        .unique("case_id", keep="first", maintain_order=True)
     )
-    is_rate, rule_id, _, title = about.row(0)
-    return names.title(rule_id, title or "", of_rates=is_rate)
+    return {
+        case_id: names.expectation_title(family) or names.title(rule_id, title or "", of_rates=is_rate)
+        for case_id, family, is_rate, rule_id, _, title in about.iter_rows()
+    }
 
 
 def _gravity(severity: str) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
-
-
-def _sum(values: pl.Series) -> float | None:
-    """The sum of what is known; null where nothing is."""
-    return float(values.sum()) if values.count() else None
 
 
 def _weight(case: Case) -> tuple[float, float, int, str]:

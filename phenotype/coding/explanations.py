@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,21 +90,43 @@ class LookedAt:
         return "holds" if self.n_held == self.n_looked else "holds_in_part"
 
 
-def looked_at(findings: pl.DataFrame, names: CaseNames) -> tuple[LookedAt, ...]:
-    """The explanations that were looked at for findings, those that hold most often first.
+def looked_at(findings: pl.DataFrame, names: CaseNames) -> dict[str, tuple[LookedAt, ...]]:
+    """The explanations that were looked at in each case, those that hold most often first.
 
     Args:
-        findings: rule_id, kind and innocent_explanations (those that hold).
+        findings: case_id, finding_id, rule_id, kind and innocent_explanations (those that hold).
         names: which explanations each rule or measure looks at. One that holds was looked at even where its
             rule does not name it.
+
+    Returns:
+        case_id -> its explanations; cases without any are left out.
     """
-    held: dict[str, int] = {}
-    looked: dict[str, int] = {}
-    for rule_id, kind, holding in findings.select("rule_id", "kind", "innocent_explanations").iter_rows():
-        holds = set(holding or [])
-        for name in holds:
-            held[name] = held.get(name, 0) + 1
-        for name in holds | set(names.looked_at(rule_id, of_rates=kind in RATE_KINDS)):
-            looked[name] = looked.get(name, 0) + 1
-    found = [LookedAt(name, looked[name], held.get(name, 0)) for name in looked]
-    return tuple(sorted(found, key=lambda one: (-one.n_held / one.n_looked, one.name)))
+    by = ["case_id", "rule_id", "kind"]
+    looked: dict[str, Counter[str]] = {}
+    held: dict[str, Counter[str]] = {}
+    named: dict[tuple[str, str], frozenset[str]] = {}
+    for case_id, rule_id, kind, n in findings.group_by(by).len().iter_rows():
+        named[rule_id, kind] = frozenset(names.looked_at(rule_id, of_rates=kind in RATE_KINDS))
+        looked.setdefault(case_id, Counter()).update(dict.fromkeys(named[rule_id, kind], n))
+    holding = (
+        findings.select("finding_id", *by, name="innocent_explanations")
+        .explode("name", empty_as_null=False)
+        .drop_nulls("name")
+        .unique()
+        .group_by(*by, "name")
+        .len()
+    )
+    for case_id, rule_id, kind, name, n in holding.iter_rows():
+        held.setdefault(case_id, Counter())[name] += n
+        if name not in named[rule_id, kind]:
+            looked[case_id][name] += n
+    return {
+        case_id: tuple(
+            sorted(
+                (LookedAt(name, n, held.get(case_id, Counter())[name]) for name, n in counts.items()),
+                key=lambda one: (-one.n_held / one.n_looked, one.name),
+            )
+        )
+        for case_id, counts in looked.items()
+        if counts
+    }

@@ -18,7 +18,7 @@ from phenotype.coding.cases import Case
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import Found
 from phenotype.explain.wording import count_words
-from phenotype.report.coding_case import AGAINST_WORDS, KIND_WORDS, lead_words
+from phenotype.report.coding_words import AGAINST_WORDS, KIND_WORDS, lead_words
 from phenotype.report.money import (
     nok_range_words,
     nok_words,

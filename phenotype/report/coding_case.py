@@ -16,187 +16,29 @@ from phenotype.coding.cases import Case
 from phenotype.coding.explanations import InnocentExplanations, LookedAt
 from phenotype.coding.findings import Found
 from phenotype.explain.wording import count_words
-from phenotype.report.money import (
-    Language,
-    nok_range_words,
-    nok_words,
-    period_words,
-    plain_number,
-    share_words,
+from phenotype.report.coding_lines import (
+    CasePage,
+    ExplanationLine,
+    FindingLine,
+    RateLine,
+    RuleWords,
+    StayLine,
 )
-from phenotype.task_parts import Frozen
+from phenotype.report.coding_words import (
+    AGAINST_WORDS,
+    KIND_WORDS,
+    VERDICT_WORDS,
+    chance_words,
+    figure_words,
+    lead_words,
+    limits_words,
+    opening_words,
+)
+from phenotype.report.money import Language, nok_range_words, nok_words, period_words, plain_number
 
 REASONS_SHOWN = 3
 MIN_COMMON, COMMON_SHARE = 4, 0.5
 """What at least so many findings, and more than this share of them, say is said once."""
-KIND_WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "rule": "coding rule",
-        "missing": "probable, not coded",
-        "unsupported": "coded, little support",
-        "main_condition": "main condition",
-        "unspecific": "unspecific code",
-        "unit_rate": "rate",
-        "drift": "change over time",
-    },
-    "nb": {
-        "rule": "koderegel",
-        "missing": "sannsynlig, ikke kodet",
-        "unsupported": "kodet, lite støtte",
-        "main_condition": "hovedtilstand",
-        "unspecific": "uspesifikk kode",
-        "unit_rate": "andel",
-        "drift": "endring over tid",
-    },
-}
-AGAINST_WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "expected": "what is expected of its patients (adjusted for case mix)",
-        "wards": "wards of the same name in the other hospitals",
-        "peers": "all other units judged by the same rule",
-        "model": "what the rest of each stay lets one expect",
-    },
-    "nb": {
-        "expected": "forventet nivå justert for pasientsammensetning",
-        "wards": "tilsvarende avdelinger ved de andre sykehusene",
-        "peers": "alle øvrige enheter vurdert etter samme regel",
-        "model": "det øvrige innholdet i hvert opphold",
-    },
-}
-VERDICT_WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {"holds": "holds", "holds_in_part": "holds for some", "does_not_hold": "does not hold"},
-    "nb": {"holds": "gjelder", "holds_in_part": "gjelder for noen", "does_not_hold": "gjelder ikke"},
-}
-
-
-class FindingLine(Frozen):
-    """One doubt as a page writes it; contact and evidence are pseudonyms and numbers of the dataset."""
-
-    finding_id: str
-    kind: str
-    title: str
-    contact: str
-    code: str
-    suggested: str
-    probability: str
-    amount: str
-    reasons: tuple[str, ...]
-    holding: tuple[str, ...]
-
-
-class StayLine(Frozen):
-    """One stay to open.
-
-    Attributes:
-        rank: in the order of opening, within the case.
-        stay: its pseudonym.
-        others: stays that must be read beside it.
-        probability: that at least one finding is right, in words.
-        amount: what the payer would get back.
-        expected: the same by probability.
-        hours: that opening takes.
-        verdict: whether opening pays off.
-        drawn: ranked, random, or empty where it is beyond the capacity.
-        findings: what is doubted, the most probable first.
-    """
-
-    rank: int
-    stay: str
-    others: tuple[str, ...]
-    probability: str
-    amount: str
-    expected: str
-    hours: str
-    verdict: str
-    drawn: str
-    findings: tuple[FindingLine, ...]
-
-
-class RateLine(Frozen):
-    """One rate as a page writes it."""
-
-    title: str
-    period: str
-    n: str
-    observed: str
-    expected: str
-    ratio: str
-    limits: str
-    against: str
-    verdict: str
-
-
-class ExplanationLine(Frozen):
-    """One innocent explanation as a page writes it."""
-
-    title: str
-    looked_at: str
-    held: str
-    verdict: str
-
-
-class RuleWords(Frozen):
-    """What a rule of the case says, and where it is written."""
-
-    title: str
-    says: str
-    sources: tuple[str, ...]
-
-
-class CasePage(Frozen):
-    """What the page of one case says, in one language.
-
-    Attributes:
-        case_id: of the case.
-        title: what it is about.
-        unit: whose coding.
-        period: over what time.
-        kinds: how it was found.
-        severity: the gravest of its findings.
-        against: whom the unit is held against.
-        lead: one sentence: what deviates, and by how much.
-        n_findings, n_contacts, n_stays, n_subjects: how many.
-        n_to_open: stays within the capacity.
-        expected_right: stays expected to be wrongly coded.
-        amount, expected: what the payer would get back if all findings are right, and by probability.
-        rate_amount: what cutting the unit to the expected rate would bring; empty where it is not priced.
-        priced: how many stays have a price, in words.
-        rules: what the rules of the case say.
-        rates: what measures and rules say of the unit.
-        explanations: innocent explanations that were looked at.
-        titles_differ: whether the findings on the page have more than one title.
-        common: what is said of most findings on the page, once.
-        stays: the first stays to open, without what is common.
-        n_more: how many more there are, in the sheet.
-        answers: how many findings reviewers agreed with, disagreed with, or could not tell.
-    """
-
-    case_id: str
-    title: str
-    unit: str
-    period: str
-    kinds: str
-    severity: str
-    against: str
-    lead: str
-    n_findings: int
-    n_contacts: int
-    n_stays: int
-    n_subjects: int
-    n_to_open: int
-    expected_right: str
-    amount: str
-    expected: str
-    rate_amount: str
-    priced: str
-    rules: tuple[RuleWords, ...]
-    rates: tuple[RateLine, ...]
-    explanations: tuple[ExplanationLine, ...]
-    titles_differ: bool
-    common: tuple[str, ...]
-    stays: tuple[StayLine, ...]
-    n_more: int
-    answers: Mapping[str, int]
 
 
 class CaseBook:
@@ -288,11 +130,11 @@ class CaseBook:
             rank=row["rank"],
             stay=str(row["stay_id"]),
             others=tuple(str(stay) for stay in row["other_stay_ids"]),
-            probability=_chance(row["probability"], language),
+            probability=chance_words(row["probability"], language),
             amount=nok_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
             expected=nok_words(row["expected_nok"], language),
             hours=plain_number(row["hours"], language, 1),
-            verdict=_verdict(row, language),
+            verdict=opening_words(row, language),
             drawn=self._chosen.get(row["stay_id"], ""),
             findings=tuple(self._finding(finding_id, language) for finding_id in row["finding_ids"]),
         )
@@ -312,7 +154,7 @@ class CaseBook:
             contact=", ".join(dict.fromkeys(str(item["contact_id"]) for item in items)),
             code="; ".join(self.code_words(code) for code in codes),
             suggested="; ".join(self.code_words(code) for code in suggested),
-            probability=_chance(row["probability"], language),
+            probability=chance_words(row["probability"], language),
             amount=nok_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
             reasons=tuple(reason["text"] for reason in reasons if reason["text"]),
             holding=tuple(
@@ -349,10 +191,10 @@ class CaseBook:
             ),
             period=rate.period,
             n=count_words(rate.n),
-            observed=_figure(rate.observed, language),
+            observed=figure_words(rate.observed, language),
             expected="–" if rate.expected is None else plain_number(rate.expected, language, 1),
             ratio="–" if rate.ratio is None else plain_number(rate.ratio, language, 2),
-            limits=_limits(rate, language),
+            limits=limits_words(rate, language),
             against=AGAINST_WORDS[language][rate.against],
             verdict="" if rate.is_flagged is None else flagged[0 if rate.is_flagged else 1],
         )
@@ -405,58 +247,3 @@ def _grouped(rows: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     for row in rows.iter_rows(named=True):
         grouped.setdefault(row["finding_id"], []).append(row)
     return grouped
-
-
-def lead_words(rate: CaseRate | None, language: Language) -> str:
-    """What deviates and by how much, in a sentence; empty where no rate is held against anything."""
-    if rate is None or rate.expected is None or rate.ratio is None:
-        return ""
-    n, observed = count_words(rate.n), _figure(rate.observed, language)
-    is_count = rate.n > 0 and rate.observed <= rate.n and rate.observed == round(rate.observed)
-    share = f" ({share_words(rate.observed / rate.n, language)})" if is_count else ""
-    expected, ratio = plain_number(rate.expected, language, 1), plain_number(rate.ratio, language, 1)
-    limits = _limits(rate, language)
-    if language == "en":
-        whose = "of its patients" if rate.against == "expected" else "at the others' rate"
-        tail = f", 95% limits {limits}" if limits else ""
-        return (
-            f"{rate.period}: {observed} of {n}{share} where {expected} would be expected {whose}, "
-            f"{ratio} times as many{tail}."
-        )
-    whose = "ut fra pasientsammensetningen" if rate.against == "expected" else "ut fra de andres andel"
-    tail = f", 95 % grenser {limits}" if limits else ""
-    return (
-        f"{rate.period}: {observed} av {n}{share}, mot {expected} forventet {whose}; "
-        f"forholdstall {ratio}{tail}."
-    )
-
-
-def _limits(rate: CaseRate, language: Language) -> str:
-    if rate.low is None or rate.high is None:
-        return ""
-    joint = " to " if language == "en" else " til "
-    return f"{plain_number(rate.low, language, 2)}{joint}{plain_number(rate.high, language, 2)}"
-
-
-def _figure(value: float, language: Language) -> str:
-    return count_words(round(value)) if value == round(value) else plain_number(value, language, 2)
-
-
-def _chance(probability: float | None, language: Language) -> str:
-    if probability is None:
-        return "–"
-    figure = plain_number(100 * probability, language, 0)
-    return f"{figure}%" if language == "en" else f"{figure} %"
-
-
-def _verdict(row: Mapping[str, Any], language: Language) -> str:
-    en = language == "en"
-    if row["is_answered"]:
-        return "answered" if en else "besvart"
-    if row["probability"] is None:
-        return "sample behind the rate" if en else "utvalg bak andelen"
-    if row["pays"] is None:
-        return "no price" if en else "uten beløp"
-    if row["pays"]:
-        return "pays off" if en else "lønner seg"
-    return "costs more than it brings" if en else "koster mer enn det gir"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ontology.configuration import read_yaml, validate
 from phenotype.coding.cases import Case
-from phenotype.report.coding_case import CasePage
+from phenotype.report.coding_lines import CasePage
 from phenotype.report.money import Language, day_words, nok_range_words
 from phenotype.report.suppression import MIN_CELL, is_small
 from phenotype.task_parts import Frozen

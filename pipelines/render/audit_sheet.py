@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phenotype.coding.reviews import HEADINGS
-from phenotype.report.coding_case import CasePage, FindingLine, StayLine
+from phenotype.report.coding_lines import CasePage, FindingLine, StayLine
 
 ANSWER_CHOICES = ("enig", "uenig", "kan ikke avgjøre")
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
