@@ -173,12 +173,14 @@ def _rate(row: dict[str, object]) -> CaseRate:
 def overall(rates: Sequence[CaseRate]) -> CaseRate | None:
     """The rate that tells most: of a rule over all its periods, of a measure in one.
 
-    The rule or period is the one whose observed count is furthest from the expected one.
+    A year in which none was expected counts in a rule's sum. The rule or period is the one whose observed
+    count is furthest from the expected one.
     """
-    compared = [rate for rate in rates if rate.expected is not None and rate.ratio is not None]
+    compared = [rate for rate in rates if rate.expected is not None]
     every = [_summed([rate for rate in compared if rate.measure == name]) for name in _rules_of(compared)]
     every += [rate for rate in compared if rate.against == "expected"]
-    return max(every, key=lambda rate: abs(rate.observed - (rate.expected or 0.0)), default=None)
+    told = [rate for rate in every if rate.ratio is not None]
+    return max(told, key=lambda rate: abs(rate.observed - (rate.expected or 0.0)), default=None)
 
 
 def _rules_of(rates: Sequence[CaseRate]) -> list[str]:

@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ontology.configuration import read_yaml, validate
+from ontology.errors import InputError, Problem
 from ontology.normalising import normalise
 from ontology.terminology import Ontology
 from phenotype.contacts import join_stays, stays
@@ -119,6 +120,9 @@ def read_coded_record(dataset: Dataset, ontology: Ontology, facts: ContactFacts)
         dataset: whose.
         ontology: the lists by which codes are spelled.
         facts: where facts about contacts stand.
+
+    Raises:
+        InputError: contacts share an id, or have none or no subject.
     """
     contacts = _contacts(dataset)
     told = _facts(dataset, facts)
@@ -133,6 +137,7 @@ def read_coded_record(dataset: Dataset, ontology: Ontology, facts: ContactFacts)
 
 def _contacts(dataset: Dataset) -> pl.DataFrame:
     contacts = dataset.contacts()
+    _check_ids(contacts, dataset)
     known = contacts if contacts.height and not contacts["stay_id"].has_nulls() else join_stays(contacts)
     people = _people(dataset)
     judged = pl.coalesce("end_time", "start_time")
@@ -149,6 +154,28 @@ def _contacts(dataset: Dataset) -> pl.DataFrame:
         .select(pl.col(name).cast(dtype) for name, dtype in CODED_CONTACTS.items())
         .sort("contact_id")
     )
+
+
+def _check_ids(contacts: pl.DataFrame, dataset: Dataset) -> None:
+    """Raise InputError where contacts share an id or have no subject: nothing could be counted once."""
+    n_shared = int(contacts["contact_id"].drop_nulls().is_duplicated().sum())
+    faults = {
+        f"{n_shared} rows whose contact_id another row has, too": n_shared,
+        **{
+            f"{contacts[name].null_count()} rows without {name}": contacts[name].null_count()
+            for name in ("contact_id", "subject_id")
+        },
+    }
+    if any(faults.values()):
+        raise InputError(
+            Problem(
+                "contacts cannot be told from each other",
+                where=str(dataset.path / "contacts.parquet"),
+                found="; ".join(words for words, n in faults.items() if n),
+                allowed="one row a contact_id, each with a subject_id",
+                next_step="find out which rows are right, or ingest the source again",
+            )
+        )
 
 
 def _people(dataset: Dataset) -> pl.DataFrame:
