@@ -66,6 +66,8 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
     events = _events(asked, told)
     codings = _codings(record, config, ontology, told)
     contributions = _contributions(asked, matrix, told)
+    names = _names(dataset)
+    stays = all_stays(record)
     reasons: dict[str, list[Reason]] = {}
     for finding in told.iter_rows(named=True):
         phi, codes = contributions[finding["finding_id"]]
@@ -73,17 +75,21 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
             pl.col("subject_id") == finding["subject_id"],
             known_time().is_null() | (known_time() <= finding["prediction_time"]),
         )
-        some = tree_reasons(phi, codes, Record(known, finding["prediction_time"]), config.findings.n_reasons)
+        some = tree_reasons(
+            phi, codes, Record(known, finding["prediction_time"]), names, config.findings.n_reasons
+        )
         if finding["kind"] in {"missing", "unsupported"}:
             elsewhere = codings.filter(
                 pl.col("subject_id") == finding["subject_id"],
                 pl.col("stay_id") != finding["stay_id"],
                 pl.col("concept") == finding["concept"],
             )
+            has_others = (stays["subject_id"] == finding["subject_id"]).sum() > 1
             before, after = (float(logit(np.array([finding[name]]))[0]) for name in ("other", "hindsight"))
-            some.append(
-                hindsight_reason(finding["concept"], before, after, elsewhere, finding["prediction_time"])
-            )
+            if has_others:
+                some.append(
+                    hindsight_reason(finding["concept"], before, after, elsewhere, finding["prediction_time"])
+                )
         unit = unit_reason(finding["kind"], finding["unit_ratio"])
         reasons[finding["finding_id"]] = [*some, *([unit] if unit else [])]
     return with_reasons(found, reasons)
@@ -117,6 +123,15 @@ def _chosen(
         "stay_id", "concept", "fold", other="probability_other", hindsight="probability_hindsight"
     )
     return ranked.join(of_stay, on=["stay_id", "concept"], how="left")
+
+
+def _names(dataset: Dataset) -> dict[str, str]:
+    """What the dataset calls its codes."""
+    file = dataset.path / "metadata" / "codes.parquet"
+    if not file.exists():
+        return {}
+    told = pl.read_parquet(file, columns=["code", "description"]).drop_nulls()
+    return dict(told.iter_rows())
 
 
 def _events(asked: Asked, told: pl.DataFrame) -> pl.DataFrame:

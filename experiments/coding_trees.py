@@ -226,6 +226,7 @@ def _settings(config: TreesConfig, seed: int, n_threads: int) -> dict[str, Any]:
         "bagging_fraction": config.row_share,
         "bagging_freq": 1 if config.row_share < 1 else 0,
         "lambda_l2": config.l2,
+        "extra_trees": config.random_splits,
         "max_bin": 63,
         "seed": seed,
         "deterministic": True,

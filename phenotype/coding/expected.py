@@ -209,10 +209,7 @@ def _findings(
         .select("doubt", _elsewhere=pl.lit(value=True))
         .unique()
     )
-    concepts = doubts["concept"].unique().sort()
-    labels = {
-        concept: f"{concept.split('//')[-1]} {ontology.label(concept) or ''}".strip() for concept in concepts
-    }
+    labels = {concept: _words(concept, ontology) for concept in doubts["concept"].unique()}
     titles = [
         WORDS[kind].format(label=labels[concept])
         for kind, concept in doubts.select("kind", "concept").iter_rows()
@@ -236,3 +233,13 @@ def _findings(
         )
         .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
     )
+
+
+def _words(concept: str, ontology: Ontology) -> str:
+    """A group as titles have it: its code and its name, or the name of what it belongs to."""
+    code = concept.rpartition("//")[2]
+    label = ontology.label(concept)
+    if label is None:
+        return code
+    above = label.removesuffix(f" ({code})")
+    return f"{code} {label}" if above == label else f"{code} (of {above})"

@@ -45,6 +45,7 @@ class TreesConfig(_Part):
         feature_share: share of columns that each tree sees.
         row_share: share of stays that each tree sees.
         l2: penalty on leaf values.
+        random_splits: whether a node tries one random threshold a column: less variance where stays are few.
         max_trees: where boosting ends at the latest.
         patience: trees without a better tuning score before boosting ends.
         few_trees: where too few tuning stays have a group to tell when to stop.
@@ -57,6 +58,7 @@ class TreesConfig(_Part):
     feature_share: float = Field(default=0.2, gt=0, le=1)
     row_share: float = Field(default=0.5, gt=0, le=1)
     l2: float = Field(default=5.0, ge=0)
+    random_splits: bool = False
     max_trees: int = Field(default=120, ge=1)
     patience: int = Field(default=8, ge=1)
     few_trees: int = Field(default=25, ge=1)
@@ -101,8 +103,9 @@ class NoiseConfig(_Part):
             they tell the sensitivity of coding.
         low_share: the share of all stays that it is least expected of: they tell the share coded falsely.
         min_anchors: at least so many stays each.
-        complete_prior: the sensitivity of coding before anything is seen.
-        complete_prior_stays: how many anchors that weighs.
+        complete_prior: the sensitivity of coding where no group's anchors tell it.
+        many_anchors: of a group that tells what is usual.
+        usual_stays: how many anchors the usual sensitivity weighs against a group's own.
         certainty: that the share coded falsely is no smaller than it is taken to be.
         confident_weight: of the sensitivity as confident learning estimates it, beside the anchors.
         confident_weight_false: of the false share as confident learning estimates it.
@@ -111,11 +114,13 @@ class NoiseConfig(_Part):
         largest_pair_ratio: what a unit confuses more than all units changes the odds of an error at most so
             many times.
         largest_alternative: what all units code in each other's place changes them at most so many times.
-        least_sensitivity: sensitivity is not taken to be lower: where the models are never sure, nothing
-            tells
-            a careless coder from a record that shows little.
-        false_prior: the share of a group's codes that is taken to be false before anything is seen.
-        largest_false: no larger share of a group's codes is taken to be false, for the same reason.
+        least_sensitivity: anchors coded less often tell nothing of sensitivity: nothing tells a careless
+            coder
+            from models that are never sure.
+        largest_false: low anchors coded more often than this share of the group's average tell nothing of
+            codes
+            that are false, for the same reason.
+        false_prior: the false share, as a share of the group's average, before anything is seen.
         max_probability: what the models hold for certain is this probable without a reviewer; less in
             proportion.
     """
@@ -124,7 +129,8 @@ class NoiseConfig(_Part):
     low_share: float = Field(default=0.3, gt=0, lt=1)
     min_anchors: int = Field(default=30, ge=1)
     complete_prior: float = Field(default=0.97, gt=0, lt=1)
-    complete_prior_stays: float = Field(default=50.0, ge=0)
+    many_anchors: int = Field(default=100, ge=1)
+    usual_stays: float = Field(default=50.0, ge=0)
     certainty: float = Field(default=0.9, gt=0.5, lt=1)
     confident_weight: float = Field(default=0.25, ge=0, le=1)
     confident_weight_false: float = Field(default=0.1, ge=0, le=1)

@@ -12,15 +12,16 @@ from phenotype.coding.confusion import unit_ratios
 from phenotype.coding.expected_config import NoiseConfig
 from phenotype.coding.expected_grid import Grid
 from phenotype.coding.expected_noise import (
+    Anchors,
     Noise,
     anchored,
-    bounded,
     confident,
     label_issues,
     levelled,
     presence,
     together,
     unit_noise,
+    usual_sensitivity,
     wrong,
 )
 from phenotype.link import logit, sigmoid
@@ -66,22 +67,22 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
         config: how noisy coding is taken to be.
     """
     n, size = p.shape
-    noise: list[Noise | None] = []
-    q, issues = np.zeros((n, size)), np.zeros((n, size), dtype=bool)
-    for group in range(size):
+    is_asked = [_is_enough(coded[asked[:, group], group]) for group in range(size)]
+    even, anchors = np.zeros((n, size)), {}
+    for group in np.flatnonzero(is_asked):
         some = asked[:, group]
-        n_coded = int(coded[some, group].sum())
-        if some.sum() < MIN_ASKED or min(n_coded, int(some.sum()) - n_coded) < MIN_ANSWERS:
-            noise.append(None)
-            continue
-        answers = coded[some, group]
-        ps = levelled(p[some, group], answers)
-        own = anchored(ps, answers, config)
-        one = together(own, confident(ps, answers), config)
-        one = bounded(one, n_coded / len(ps), config)
-        noise.append(one)
-        q[some, group] = presence(ps, one)
-        issues[some, group] = label_issues(ps, answers)
+        even[some, group] = levelled(p[some, group], coded[some, group])
+        anchors[int(group)] = Anchors.of(p[some, group], coded[some, group], config)
+    usual = usual_sensitivity([*anchors.values()], config)
+    noise: list[Noise | None] = [None] * size
+    q, issues = np.zeros((n, size)), np.zeros((n, size), dtype=bool)
+    for number, told in anchors.items():
+        some = asked[:, number]
+        ps, answers = even[some, number], coded[some, number]
+        one = together(anchored(told, usual, config), confident(ps, answers), told, config)
+        noise[number] = one
+        q[some, number] = presence(ps, one)
+        issues[some, number] = label_issues(ps, answers)
     is_judged = np.array([one is not None for one in noise])
     known = [one or Noise(0.5, 0.5) for one in noise]
     asked = asked & is_judged
@@ -97,6 +98,12 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
     return Errors(
         np.where(asked, found, np.nan), issues, noise, np.asarray(units.left_out), np.asarray(units.added)
     )
+
+
+def _is_enough(coded: Bools) -> bool:
+    """Whether these answers of one group can be judged."""
+    n_coded = int(coded.sum())
+    return len(coded) >= MIN_ASKED and min(n_coded, len(coded) - n_coded) >= MIN_ANSWERS
 
 
 def cells_of(grid: Grid) -> list[Ints]:

@@ -18,6 +18,7 @@ doi:10.1613/jair.1.12125; a coder's sensitivity and specificity without a review
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,29 +49,72 @@ class Noise:
     false_share: float
 
 
-def anchored(p: Floats, coded: Bools, config: NoiseConfig) -> Noise:
-    """Sensitivity and false share of one group, read off the stays that it is most and least expected of.
+@dataclass(frozen=True)
+class Anchors:
+    """What the stays that a group is most, and least, expected of were coded with.
 
-    What the record makes certain is taken to be coded, and nothing falsely, until the anchors show otherwise.
+    Attributes:
+        n_high, n_low: how many they are.
+        high, low: how many of them are coded.
+        share: of all asked stays that are coded.
+    """
+
+    n_high: int
+    high: float
+    n_low: int
+    low: float
+    share: float
+
+    @classmethod
+    def of(cls, p: Floats, coded: Bools, config: NoiseConfig) -> Anchors:
+        """The anchors of one group.
+
+        Args:
+            p: (m,) expectations of the stays that are asked, out of fold.
+            coded: (m,) whether they are coded.
+            config: which stays are anchors.
+        """
+        order, n = np.argsort(p, kind="stable"), len(p)
+        n_coded = int(coded.sum())
+        n_high = min(n, max(config.min_anchors, int(config.high_share * n_coded)))
+        n_low = min(n, max(config.min_anchors, int(config.low_share * n)))
+        high, low = order[n - n_high :], order[:n_low]
+        share = (n_coded + 0.5) / (n + 1)
+        return cls(n_high, float(coded[high].sum()), n_low, float(coded[low].sum()), share)
+
+    def tells_sensitivity(self, config: NoiseConfig) -> bool:
+        """Whether the models are sure enough for what is left out to be the coder's doing, not theirs."""
+        return self.high >= config.least_sensitivity * self.n_high
+
+    def tells_false_share(self, config: NoiseConfig) -> bool:
+        """Whether they are sure enough for what is coded to be wrong, and not their doing."""
+        return self.low <= config.largest_false * self.share * self.n_low
+
+
+def usual_sensitivity(anchors: Sequence[Anchors], config: NoiseConfig) -> float:
+    """The sensitivity over all groups whose many anchors tell it; the configured one where none do."""
+    told = [one for one in anchors if one.tells_sensitivity(config) and one.n_high >= config.many_anchors]
+    if not told:
+        return config.complete_prior
+    return sum(one.high for one in told) / sum(one.n_high for one in told)
+
+
+def anchored(anchors: Anchors, usual: float, config: NoiseConfig) -> Noise:
+    """Sensitivity and false share of one group; shrunk to what is usual, and that where anchors do not tell.
 
     Args:
-        p: (m,) expectations of the stays that are asked, out of fold.
-        coded: (m,) whether they are coded.
-        config: which stays are anchors.
+        anchors: of the group.
+        usual: of `usual_sensitivity`.
+        config: how much the usual weighs.
     """
-    order = np.argsort(p, kind="stable")
-    n_coded = int(coded.sum())
-    n_high = min(len(p), max(config.min_anchors, int(config.high_share * n_coded)))
-    n_low = min(len(p), max(config.min_anchors, int(config.low_share * len(p))))
-    high, low = order[len(p) - n_high :], order[:n_low]
-    share = (n_coded + 0.5) / (len(p) + 1)
-    prior = config.false_prior * share * config.min_anchors
-    n_true, n_false = float(coded[high].sum()), float(coded[low].sum()) + prior
-    weight = config.complete_prior_stays
-    return _apart(
-        (n_true + config.complete_prior * weight) / (n_high + weight),
-        _bound(n_false, n_low + config.min_anchors, 1 - config.certainty),
-    )
+    weight, prior = config.usual_stays, config.false_prior * anchors.share
+    sensitivity, false_share = usual, prior
+    if anchors.tells_sensitivity(config):
+        sensitivity = (anchors.high + usual * weight) / (anchors.n_high + weight)
+    if anchors.tells_false_share(config):
+        n = anchors.n_low + config.min_anchors
+        false_share = _bound(anchors.low + prior * config.min_anchors, n, 1 - config.certainty)
+    return _apart(sensitivity, false_share)
 
 
 def levelled(p: Floats, coded: Bools) -> Floats:
@@ -120,30 +164,22 @@ def label_issues(p: Floats, coded: Bools) -> Bools:
     return np.asarray(found, dtype=bool)
 
 
-def together(one: Noise, other: Noise | None, config: NoiseConfig) -> Noise:
-    """The anchors' estimate and confident learning's as one, on the scale of log odds."""
+def together(one: Noise, other: Noise | None, anchors: Anchors, config: NoiseConfig) -> Noise:
+    """The anchors' estimate and confident learning's as one, on the scale of log odds, where anchors tell."""
     if other is None:
         return one
+    weights = (
+        config.confident_weight * anchors.tells_sensitivity(config),
+        config.confident_weight_false * anchors.tells_false_share(config),
+    )
     pairs = [
-        (one.sensitivity, other.sensitivity, config.confident_weight),
-        (one.false_share, other.false_share, config.confident_weight_false),
+        (one.sensitivity, other.sensitivity, weights[0]),
+        (one.false_share, other.false_share, weights[1]),
     ]
     means = [
         sigmoid((1 - weight) * logit(np.array([a])) + weight * logit(np.array([b]))) for a, b, weight in pairs
     ]
     return _apart(float(means[0][0]), float(means[1][0]))
-
-
-def bounded(noise: Noise, share: float, config: NoiseConfig) -> Noise:
-    """The noise within what can be told apart from models that are never sure.
-
-    Args:
-        noise: as estimated.
-        share: of the asked stays that are coded.
-        config: the bounds.
-    """
-    false_share = min(noise.false_share, config.largest_false * share)
-    return _apart(max(noise.sensitivity, config.least_sensitivity), false_share)
 
 
 def presence(p: Floats, noise: Noise) -> Floats:

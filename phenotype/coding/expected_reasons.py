@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ontology.labels import domain_of, label_of
+from ontology.labels import domain_of, entry_of, label_of
+from ontology.release import active_ontology
 from phenotype.coding.findings import FINDING_REASONS, Found
 from phenotype.explain.record import AGE_CODE, MAX_EVIDENCE, Record, unit_of
 from phenotype.explain.sentences import SEX, value_words
@@ -41,13 +42,16 @@ class Reason:
     evidence: tuple[int, ...] = ()
 
 
-def tree_reasons(contributions: Floats, codes: Sequence[str], record: Record, n_reasons: int) -> list[Reason]:
+def tree_reasons(
+    contributions: Floats, codes: Sequence[str], record: Record, names: Mapping[str, str], n_reasons: int
+) -> list[Reason]:
     """The codes that contribute most to one prediction, features of a code added up.
 
     Args:
         contributions: (C,) exact contributions of the features.
         codes: of the features.
         record: what was known.
+        names: what the dataset calls codes of its own.
         n_reasons: how many are told.
 
     **Source:** Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9 (TreeSHAP); Shapley values of a group of
@@ -59,22 +63,28 @@ def tree_reasons(contributions: Floats, codes: Sequence[str], record: Record, n_
         by_code[told] = by_code.get(told, 0.0) + phi
     largest = sorted(by_code, key=lambda code: (-abs(by_code[code]), code))[:n_reasons]
     return [
-        Reason(code, by_code[code], sentence(code, record), evidence(code, record))
+        Reason(code, by_code[code], sentence(code, record, names), evidence(code, record))
         for code in largest
         if by_code[code] != 0
     ]
 
 
-def sentence(code: str, record: Record) -> str:
+def name_of(code: str, names: Mapping[str, str]) -> str:
+    """What a code is called: by the labels, else by the dataset, else by its own words."""
+    is_listed = entry_of(code) is not None or code in active_ontology()
+    return label_of(code) if is_listed or code not in names else names[code]
+
+
+def sentence(code: str, record: Record, names: Mapping[str, str]) -> str:
     """What the record shows of a code, told from the end of the stay, without a date."""
     if code in {AGE_CODE, BIRTH_CODE} and record.age_years is not None:
         return f"Age {record.age_years} years"
     events = _of(code, record)
     if code == SEX:
-        return label_of(events["code"][0]) if events.height else "Sex not told"
+        return name_of(events["code"][0], names) if events.height else "Sex not told"
     if not events.height:
-        return f"Not on record: {label_of(code)}"
-    words = [label_of(code)]
+        return f"Not on record: {name_of(code, names)}"
+    words = [name_of(code, names)]
     values = events.filter(pl.col("numeric_value").is_not_null())
     last = events.row(-1, named=True)
     if values.height and domain_of(code) not in {"Drugs", "Procedures"}:
