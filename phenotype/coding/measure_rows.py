@@ -19,6 +19,8 @@ from phenotype.coding.unit_blocks import CODE, PAIR, Counted, blocks, count
 from phenotype.coding.unit_settings import UnitSettings
 from phenotype.coding.units import By, Ground, grounds
 
+Floats = npt.NDArray[np.float64]
+
 MEASURE_ROWS = pl.Schema(
     {
         "unit": pl.String(),
@@ -67,20 +69,7 @@ def measure_rows(
     counted = count(measure, ground.rows)
     number = number_of(counted, measure_id or measure.id)
     rows = ground.rows.rows
-    observed = np.full(rows.height, np.nan)
-    expected = np.full(rows.height, np.nan)
-    if number is not None and counted.judged.any():
-        is_mine = counted.judged & (counted.group == number if counted.group is not None else True)
-        observed[is_mine] = 0.0
-        own = counted.number == number
-        observed[counted.row[own]] = counted.value[own]
-        block = block_of(counted, ground, chosen)
-        if not by_year:
-            block = replace(block, period=np.zeros_like(block.period), n_periods=1)
-        kept = np.flatnonzero(counted.judged)
-        expected[kept] = expect_rows(
-            block, number, smallest=chosen.smallest_stratum, smallest_share=chosen.smallest_share
-        )
+    observed, expected = _row_values(counted, number, ground, chosen, by_year=by_year)
     unknown = np.zeros(rows.height, dtype=np.bool_)
     for where in counted.reasons.values():
         unknown |= where
@@ -95,6 +84,27 @@ def measure_rows(
         .select(pl.col(name).cast(dtype) for name, dtype in MEASURE_ROWS.items())
         .sort("time", "stay_id", "contact_id")
     )
+
+
+def _row_values(
+    counted: Counted, number: int | None, ground: Ground, settings: UnitSettings, *, by_year: bool
+) -> tuple[Floats, Floats]:
+    """What each row counts and what is expected of it, (n_rows,) each; nan where the measure judges it not."""
+    observed = np.full(ground.rows.rows.height, np.nan)
+    expected = np.full(ground.rows.rows.height, np.nan)
+    if number is None or not counted.judged.any():
+        return observed, expected
+    is_mine = counted.judged & (counted.group == number if counted.group is not None else True)
+    observed[is_mine] = 0.0
+    own = counted.number == number
+    observed[counted.row[own]] = counted.value[own]
+    block = block_of(counted, ground, settings)
+    if not by_year:
+        block = replace(block, period=np.zeros_like(block.period), n_periods=1)
+    expected[np.flatnonzero(counted.judged)] = expect_rows(
+        block, number, smallest=settings.smallest_stratum, smallest_share=settings.smallest_share
+    )
+    return observed, expected
 
 
 def number_of(counted: Counted, measure_id: str) -> int | None:
