@@ -89,7 +89,7 @@ def measure_rows(
 def _row_values(
     counted: Counted, number: int | None, ground: Ground, settings: UnitSettings, *, by_year: bool
 ) -> tuple[Floats, Floats]:
-    """What each row counts and what is expected of it, (n_rows,) each; nan where the measure judges it not."""
+    """What each row counts and what is expected of it, (n_rows,) each; nan where it is not judged."""
     observed = np.full(ground.rows.rows.height, np.nan)
     expected = np.full(ground.rows.rows.height, np.nan)
     if number is None or not counted.judged.any():
