@@ -21,7 +21,7 @@ SCORES = pl.Schema(
         "by_chance": pl.Float64(),
     }
 )
-"""AUROC of each model's probability of being coded at all, null where the model was not trained or no fold has
+"""AUROC of each model's probability of being coded at all, null where it was not trained or no fold has
 both answers; by_chance: the 95th percentile of `both` with the answers shuffled within folds."""
 
 
