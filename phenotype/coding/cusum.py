@@ -142,7 +142,14 @@ def shifted(expected: Floats, level: float | Floats) -> Floats:
 
 
 def limit_for(
-    baseline: Floats, monitored: Floats, *, lag: int, odds_ratio: float, false_alarm_rate: float, seed: int
+    baseline: Floats,
+    monitored: Floats,
+    *,
+    lag: int,
+    odds_ratio: float,
+    false_alarm_rate: float,
+    seed: int,
+    dispersion: float = 1.0,
 ) -> Limit:
     """The limit at which a series without change signals with the stated chance.
 
@@ -159,9 +166,11 @@ def limit_for(
         odds_ratio: what the CUSUM looks for (and its inverse).
         false_alarm_rate: of the whole series, both directions together.
         seed: of the simulation.
+        dispersion: how many times more the stays vary than independent ones; the weights are divided by it,
+            and as many times fewer stays are simulated.
     """
-    information = [float((p * (1.0 - p)).sum()) for p in (baseline, monitored)]
-    mean = sum(information) / max(len(baseline) + len(monitored), 1)
+    information = [float((p * (1.0 - p)).sum()) / dispersion for p in (baseline, monitored)]
+    mean = sum(information) * dispersion / max(len(baseline) + len(monitored), 1)
     risk = (1.0 - (1.0 - 4.0 * min(mean, 0.25)) ** 0.5) / 2.0
     step = floor(log(max(risk, _LEAST_SIMULATED_RISK)) / log(_GRID) + 0.5)
     simulated = min(exp(step * log(_GRID)), 0.5)

@@ -11,7 +11,6 @@ import numpy as np
 from phenotype.coding.change_points import change_points
 from phenotype.coding.cusum import (
     Floats,
-    Limit,
     Signal,
     own_level,
     shifted,
@@ -25,7 +24,14 @@ from phenotype.coding.drift_lines import (
     SharedChange,
     Span,
 )
-from phenotype.coding.drift_series import DriftSettings, MeasureSeries, UnitSeries, judgeable, unit_series
+from phenotype.coding.drift_series import (
+    DriftSettings,
+    MeasureSeries,
+    UnitSeries,
+    dispersion_of,
+    judgeable,
+    unit_series,
+)
 from phenotype.coding.drift_shared import moves, periods, shared_changes, standardised
 from phenotype.coding.drift_watching import Watched, unwatched, watch
 from phenotype.coding.known_changes import KnownChange, KnownChanges
@@ -62,13 +68,14 @@ def lines_of_measure(
     causes = known.concerning(series.codes)
     rows, left_out = judgeable(series, causes)
     units = unit_series(rows, settings)
-    shared = shared_changes(units, causes, settings)
+    dispersion = dispersion_of(units)
+    shared = shared_changes(units, causes, settings, dispersion)
     together = moves(units, shared)
     for number, unit in enumerate(units):
         moved = together.of_others(number, unit.time)
         yield _line_of_unit(
             series, unit, moved, shared=shared, causes=causes, left_out=left_out.get(unit.unit, {}),
-            settings=settings,
+            settings=settings, dispersion=dispersion,
         )  # fmt: skip
     silent = set(left_out) - {unit.unit for unit in units}
     for name in sorted(silent):
@@ -86,11 +93,13 @@ def _line_of_unit(
     causes: tuple[KnownChange, ...],
     left_out: Mapping[str, int],
     settings: DriftSettings,
+    dispersion: float,
 ) -> DriftLine:
     unjudged = dict(left_out)
     if unit.why is not None:
         unjudged[unit.why] = len(unit.time)
-    watched = watch(unit, moved, settings) if unit.why is None else unwatched(unit, moved)
+    is_watched = unit.why is None
+    watched = watch(unit, moved, settings, dispersion=dispersion) if is_watched else unwatched(unit, moved)
     limit = watched.limit
     found = tuple(_signal(one, unit, watched.expected, causes, settings) for one in watched.signals)
     return DriftLine(
@@ -102,8 +111,9 @@ def _line_of_unit(
         limit=limit and limit.height,
         false_alarm_rate=limit and limit.false_alarm_rate,
         average_run_length=limit and limit.average_run_length,
+        dispersion=dispersion,
         signals=found,
-        change_months=_change_months(unit, moved, limit, settings),
+        change_months=_change_months(unit, moved, settings, dispersion) if limit else (),
         shared=shared,
         causes=_marks(unit, causes, shared, found),
         unjudged=unjudged,
@@ -171,14 +181,12 @@ def _or_none(value: float) -> float | None:
 
 
 def _change_months(
-    unit: UnitSeries, moved: Floats, limit: Limit | None, settings: DriftSettings
+    unit: UnitSeries, moved: Floats, settings: DriftSettings, dispersion: float
 ) -> tuple[dt.date, ...]:
-    if limit is None:
-        return ()
     first, length = periods([unit])
     by_others = shifted(unit.expected, moved)
     expected = shifted(by_others, own_level(unit.observed, by_others))
-    scores = standardised([unit], [expected], first, length)
+    scores = standardised([unit], [expected], first=first, length=length, dispersion=dispersion)
     points = change_points(scores, false_alarm_rate=settings.false_alarm_rate, seed=settings.seed)
     return tuple(np.datetime64(first + point * length, "M").item() for point in points)
 
@@ -221,6 +229,7 @@ def _line_of_all(
         observed=np.concatenate([unit.observed for unit in units])[order],
         expected=np.concatenate([unit.own for unit in units])[order],
         contact_id=np.concatenate([unit.contact_id for unit in units])[order],
+        subject=np.concatenate([unit.subject for unit in units])[order],
         n_baseline=len(order),
         why=None,
     )

@@ -118,6 +118,8 @@ class DriftLine(_Told):
         limit: of the sums; null where the unit was not watched.
         false_alarm_rate: the chance that this line signals without a change.
         average_run_length: stays until a false alarm, on average.
+        dispersion: how many times more the measure's stays vary than independent ones (stays of one patient
+            are alike); it lowers the sums.
         signals: the first of each direction.
         change_months: changes that a search over the whole line finds (after what other units changed too).
         shared: changes that units made together.
@@ -133,6 +135,7 @@ class DriftLine(_Told):
     limit: float | None = None
     false_alarm_rate: float | None = None
     average_run_length: float | None = None
+    dispersion: float | None = None
     signals: tuple[DriftSignal, ...] = ()
     change_months: tuple[dt.date, ...] = ()
     shared: tuple[SharedChange, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +102,7 @@ class UnitSeries:
         observed: 0 or 1, (N,).
         expected: probabilities by case-mix, (N,).
         contact_id: (N,), -1 where it is not told.
+        subject: whose stays, numbered, (N,).
         n_baseline: how many stays the baseline has; N where the unit cannot be watched.
         why: why it cannot be watched.
     """
@@ -111,6 +112,7 @@ class UnitSeries:
     observed: Floats
     expected: Floats
     contact_id: npt.NDArray[np.int64]
+    subject: npt.NDArray[np.int64]
     n_baseline: int
     why: str | None
 
@@ -135,8 +137,9 @@ def judgeable(
         causes: known changes; stays outside the life of all of the measure's codes are not judged.
     """
     rows = series.rows
-    if "contact_id" not in rows.columns:
-        rows = rows.with_columns(contact_id=pl.lit(-1, pl.Int64))
+    for name in ("contact_id", "subject_id"):
+        if name not in rows.columns:
+            rows = rows.with_columns(pl.lit(None, pl.Int64).alias(name))
     born, dead = _life(series.codes, causes)
     day = pl.col("time").dt.date()
     is_alive = (day >= born if born else pl.lit(value=True)) & (day < dead if dead else pl.lit(value=True))
@@ -192,7 +195,39 @@ def _unit_series(unit: str, rows: pl.DataFrame, until: np.datetime64, settings: 
     elif len(time) - n_baseline < settings.least_stays:
         why = TOO_FEW
     contact_id = rows["contact_id"].fill_null(-1).to_numpy()
-    return UnitSeries(unit, time, observed, expected, contact_id, n_baseline, why)
+    return UnitSeries(
+        unit,
+        time=time,
+        observed=observed,
+        expected=expected,
+        contact_id=contact_id,
+        subject=_numbered(rows["subject_id"]),
+        n_baseline=n_baseline,
+        why=why,
+    )
+
+
+def dispersion_of(units: Sequence[UnitSeries]) -> float:
+    """How many times more the stays of a measure vary than if they were independent; at least 1.
+
+    Stays of one patient are alike: what is coded at one visit is coded at the next. The variance of the sums
+    of observed - expected over patients is set against that of independent stays.
+
+    **Source:** the variance of clustered sums, Liang and Zeger 1986, Biometrika 73:13, doi
+    10.1093/biomet/73.1.13; that the score is divided by it is quasi-likelihood, our choice.
+    """
+    found = independent = 0.0
+    for unit in units:
+        _, number = np.unique(unit.subject, return_inverse=True)
+        found += float((np.bincount(number, unit.observed - unit.own) ** 2).sum())
+        independent += float((unit.own * (1.0 - unit.own)).sum())
+    return max(found / independent, 1.0) if independent else 1.0
+
+
+def _numbered(subjects: pl.Series) -> npt.NDArray[np.int64]:
+    """Subjects as numbers; a stay of nobody known is one's own."""
+    own = -1 - np.arange(len(subjects))
+    return np.where(subjects.is_null().to_numpy(), own, subjects.fill_null(0).to_numpy())
 
 
 def _life(codes: tuple[str, ...], causes: tuple[KnownChange, ...]) -> tuple[Any, Any]:

@@ -33,15 +33,23 @@ def periods(units: Sequence[UnitSeries]) -> tuple[int, int]:
     return first, length
 
 
-def standardised(units: Sequence[UnitSeries], expected: Sequence[Floats], first: int, length: int) -> Floats:
+def standardised(
+    units: Sequence[UnitSeries],
+    expected: Sequence[Floats],
+    *,
+    first: int,
+    length: int,
+    dispersion: float,
+) -> Floats:
     """(observed - expected) / standard deviation by period, of units together; 0 where there are no stays."""
     difference, variance = _moments(units, expected, first, length)
+    variance = variance * dispersion
     safe = np.where(variance > 0, variance, 1.0)
     return np.asarray(np.where(variance > 0, difference / np.sqrt(safe), 0.0))
 
 
 def shared_changes(
-    units: Sequence[UnitSeries], causes: Sequence[KnownChange], settings: DriftSettings
+    units: Sequence[UnitSeries], causes: Sequence[KnownChange], settings: DriftSettings, dispersion: float
 ) -> tuple[SharedChange, ...]:
     """The changes that units made together, in time order.
 
@@ -52,18 +60,19 @@ def shared_changes(
         units: those of one measure.
         causes: known causes that concern the measure.
         settings: limits.
+        dispersion: of the measure, see `dispersion_of`.
     """
     if len(units) < 2:
         return ()
     first, length = periods(units)
     expected = [unit.own for unit in units]
-    scores = standardised(units, expected, first, length)
+    scores = standardised(units, expected, first=first, length=length, dispersion=dispersion)
     points = change_points(scores, false_alarm_rate=settings.shared_false_alarm_rate, seed=settings.seed)
     moments = np.stack([_moments([unit], [unit.own], first, length, len(scores)) for unit in units])
     found: list[SharedChange] = []
     edges = [0, *points, len(scores)]
     for before, at, after in zip(edges, edges[1:], edges[2:], strict=False):
-        clear = _steps_without_each(moments, before, at, after)
+        clear = _steps_without_each(moments, before, at, after) / dispersion**0.5
         least = float(clear[np.argmin(np.abs(clear))])
         if abs(least) < settings.shared_z or len(np.unique(clear > 0)) > 1:
             continue

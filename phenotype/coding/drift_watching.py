@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ def unwatched(unit: UnitSeries, moved: Floats) -> Watched:
     return Watched(expected, nothing, nothing, None, ())
 
 
-def watch(unit: UnitSeries, moved: Floats, settings: DriftSettings) -> Watched:
+def watch(unit: UnitSeries, moved: Floats, settings: DriftSettings, *, dispersion: float = 1.0) -> Watched:
     """A unit watched for more and for less often than it used to.
 
     Its level is learnt from the baseline, then also from all stays that lie lag_days back, so that early
@@ -61,6 +62,7 @@ def watch(unit: UnitSeries, moved: Floats, settings: DriftSettings) -> Watched:
         unit: its stays.
         moved: how far other units have moved at each stay, in log odds, (N,).
         settings: limits.
+        dispersion: of the measure, see `dispersion_of`.
     """
     first = unit.n_baseline
     by_others = shifted(unit.expected, moved)
@@ -69,18 +71,22 @@ def watch(unit: UnitSeries, moved: Floats, settings: DriftSettings) -> Watched:
     lag = int(np.ceil((len(unit.time) - first) * settings.lag_days / max(days, 1.0)))
     limit = limit_for(
         expected[:first], expected[first:], lag=lag, odds_ratio=settings.odds_ratio,
-        false_alarm_rate=settings.false_alarm_rate, seed=settings.seed,
+        false_alarm_rate=settings.false_alarm_rate, seed=settings.seed, dispersion=dispersion,
     )  # fmt: skip
-    found = _first_signals(unit, expected, limit, settings)
+    found = _first_signals(unit, _weights(unit, expected, settings, dispersion), expected, limit)
     if found:
         earliest = min(found, key=lambda signal: signal.at)
         before = own_level(unit.observed[: earliest.start], by_others[: earliest.start])
         expected = np.append(expected[: earliest.start], shifted(by_others[earliest.start :], before))
-        later = [one for one in _first_signals(unit, expected, limit, settings) if one.at > earliest.at]
+        later = [
+            one
+            for one in _first_signals(unit, _weights(unit, expected, settings, dispersion), expected, limit)
+            if one.at > earliest.at
+        ]
         found = [earliest, *(one for one in later if one.direction != earliest.direction)]
     up, down = (
         np.append(np.full(first, np.nan), sums_with_reset(weights, limit.height))
-        for weights in _weights(unit, expected, settings)
+        for weights in _weights(unit, expected, settings, dispersion)
     )
     return Watched(expected, up, down, limit, tuple(found))
 
@@ -100,18 +106,20 @@ def learnt_levels(unit: UnitSeries, by_others: Floats, settings: DriftSettings) 
     return levels
 
 
-def _weights(unit: UnitSeries, expected: Floats, settings: DriftSettings) -> list[Floats]:
+def _weights(unit: UnitSeries, expected: Floats, settings: DriftSettings, dispersion: float) -> list[Floats]:
     first = unit.n_baseline
     return [
-        score_weights(unit.observed[first:], expected[first:], ratio)
+        score_weights(unit.observed[first:], expected[first:], ratio) / dispersion
         for ratio in (settings.odds_ratio, 1.0 / settings.odds_ratio)
     ]
 
 
-def _first_signals(unit: UnitSeries, expected: Floats, limit: Limit, settings: DriftSettings) -> list[Signal]:
+def _first_signals(
+    unit: UnitSeries, both_ways: Sequence[Floats], expected: Floats, limit: Limit
+) -> list[Signal]:
     """The first signal of each direction, numbered in the whole line, with the likeliest start."""
     found = []
-    for weights, direction in zip(_weights(unit, expected, settings), (1, -1), strict=True):
+    for weights, direction in zip(both_ways, (1, -1), strict=True):
         if several := signals(weights, limit.height, direction):
             at = unit.n_baseline + several[0].at
             found.append(Signal(direction, _likeliest_start(unit, expected, at, direction), at))

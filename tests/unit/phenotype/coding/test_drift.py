@@ -158,6 +158,31 @@ def test_nothing_gives_nothing() -> None:
     assert drift_of(empty).found.findings.is_empty()
 
 
+def test_stays_of_one_patient_count_as_the_few_that_they_are() -> None:
+    """Five visits a patient, coded alike: the sums vary five times as much as those of independent stays."""
+    random = np.random.default_rng(8)
+    rows = []
+    for number in range(4):
+        first = np.repeat(random.uniform(0, 58 * MONTH, 500), 5)
+        days = first + random.uniform(0, 45, 2500)
+        rows.append(
+            pl.DataFrame(
+                {
+                    "unit": f"H{number}/A",
+                    "time": [START + dt.timedelta(days=day) for day in days],
+                    "observed": np.repeat(random.random(500) < 0.15, 5).astype(float),
+                    "expected": 0.15,
+                    "subject_id": np.repeat(np.arange(500), 5) + 500 * number,
+                }
+            )
+        )
+    drift = drift_of(pl.concat(rows))
+    assert line_of(drift, "H0/A").dispersion == pytest.approx(5.0, abs=0.5)
+    assert drift.found.findings.is_empty()
+    alone = drift_of(pl.concat(rows).drop("subject_id"))
+    assert line_of(alone, "H0/A").dispersion == pytest.approx(1.0, abs=0.05)
+
+
 def test_change_points_of_a_step_and_of_noise() -> None:
     noise = np.random.default_rng(9).standard_normal((60, 48))
     step = np.where(np.arange(48) >= 20, 2.0, 0.0)
