@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from experiments.run_folder import read_json
+from ontology.configuration import find_config
+from phenotype.coding.agreement import load_pairs
 from phenotype.coding.case_names import CaseNames
 from phenotype.coding.case_order import Effort
 from phenotype.coding.cases import Case
@@ -21,6 +23,7 @@ from phenotype.coding.supplements import supplement
 from phenotype.coding.unit_findings import title_of
 from phenotype.coding.unit_settings import UnitSettings
 from phenotype.coding.units import By, grounds
+from phenotype.report.coding_agreement import AgreementTable, agreement_tables
 from phenotype.report.coding_letter import LetterTexts
 from pipelines.audit_config import BYS
 from pipelines.audit_parts import Audit, rates_table, shipped
@@ -92,6 +95,7 @@ def page_content(
         looked_at=parts["rules"].tables["looked_at"],
         funnels=_funnels(audit, parts),
         drift=[line for line in map(DriftLine.model_validate, lines) if line.signals],
+        agreement=_agreement(audit, parts),
         supplements=_supplements(audit, parts),
         reviews=reviews,
         stated=stated,
@@ -120,6 +124,13 @@ def _funnels(audit: Audit, parts: Mapping[str, Part]) -> list[FunnelPlot]:
             title = title_of(measure, base_of(measure, audit.measures))
             plots.append(funnel_plot(parts["rates"].tables[rates_table(by)], measure, period, title))
     return plots[:MOST_FUNNELS]
+
+
+def _agreement(audit: Audit, parts: Mapping[str, Part]) -> tuple[AgreementTable, ...]:
+    if "agreement" not in parts or audit.config.agreement is None:
+        return ()
+    pairs = load_pairs(find_config("coding", audit.config.agreement))
+    return agreement_tables(parts["agreement"].tables["agreement"], {pair.id: pair.title for pair in pairs})
 
 
 def _supplements(audit: Audit, parts: Mapping[str, Part]) -> dict[tuple[str, str, str], pl.DataFrame]:

@@ -131,6 +131,9 @@ def _open_folder(audit: Audit) -> None:
     differing = [name for name in manifest if name != "versions" and standing.get(name) != manifest[name]]
     if folder.config.read_text("utf-8") != resolved:
         differing.append("configuration")
+    if differing == ["code_digest"] and audit.config.reviews and folder.table("findings").exists():
+        audit.progress.say("this Pesta is another than the one that audited; what it found stays as it is")
+        return
     if differing:
         raise ConfigurationError(
             Problem(

@@ -21,6 +21,7 @@ from phenotype.coding.funnels import FunnelPlot
 from phenotype.coding.review_correction import CHECKS, answer_counts, check_reviews, settled
 from phenotype.coding.reviews import REVIEWS
 from phenotype.explain.wording import count_words
+from phenotype.report.coding_agreement import AgreementTable
 from phenotype.report.coding_audit import (
     case_lines,
     check_lines,
@@ -61,6 +62,7 @@ class AuditContent:
         looked_at: rule_id, explanation, looked_at, held, as rules were judged; null = not told.
         funnels: the funnels to draw, the most telling first.
         drift: the lines to draw, the most telling first.
+        agreement: codes beside phenotypes that data show.
         supplements: (unit, measure, period) -> the table that the committee asks for.
         reviews: columns of REVIEWS.
         stated: the findings with the probabilities before the answers, by which answers are checked; null =
@@ -83,6 +85,7 @@ class AuditContent:
     looked_at: pl.DataFrame | None = None
     funnels: Sequence[FunnelPlot] = ()
     drift: Sequence[DriftLine] = ()
+    agreement: Sequence[AgreementTable] = ()
     supplements: Mapping[tuple[str, str, str], pl.DataFrame] = field(default_factory=dict)
     reviews: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REVIEWS))
     stated: pl.DataFrame | None = None
@@ -139,6 +142,7 @@ def _index(audit: AuditContent, unanswered: Found, chosen: pl.DataFrame, with_fi
     shown = shown_part(audit.cases, audit.found)
     is_rule = pl.col("rule_id").is_in(list(audit.names.says))
     to_open = shown_part(audit.cases, unanswered)
+    priced = shown_part(audit.cases, audit.found, with_money=True)
     public = order_stays(to_open, audit.record.contacts, audit.effort).filter(
         pl.col("probability").is_not_null()
     )
@@ -146,7 +150,13 @@ def _index(audit: AuditContent, unanswered: Found, chosen: pl.DataFrame, with_fi
         "audit.html",
         title=audit.title,
         today=day_words(audit.today),
-        totals=totals(audit.cases, shown, audit.record, public.height),
+        totals=totals(
+            audit.cases,
+            shown,
+            audit.record,
+            public.height,
+            order_stays(priced, audit.record.contacts, audit.effort),
+        ),
         capacity=audit.capacity,
         effort=audit.effort,
         curve=draw_curve(recovery_curve(public), chosen.height) if public.height else None,
@@ -175,6 +185,7 @@ def _index(audit: AuditContent, unanswered: Found, chosen: pl.DataFrame, with_fi
         n_more_funnels=max(len(audit.funnels) - MOST_CHARTS, 0),
         drift=[(one, draw_drift(one, is_public=True)) for one in audit.drift[:MOST_CHARTS]],
         n_more_drift=max(len(audit.drift) - MOST_CHARTS, 0),
+        agreement=audit.agreement,
         checks=check_lines(checks),
         n_reviews=audit.reviews.height,
         not_judged=not_judged_lines(audit.not_judged),

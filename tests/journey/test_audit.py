@@ -92,6 +92,7 @@ def test_pages_cases_sheets_and_letters_are_there(audited: Path) -> None:
         assert (audited / "cases" / f"{first}{ending}").exists()
     index = (audited / "index.html").read_text("utf-8")
     assert "<script" not in index
+    assert "Codes beside what data show" in index
 
 
 def test_what_was_not_judged_is_counted(audited: Path) -> None:
@@ -126,6 +127,12 @@ def test_answers_come_back_and_correct_the_probabilities(audited: Path, hospital
     )
     assert (after["probability"] < 0.5).all()
     assert list((audited / "reviews").glob("*.jsonl"))
+    manifest = audited / "manifest.json"
+    told = json.loads(manifest.read_text("utf-8"))
+    manifest.write_text(json.dumps(told | {"code_digest": "of an earlier Pesta"}), "utf-8")
+    assert pesta("audit", "--data", dataset, "--out", audited, *WITHOUT_MODELS, "--reviews", sheet) == 0
+    assert pesta("audit", "--data", dataset, "--out", audited, *WITHOUT_MODELS) != 0
+    manifest.write_text(json.dumps(told), "utf-8")
 
 
 def test_a_killed_audit_goes_on_and_gives_the_same(audited: Path, hospital: Path, pesta: Pesta) -> None:
