@@ -101,19 +101,20 @@ def _line_of_unit(
     is_watched = unit.why is None
     watched = watch(unit, moved, settings, dispersion=dispersion) if is_watched else unwatched(unit, moved)
     limit = watched.limit
+    is_drawn = is_watched and (bool(watched.signals) or settings.draw == "watched")
     found = tuple(_signal(one, unit, watched.expected, causes, settings) for one in watched.signals)
     return DriftLine(
         unit=unit.unit,
         measure=series.measure,
         title=series.title,
         baseline_until=unit.time[unit.n_baseline - 1].item(),
-        points=_points(unit, watched, moved) if limit else (),
+        points=_points(unit, watched, moved) if is_drawn else (),
         limit=limit and limit.height,
         false_alarm_rate=limit and limit.false_alarm_rate,
         average_run_length=limit and limit.average_run_length,
         dispersion=dispersion,
         signals=found,
-        change_months=_change_months(unit, moved, settings, dispersion) if limit else (),
+        change_months=_change_months(unit, moved, settings, dispersion) if is_drawn else (),
         shared=shared,
         causes=_marks(unit, causes, shared, found),
         unjudged=unjudged,

@@ -114,14 +114,14 @@ class DriftLine(_Told):
         measure: id of the measure.
         title: of the measure.
         baseline_until: the last time of the baseline; null where there is none.
-        points: by month; none of a unit that was not watched.
+        points: by month; none of a line that is not to be drawn.
         limit: of the sums; null where the unit was not watched.
         false_alarm_rate: the chance that this line signals without a change.
         average_run_length: stays until a false alarm, on average.
         dispersion: how many times more the measure's stays vary than independent ones (stays of one patient
             are alike); it lowers the sums.
         signals: the first of each direction.
-        change_months: changes that a search over the whole line finds (after what other units changed too).
+        change_months: changes that a search over a line to be drawn finds, what other units changed apart.
         shared: changes that units made together.
         causes: known causes that concern the measure, within the line.
         unjudged: stays that were not judged, by reason.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ class DriftSettings(BaseModel):
             earlier stays, by which patients are compared, are not known yet.
         known_within_days: how far a known cause may lie from the change that it explains.
         seed: of the simulations that choose limits.
+        draw: which lines of units have months and change points: those that signal, or all that are watched.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +61,7 @@ class DriftSettings(BaseModel):
     look_back_days: int = Field(default=730, ge=0)
     known_within_days: int = Field(default=92, ge=0)
     seed: int = 20161
+    draw: Literal["signals", "watched"] = "signals"
 
     @classmethod
     def load(cls, path: str | Path = "drift") -> DriftSettings:
