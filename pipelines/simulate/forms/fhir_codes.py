@@ -26,6 +26,7 @@ URLS = {
     "ICD10-NO": f"urn:oid:{SYSTEMS['ICD10-NO'].oid}",
     "NCSP": f"urn:oid:{SYSTEMS['NCSP'].oid}",
     "NCMP": f"urn:oid:{SYSTEMS['NCMP'].oid}",
+    "NCRP": f"urn:oid:{SYSTEMS['NCRP'].oid}",
     "NLK": f"urn:oid:{SYSTEMS['NLK'].oid}",
     "ATC": SYSTEMS["ATC"].urls[0],
 }

@@ -18,7 +18,7 @@ _LEVELS = {1: "døgnopphold", 2: "dagbehandling", 3: "poliklinisk"}
 _ADMITTED = {"sykehjem": "nursing", "annen avdeling": "hosp-trans"}
 _DISCHARGED = {"hjem": "home", "sykehjem": "long", "annen avdeling": "other-hcf"}
 _DEAD = 2
-_SYSTEMS = {"K": "NCSP", "M": "NCMP"}
+_SYSTEMS = {"K": "NCSP", "M": "NCMP", "R": "NCRP"}
 
 
 def episodes_of_care(tables: Mapping[str, pl.DataFrame]) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pipelines.simulate.forms.omop_visits import EHR
 
 _MAIN, _OTHER = 32902, 32908
 """**Source:** OHDSI vocabulary Condition Status: primary and secondary diagnosis."""
-_SYSTEMS = {"K": "NCSP", "M": "NCMP"}
+_SYSTEMS = {"K": "NCSP", "M": "NCMP", "R": "NCRP"}
 _UNITS = {
     "heart_rate": "1/min",
     "respiratory_rate": "1/min",

@@ -360,6 +360,19 @@ def test_the_mapping_takes_facts_and_codes_in(folder: Path, truth: pl.DataFrame,
     assert {"NCMP//GAGX05", "NCRP//TNX0YT", "NCSP//JKE00"} <= codes
 
 
+def test_all_forms_hold_the_same_codes(tmp_path: Path) -> None:
+    forms = ("extract", "npr", "fhir", "omop")
+    simulate(40, SEED, tmp_path / "out", load_scenario("coding-errors-5"), forms=forms)
+    counts = {}
+    for form in forms:
+        mapping = "simulated-hospital" if form == "extract" else f"simulated-hospital-{form}"
+        ingest(load_mapping(mapping), tmp_path / "out" / form, tmp_path / form, n_shards=1)
+        codings = open_dataset(tmp_path / form).codings()
+        counts[form] = codings.group_by("system").len().sort("system").rows()
+    assert {system for system, _ in counts["extract"]} == {"ICD10-NO", "NCMP", "NCRP", "NCSP"}
+    assert all(found == counts["extract"] for found in counts.values())
+
+
 @pytest.mark.parametrize(
     ("plan", "what"),
     [
