@@ -145,7 +145,7 @@ def drift_part(audit: Audit) -> Part:
         drift.found,
         {"unjudged": drift.unjudged},
         {
-            "lines": [line.model_dump(mode="json") for line in drift.lines],
+            "lines": [line.model_dump(mode="json") for line in drift.lines if line.signals],
             "left_out": dict(followed.left_out),
         },
     )
