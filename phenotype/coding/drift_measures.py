@@ -101,7 +101,7 @@ def _rows(ground: Ground, measure: Measure, name: str, by: By, settings: UnitSet
             timeless, number, smallest=settings.smallest_stratum, smallest_share=settings.smallest_share
         )
     asked = np.flatnonzero(~np.isnan(observed) | unknown)
-    return table.select(unit=by, time="time", contact_id="contact_id")[asked].with_columns(
+    return table.select("subject_id", "time", "contact_id", unit=by)[asked].with_columns(
         observed=pl.Series(observed[asked]).fill_nan(None),
         expected=pl.Series(expected[asked]).fill_nan(None),
     )
