@@ -63,7 +63,6 @@ def write_found(found: Found, folder: Path, write_frame: WriteFrame) -> None:
 def read_found(folder: Path) -> Found:
     """What `write_found` wrote."""
     findings, items, reasons = (
-        pl.read_parquet(folder / f"{name}.parquet").cast(schema)  # type: ignore[arg-type]
-        for name, schema in _TABLES.items()
+        pl.read_parquet(folder / f"{name}.parquet").cast(schema) for name, schema in _TABLES.items()
     )
     return Found(findings, items, reasons)
