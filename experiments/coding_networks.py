@@ -155,6 +155,52 @@ def fit_groups(  # noqa: PLR0917 what is trained on what, where
     return cast("GroupsNetwork", trained.best_network()), vocabulary
 
 
+def left_out(
+    asked: Asked,
+    config: ExpectedConfig,
+    settings: NetworkSettings,
+    fold: int,
+    questions: dict[str, tuple[int, int, list[str]]],
+) -> dict[str, dict[str, float]]:
+    """How much less a fold's network expects each answer with all events of one code left out.
+
+    Args:
+        asked: stays, groups, view.
+        config: the settings.
+        settings: of the network.
+        fold: whose network answers; it was trained before, or is now.
+        questions: name -> number of the stay, number of the answer, codes that are left out one by one.
+
+    Returns:
+        name -> code -> the logit with all events less that without those of the code.
+
+    **Source:** deletion of what was recorded, as the network is trained with (`phenotype.explain.games`).
+    """
+    answers = asked.answers()
+    train, tuning, _ = asked.folds[fold]
+    of_network = network_config(settings, len(answers), config.exclude)
+    place = asked.place / FOLDER / settings.digest / f"fold-{fold}"
+    network, vocabulary = fit_groups(asked, of_network, answers, train, tuning, config.seed + fold, place)
+    found = {}
+    with torch_threads(of_network.n_threads), torch.inference_mode():
+        for name, (stay, answer, wanted) in questions.items():
+            row = asked.cases.rows[int(asked.row[stay])]
+            sequences = make_sequences(Cases(asked.cases.dataset, row), vocabulary, of_network, alone=True)
+            start = int(sequences.static_start[0])
+            code = sequences.code[start : start + int(sequences.n_events()[0])]
+            codes = np.array(
+                [one for one in np.unique(code) if sequences.codes[int(one)] in wanted], np.int64
+            )
+            keep = np.concatenate([np.ones((1, len(code)), bool), code[None] != codes[:, None]])
+            batch = DESIGN.make_batch(sequences, np.zeros(len(keep), np.int64), of_network, keep.ravel())
+            logits = network.answers(network(batch))[:, answer].double().numpy()
+            found[name] = {
+                sequences.codes[int(one)]: float(logits[0] - logits[place + 1])
+                for place, one in enumerate(codes)
+            }
+    return found
+
+
 def _rows(asked: Asked, answers: list[Answers], stays: Ints) -> tuple[Cases, RowTargets]:
     """The prediction rows of some stays, each once, with the answers; NaN where it is not asked."""
     rows, first = np.unique(asked.row[stays], return_index=True)

@@ -19,6 +19,7 @@ from phenotype.coding.expected_groups import all_stays, grouped_codes
 from phenotype.coding.expected_reasons import (
     Reason,
     hindsight_reason,
+    network_reasons,
     tree_reasons,
     unit_reason,
     with_reasons,
@@ -29,6 +30,9 @@ from phenotype.feature_matrix import FeatureMatrix
 from phenotype.link import logit
 from phenotype.trajectory import Dataset, known_time
 
+N_FIRST, N_LEFT_OUT, N_OF_NETWORK = 5, 12, 3
+"""Findings of each kind that the network is asked about, features of the trees whose codes are left out,
+and how many of them are told."""
 ANSWER_OF = {"missing": 1, "unsupported": 1, "main_condition": 0, "unspecific": 2}
 """Which third of `Asked.answers` each kind of finding is about."""
 
@@ -67,6 +71,7 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
     codings = _codings(record, config, ontology, told)
     contributions = _contributions(asked, matrix, told)
     names = _names(dataset)
+    of_network = _left_out(asked, config, told, contributions)
     stays = all_stays(record)
     reasons: dict[str, list[Reason]] = {}
     for finding in told.iter_rows(named=True):
@@ -78,6 +83,9 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
         some = tree_reasons(
             phi, codes, Record(known, finding["prediction_time"]), names, config.findings.n_reasons
         )
+        if finding["finding_id"] in of_network:
+            known_then = Record(known, finding["prediction_time"])
+            some += network_reasons(of_network[finding["finding_id"]], known_then, names, N_OF_NETWORK)
         if finding["kind"] in {"missing", "unsupported"}:
             elsewhere = codings.filter(
                 pl.col("subject_id") == finding["subject_id"],
@@ -123,6 +131,33 @@ def _chosen(
         "stay_id", "concept", "fold", other="probability_other", hindsight="probability_hindsight"
     )
     return ranked.join(of_stay, on=["stay_id", "concept"], how="left")
+
+
+def _left_out(
+    asked: Asked,
+    config: ExpectedConfig,
+    told: pl.DataFrame,
+    contributions: dict[str, tuple[npt.NDArray[np.float64], list[str]]],
+) -> dict[str, dict[str, float]]:
+    """What the codes that tell the trees most add for the network, of the findings that stand first."""
+    if config.network is None:
+        return {}
+    from experiments.coding_networks import left_out
+
+    first = told.sort("kind", "_place").group_by("kind", maintain_order=True).head(N_FIRST)
+    place = {concept: number for number, concept in enumerate(asked.groups.concepts)}
+    found: dict[str, dict[str, float]] = {}
+    for (fold,), some in sorted(first.partition_by("fold", as_dict=True).items()):
+        questions = {}
+        for one in some.iter_rows(named=True):
+            answer = ANSWER_OF[one["kind"]] * len(place) + place[one["concept"]]
+            phi, codes = contributions[one["finding_id"]]
+            told_most = [
+                codes[int(number)] for number in np.argsort(-np.abs(phi), kind="stable")[:N_LEFT_OUT]
+            ]
+            questions[str(one["finding_id"])] = (int(one["row"]), answer, told_most)
+        found |= left_out(asked, config, config.network, int(str(fold)), questions)
+    return found
 
 
 def _names(dataset: Dataset) -> dict[str, str]:

@@ -75,6 +75,25 @@ def name_of(code: str, names: Mapping[str, str]) -> str:
     return label_of(code) if is_listed or code not in names else names[code]
 
 
+def network_reasons(
+    left_out: Mapping[str, float], record: Record, names: Mapping[str, str], n_reasons: int
+) -> list[Reason]:
+    """The codes without whose events the network expects most differently.
+
+    Args:
+        left_out: code -> what its events add to the network's log odds.
+        record: what was known.
+        names: what the dataset calls codes of its own.
+        n_reasons: how many are told.
+    """
+    largest = sorted(left_out, key=lambda code: (-abs(left_out[code]), code))[:n_reasons]
+    return [
+        Reason(code, left_out[code], f"Network: {sentence(code, record, names)}", evidence(code, record))
+        for code in largest
+        if left_out[code] != 0
+    ]
+
+
 def sentence(code: str, record: Record, names: Mapping[str, str]) -> str:
     """What the record shows of a code, told from the end of the stay, without a date."""
     if code in {AGE_CODE, BIRTH_CODE} and record.age_years is not None:
