@@ -13,7 +13,7 @@ import polars as pl
 
 from phenotype.coding.case_names import CaseNames
 from phenotype.coding.case_order import RATE_KINDS
-from phenotype.coding.case_rates import overall
+from phenotype.coding.case_rates import CaseRate, overall
 from phenotype.coding.cases import Case
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import Found
@@ -110,7 +110,7 @@ def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has
     few_to_open = is_small(len({subjects.get(stay, stay) for stay in to_open}))
     hides_money = hides or is_small(case.n_priced_subjects)
     rate = overall(case.rates)
-    hides_rate = hides or (rate is not None and is_small(round(rate.observed)))
+    hides_rate = hides or betrays(rate, case)
     right = case.expected_right
     return CaseLine(
         case_id=case.case_id,
@@ -133,19 +133,40 @@ def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has
     )
 
 
+def betrays(rate: CaseRate | None, case: Case) -> bool:
+    """Whether what is said of a rate, beside the stays of its case, gives a small count away."""
+    return rate is not None and (
+        is_small(round(rate.observed)) or is_small(case.n_stays - round(rate.observed))
+    )
+
+
 def is_shown(case: Case) -> bool:
     """Whether a case stands on the page with its counts."""
     return not is_small(case.n_subjects)
 
 
-def shown_part(cases: Sequence[Case], found: Found) -> Found:
-    """The findings of the cases that are shown: sums over all would give the others away by subtraction."""
-    shown = [finding_id for case in cases if is_shown(case) for finding_id in case.finding_ids]
+def shown_part(cases: Sequence[Case], found: Found, *, with_money: bool = False) -> Found:
+    """The findings of the cases that are shown: sums over all would give the others away by subtraction.
+
+    Args:
+        cases: all of them.
+        found: the findings.
+        with_money: those of the cases alone whose amounts are shown.
+    """
+    is_wanted = shows_money if with_money else is_shown
+    shown = [finding_id for case in cases if is_wanted(case) for finding_id in case.finding_ids]
     keep = pl.col("finding_id").is_in(shown)
     return Found(found.findings.filter(keep), found.items.filter(keep), found.reasons.filter(keep))
 
 
-def totals(cases: Sequence[Case], shown: Found, record: CodedRecord, n_openings: int) -> AuditTotals:
+def shows_money(case: Case) -> bool:
+    """Whether the amounts of a case stand on the page."""
+    return is_shown(case) and not is_small(case.n_priced_subjects)
+
+
+def totals(
+    cases: Sequence[Case], shown: Found, record: CodedRecord, n_openings: int, settled: pl.DataFrame
+) -> AuditTotals:
     """The figures on top of the page.
 
     Args:
@@ -153,15 +174,15 @@ def totals(cases: Sequence[Case], shown: Found, record: CodedRecord, n_openings:
         shown: what `shown_part` gives.
         record: whose stays.
         n_openings: stays to open for the findings that are shown.
+        settled: columns of OPENINGS: the stays of the cases whose amounts are shown, all cases together, for
+            a contact that is doubted in two cases is settled once.
     """
-    priced = [case for case in cases if is_shown(case) and not is_small(case.n_priced_subjects)]
     doubts = shown.findings.filter(~pl.col("kind").is_in(RATE_KINDS)).select("finding_id")
     stays = shown.items.join(doubts, on="finding_id").join(record.contacts, on="contact_id", how="inner")
 
     def added(name: str) -> float | None:
-        """The sum of an amount over the cases whose amounts are shown; null where none has one."""
-        known = [value for case in priced if (value := getattr(case, name)) is not None]
-        return sum(known) if known else None
+        """The sum of an amount over the stays; null where none has one."""
+        return float(settled[name].sum()) if settled[name].count() else None
 
     return AuditTotals(
         n_findings=count_words(shown.findings.height),
@@ -171,7 +192,7 @@ def totals(cases: Sequence[Case], shown: Found, record: CodedRecord, n_openings:
         n_contacts=shown_count(record.contacts.height),
         amount=nok_range_words(added("amount_low_nok"), added("amount_high_nok")),
         expected=nok_words(added("expected_nok")),
-        n_hidden_cases=len(cases) - len(priced),
+        n_hidden_cases=sum(not shows_money(case) for case in cases),
         n_openings=count_words(n_openings),
     )
 

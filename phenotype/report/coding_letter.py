@@ -10,10 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ontology.configuration import read_yaml, validate
+from phenotype.coding.case_rates import overall
 from phenotype.coding.cases import Case
+from phenotype.report.coding_audit import betrays
 from phenotype.report.coding_lines import CasePage
-from phenotype.report.money import Language, day_words, nok_range_words
-from phenotype.report.suppression import MIN_CELL, is_small
+from phenotype.report.money import Language, day_words, nok_range_words, nok_words
+from phenotype.report.suppression import is_small
 from phenotype.task_parts import Frozen
 
 
@@ -39,6 +41,7 @@ class LetterWords(Frozen):
     lead: str
     money_back: str
     money_owed: str
+    money_either: str
     money_rate: str
     money_rate_only: str
     no_conclusion: str
@@ -165,7 +168,8 @@ def _paragraphs(
     told += [_fill(words.rule, {"says": rule.says}) for rule in page.rules]
     told.append(_fill(words.stays if case.n_stays else words.no_stays, filled))
     if not is_small(case.n_subjects):
-        told += [_fill(words.lead, {"lead": page.lead})] if page.lead else []
+        tells = page.lead and not betrays(overall(case.rates), case)
+        told += [_fill(words.lead, {"lead": page.lead})] if tells else []
         told += _money(case, words, language)
     return [*told, words.no_conclusion]
 
@@ -175,11 +179,19 @@ def _money(case: Case, words: LetterWords, language: Language) -> list[str]:
     told = []
     low, high = case.amount_low_nok or 0.0, case.amount_high_nok or 0.0
     if (low or high) and not is_small(case.n_priced_subjects):
-        is_owed = low + high < 0
-        ends = (-high, -low) if is_owed else (low, high)
-        amount = nok_range_words(*ends, language)
-        filled = {"amount": amount, "n_priced": str(case.n_priced)}
-        told.append(_fill(words.money_owed if is_owed else words.money_back, filled))
+        filled = {
+            "amount": nok_range_words(low, high, language),
+            "owed": nok_words(-low, language),
+            "back": nok_words(high, language),
+            "n_priced": str(case.n_priced),
+        }
+        if low < 0 < high:
+            told.append(_fill(words.money_either, filled))
+        elif low < 0:
+            filled["amount"] = nok_range_words(-high, -low, language)
+            told.append(_fill(words.money_owed, filled))
+        else:
+            told.append(_fill(words.money_back, filled))
     if case.rate_low_nok is not None:
         amount = nok_range_words(case.rate_low_nok, case.rate_high_nok, language)
         told.append(_fill(words.money_rate if told else words.money_rate_only, {"amount": amount}))
@@ -187,12 +199,22 @@ def _money(case: Case, words: LetterWords, language: Language) -> list[str]:
 
 
 def _rates(case: Case, page: CasePage, words: TableWords) -> tuple[LetterTable, ...]:
-    """The rates of a case as a table; none that are about few patients."""
-    few = {str(count) for count in range(1, MIN_CELL)}
+    """The rates of a case as a table; none of a measure of which any year is about few patients.
+
+    Beside the stays of the whole case, the other years would give that year away.
+    """
+    counts: dict[str, list[int]] = {}
+    for rate, line in zip(case.rates, page.rates, strict=True):
+        counts.setdefault(line.title, []).append(round(rate.observed))
+    hidden = {
+        title
+        for title, observed in counts.items()
+        if any(map(is_small, observed)) or is_small(case.n_stays - sum(observed))
+    }
     rows = tuple(
-        (rate.title, rate.period, rate.n, rate.observed, rate.expected, rate.ratio, rate.limits or "–")
-        for rate in page.rates
-        if rate.observed not in few and rate.n not in few
+        (line.title, line.period, line.n, line.observed, line.expected, line.ratio, line.limits or "–")
+        for rate, line in zip(case.rates, page.rates, strict=True)
+        if line.title not in hidden and not is_small(rate.n)
     )
     if is_small(case.n_subjects) or not rows:
         return ()
