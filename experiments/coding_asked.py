@@ -18,9 +18,9 @@ from ontology.errors import ConfigurationError, Problem
 from ontology.terminology import Ontology
 from phenotype.cases import Cases
 from phenotype.coding.coded_record import CodedRecord
-from phenotype.coding.expected_config import ExpectedConfig
-from phenotype.coding.expected_groups import CodedGroups, all_stays, coded_groups
-from phenotype.coding.expected_view import held_back_prefixes, write_view
+from phenotype.coding.expected.config import ExpectedConfig
+from phenotype.coding.expected.groups import CodedGroups, all_stays, coded_groups
+from phenotype.coding.expected.view import held_back_prefixes, write_view
 from phenotype.feature_matrix import FeatureMatrix
 from phenotype.trajectory import Dataset
 

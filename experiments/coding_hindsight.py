@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from phenotype.coding.expected_groups import CodedGroups
+from phenotype.coding.expected.groups import CodedGroups
 from phenotype.link import log_loss, logit
 from phenotype.trees import tree_threads
 

@@ -18,9 +18,9 @@ from experiments.coding_trees import TreesOfFold, fit_trees
 from ontology.terminology import Ontology
 from phenotype.calibration import MIN_OUTCOMES, fit_calibrator
 from phenotype.coding.coded_record import CodedRecord
-from phenotype.coding.expected import EXPECTED
-from phenotype.coding.expected_config import ExpectedConfig
-from phenotype.coding.expected_groups import all_stays, grouped_codes
+from phenotype.coding.expected.config import ExpectedConfig
+from phenotype.coding.expected.expected import EXPECTED
+from phenotype.coding.expected.groups import all_stays, grouped_codes
 from phenotype.link import logit, sigmoid
 from phenotype.trajectory import Dataset
 

@@ -22,7 +22,7 @@ from experiments.training_data import RowData, choose_rows
 from experiments.training_loop import train_to_its_end
 from ontology.errors import Problem, TaskError
 from phenotype.cases import Cases
-from phenotype.coding.expected_config import ExpectedConfig, NetworkSettings
+from phenotype.coding.expected.config import ExpectedConfig, NetworkSettings
 from phenotype.networks.batches import bucketed
 from phenotype.networks.config import AuxiliaryTarget
 from phenotype.networks.network import log_odds

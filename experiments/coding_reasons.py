@@ -13,10 +13,10 @@ from experiments.coding_models import trees_of_fold
 from experiments.coding_trees import booster_of
 from ontology.terminology import Ontology
 from phenotype.coding.coded_record import CodedRecord
-from phenotype.coding.expected import doubts_of
-from phenotype.coding.expected_config import ExpectedConfig
-from phenotype.coding.expected_groups import all_stays, grouped_codes
-from phenotype.coding.expected_reasons import (
+from phenotype.coding.expected.config import ExpectedConfig
+from phenotype.coding.expected.expected import doubts_of
+from phenotype.coding.expected.groups import all_stays, grouped_codes
+from phenotype.coding.expected.reasons import (
     Reason,
     hindsight_reason,
     network_reasons,

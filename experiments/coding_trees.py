@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ontology.errors import Problem, TaskError
-from phenotype.coding.expected_config import ExpectedConfig, TreesConfig
+from phenotype.coding.expected.config import ExpectedConfig, TreesConfig
 from phenotype.columns import CHUNK_ROWS, FeatureColumns
 from phenotype.feature_matrix import FeatureMatrix
 from phenotype.feature_spec import FeatureSpec

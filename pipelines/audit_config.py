@@ -11,7 +11,7 @@ from pydantic import Field
 from experiments.config import Settings, with_overrides
 from ontology.configuration import find_config, read_yaml, validate
 from ontology.errors import ConfigurationError, Problem
-from phenotype.coding.case_order import Capacity
+from phenotype.coding.cases.order import Capacity
 
 By = Literal["region", "hospital", "unit"]
 BYS: tuple[By, ...] = get_args(By)

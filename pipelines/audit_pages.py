@@ -9,20 +9,20 @@ import polars as pl
 
 from experiments.run_folder import read_json
 from ontology.configuration import find_config
-from phenotype.coding.agreement import load_pairs
-from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_order import Effort
-from phenotype.coding.cases import Case
-from phenotype.coding.drift_lines import DriftLine
-from phenotype.coding.explanations import InnocentExplanations
+from phenotype.coding.cases.cases import Case
+from phenotype.coding.cases.explanations import InnocentExplanations
+from phenotype.coding.cases.names import CaseNames
+from phenotype.coding.cases.order import Effort
+from phenotype.coding.drift.lines import DriftLine
 from phenotype.coding.findings import RULE_COVERAGE, UNITS, Found
-from phenotype.coding.funnel_plots import funnel_plot
-from phenotype.coding.funnels import FunnelPlot
-from phenotype.coding.measure_rows import base_of
-from phenotype.coding.supplements import supplement
-from phenotype.coding.unit_findings import title_of
-from phenotype.coding.unit_settings import UnitSettings
-from phenotype.coding.units import By, grounds
+from phenotype.coding.rates.agreement import load_pairs
+from phenotype.coding.rates.funnel_plots import funnel_plot
+from phenotype.coding.rates.funnels import FunnelPlot
+from phenotype.coding.rates.measure_rows import base_of
+from phenotype.coding.rates.settings import UnitSettings
+from phenotype.coding.rates.supplements import supplement
+from phenotype.coding.rates.unit_findings import title_of
+from phenotype.coding.rates.units import By, grounds
 from phenotype.report.coding_agreement import AgreementTable, agreement_tables
 from phenotype.report.coding_letter import LetterTexts
 from pipelines.audit_config import BYS

@@ -13,28 +13,28 @@ import polars as pl
 from ontology.configuration import find_config
 from ontology.errors import InputError, Problem
 from ontology.release import Ontology
-from phenotype.coding.agreement import agreement, load_pairs
 from phenotype.coding.audit_folder import AuditFolder
 from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record
-from phenotype.coding.drift_findings import drift_findings
-from phenotype.coding.drift_measures import follow
-from phenotype.coding.drift_series import DriftSettings
-from phenotype.coding.expected import expected_findings
-from phenotype.coding.expected_config import ExpectedConfig
-from phenotype.coding.expected_groups import not_judged
+from phenotype.coding.drift.findings import drift_findings
+from phenotype.coding.drift.known_changes import KnownChanges
+from phenotype.coding.drift.measures import follow
+from phenotype.coding.drift.series import DriftSettings
+from phenotype.coding.expected.config import ExpectedConfig
+from phenotype.coding.expected.expected import expected_findings
+from phenotype.coding.expected.groups import not_judged
 from phenotype.coding.findings import Found
-from phenotype.coding.grouper import Grouper, GrouperOutput
-from phenotype.coding.judging import judge_rules
-from phenotype.coding.known_changes import KnownChanges
-from phenotype.coding.measures import Measure
-from phenotype.coding.pricing import price_findings
-from phenotype.coding.rules import Rule
-from phenotype.coding.settlement import Prices
-from phenotype.coding.toy_grouper import ToyGrouper
-from phenotype.coding.unit_findings import rate_findings
-from phenotype.coding.unit_settings import UnitSettings
-from phenotype.coding.units import judge_rates
-from phenotype.coding.weights import FAULTS, WEIGHTS, Weights
+from phenotype.coding.money.grouper import Grouper, GrouperOutput
+from phenotype.coding.money.pricing import price_findings
+from phenotype.coding.money.settlement import Prices
+from phenotype.coding.money.toy_grouper import ToyGrouper
+from phenotype.coding.money.weights import FAULTS, WEIGHTS, Weights
+from phenotype.coding.rates.agreement import agreement, load_pairs
+from phenotype.coding.rates.measures import Measure
+from phenotype.coding.rates.settings import UnitSettings
+from phenotype.coding.rates.unit_findings import rate_findings
+from phenotype.coding.rates.units import judge_rates
+from phenotype.coding.rules.judging import judge_rules
+from phenotype.coding.rules.rules import Rule
 from phenotype.definitions.text import load_definitions
 from phenotype.phenotypes import definitions_of, write_phenotypes
 from phenotype.trajectory import Dataset

@@ -16,17 +16,17 @@ from experiments.manifest import code_digest
 from experiments.run_folder import RunFolder, read_json, write_frame, write_json, write_text
 from ontology.errors import ConfigurationError, Problem
 from ontology.in_use import ontology_in_use
-from phenotype.coding.agreement import AGREEMENT
 from phenotype.coding.audit_folder import AuditFolder, write_found
-from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_order import Effort
-from phenotype.coding.cases import cases_table, make_cases
+from phenotype.coding.cases.cases import cases_table, make_cases
+from phenotype.coding.cases.names import CaseNames
+from phenotype.coding.cases.order import Effort
+from phenotype.coding.cases.review_correction import correct_probabilities
+from phenotype.coding.cases.review_store import keep_reviews, load_reviews
+from phenotype.coding.cases.reviews import read_reviews
 from phenotype.coding.findings import RULE_COVERAGE, UNITS, Found
-from phenotype.coding.measures import load_measures
-from phenotype.coding.review_correction import correct_probabilities
-from phenotype.coding.review_store import keep_reviews, load_reviews
-from phenotype.coding.reviews import read_reviews
-from phenotype.coding.rules import load_rules
+from phenotype.coding.rates.agreement import AGREEMENT
+from phenotype.coding.rates.measures import load_measures
+from phenotype.coding.rules.rules import load_rules
 from phenotype.trajectory import open_dataset
 from pipelines.audit_config import AuditConfig
 from pipelines.audit_pages import not_judged, page_content, together

@@ -40,7 +40,7 @@ def agreement_tables(table: pl.DataFrame, titles: Mapping[str, str]) -> tuple[Ag
     """The tables of all pairs that could be judged anywhere, in the order of their names.
 
     Args:
-        table: columns of `phenotype.coding.agreement.AGREEMENT`.
+        table: columns of `phenotype.coding.rates.agreement.AGREEMENT`.
         titles: pair -> what it is called.
     """
     found = []

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_order import RATE_KINDS
-from phenotype.coding.case_rates import CaseRate, overall
-from phenotype.coding.cases import Case
+from phenotype.coding.cases.cases import Case
+from phenotype.coding.cases.names import CaseNames
+from phenotype.coding.cases.order import RATE_KINDS
+from phenotype.coding.cases.rates import CaseRate, overall
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import Found
 from phenotype.explain.wording import count_words
@@ -331,7 +331,7 @@ def check_lines(checks: pl.DataFrame) -> tuple[CheckLine, ...]:
     """Answers against what was expected of them.
 
     Args:
-        checks: columns of `phenotype.coding.review_correction.CHECKS`.
+        checks: columns of `phenotype.coding.cases.review_correction.CHECKS`.
     """
     return tuple(_check_line(row) for row in checks.to_dicts())
 

@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 
 from ontology.systems import parts
-from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_order import RATE_KINDS
-from phenotype.coding.case_rates import CaseRate, overall
-from phenotype.coding.cases import Case
-from phenotype.coding.explanations import InnocentExplanations, LookedAt
+from phenotype.coding.cases.cases import Case
+from phenotype.coding.cases.explanations import InnocentExplanations, LookedAt
+from phenotype.coding.cases.names import CaseNames
+from phenotype.coding.cases.order import RATE_KINDS
+from phenotype.coding.cases.rates import CaseRate, overall
 from phenotype.coding.findings import Found
 from phenotype.explain.wording import count_words
 from phenotype.report.coding_lines import (

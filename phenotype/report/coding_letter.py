@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ontology.configuration import read_yaml, validate
-from phenotype.coding.case_rates import overall
-from phenotype.coding.cases import Case
+from phenotype.coding.cases.cases import Case
+from phenotype.coding.cases.rates import overall
 from phenotype.report.coding_audit import betrays
 from phenotype.report.coding_lines import CasePage
 from phenotype.report.money import Language, day_words, nok_range_words, nok_words

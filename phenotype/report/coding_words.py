@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from phenotype.coding.case_rates import CaseRate
+from phenotype.coding.cases.rates import CaseRate
 from phenotype.explain.wording import count_words
 from phenotype.report.money import Language, plain_number, share_words
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import polars as pl
 
-from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_order import Capacity, Effort, order_stays, recovery_curve, within_capacity
-from phenotype.coding.cases import Case
+from phenotype.coding.cases.cases import Case
+from phenotype.coding.cases.explanations import InnocentExplanations
+from phenotype.coding.cases.names import CaseNames
+from phenotype.coding.cases.order import Capacity, Effort, order_stays, recovery_curve, within_capacity
+from phenotype.coding.cases.review_correction import CHECKS, answer_counts, check_reviews, settled
+from phenotype.coding.cases.reviews import REVIEWS
 from phenotype.coding.coded_record import CodedRecord
-from phenotype.coding.drift_lines import DriftLine
-from phenotype.coding.explanations import InnocentExplanations
+from phenotype.coding.drift.lines import DriftLine
 from phenotype.coding.findings import Found
-from phenotype.coding.funnels import FunnelPlot
-from phenotype.coding.review_correction import CHECKS, answer_counts, check_reviews, settled
-from phenotype.coding.reviews import REVIEWS
+from phenotype.coding.rates.funnels import FunnelPlot
 from phenotype.explain.wording import count_words
 from phenotype.report.coding_agreement import AgreementTable
 from phenotype.report.coding_audit import (

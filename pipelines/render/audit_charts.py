@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import polars as pl
 from markupsafe import Markup
 
-from phenotype.coding.drift_lines import DriftLine, DriftPoint
-from phenotype.coding.funnels import FunnelLimit, FunnelPlot, FunnelPoint
+from phenotype.coding.drift.lines import DriftLine, DriftPoint
+from phenotype.coding.rates.funnels import FunnelLimit, FunnelPlot, FunnelPoint
 from phenotype.report.money import plain_number
 from phenotype.report.suppression import MIN_CELL, is_small
 from pipelines.render.svg import (
@@ -37,7 +37,7 @@ def draw_curve(curve: pl.DataFrame, n_capacity: int) -> Markup:
     """Money expected to move, or stays expected to be wrong where nothing is priced, against stays opened.
 
     Args:
-        curve: columns of `phenotype.coding.case_order.CURVE`.
+        curve: columns of `phenotype.coding.cases.order.CURVE`.
         n_capacity: how many stays can be opened.
     """
     is_money = bool((curve["expected_nok"] > 0).any())

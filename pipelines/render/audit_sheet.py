@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phenotype.coding.reviews import HEADINGS
+from phenotype.coding.cases.reviews import HEADINGS
 from phenotype.report.coding_lines import CasePage, FindingLine, StayLine
 
 ANSWER_CHOICES = ("enig", "uenig", "kan ikke avgjøre")

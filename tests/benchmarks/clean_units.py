@@ -27,9 +27,9 @@ from phenotype.coding.coded_record import (
     ContactFacts,
     read_coded_record,
 )
-from phenotype.coding.measures import Condition, Each, Measure, load_measures
-from phenotype.coding.unit_settings import UnitSettings
-from phenotype.coding.units import By, Rates, judge_rates
+from phenotype.coding.rates.measures import Condition, Each, Measure, load_measures
+from phenotype.coding.rates.settings import UnitSettings
+from phenotype.coding.rates.units import By, Rates, judge_rates
 from phenotype.contacts import STAYS
 from phenotype.trajectory import open_dataset
 

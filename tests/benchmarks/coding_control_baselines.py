@@ -103,7 +103,7 @@ def argmax_of_stays(judged: Judged, expected: pl.DataFrame, family: str) -> Floa
 
     Args:
         judged: the audit and the truth.
-        expected: columns of `phenotype.coding.expected.EXPECTED`.
+        expected: columns of `phenotype.coding.expected.expected.EXPECTED`.
         family: dropped_secondary (something likelier coded is not) or added_secondary (the other way round).
     """
     likely = pl.col("probability") >= 0.5
@@ -123,7 +123,7 @@ def argmax_disagreement(judged: Judged, expected: pl.DataFrame, family: str) -> 
 
     Args:
         judged: the audit and the truth.
-        expected: columns of `phenotype.coding.expected.EXPECTED`.
+        expected: columns of `phenotype.coding.expected.expected.EXPECTED`.
         family: which.
     """
     cases = judged.of_family(family)

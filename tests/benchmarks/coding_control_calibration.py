@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from coding_control_judging import EXPECTATION_FAMILIES, FAMILIES, Judged, about_family, has_truth
 
-from phenotype.coding.review_correction import correct_probabilities
-from phenotype.coding.reviews import REVIEWS
-from phenotype.coding.rules import load_rules
+from phenotype.coding.cases.review_correction import correct_probabilities
+from phenotype.coding.cases.reviews import REVIEWS
+from phenotype.coding.rules.rules import load_rules
 
 N_REVIEWED = 40
 """Findings of each rule, and of each kind of expectation, that reviewers answer for, drawn at random."""

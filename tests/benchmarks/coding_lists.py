@@ -17,8 +17,8 @@ from harness import arguments, finish
 
 from ontology.release import Ontology, embedded_ontology, load_ontology
 from phenotype.coding.coded_record import CODED_CONTACTS, CODES, FACTS, CodedRecord
-from phenotype.coding.judging import Judgement, judge_rules
-from phenotype.coding.rules import load_rules
+from phenotype.coding.rules.judging import Judgement, judge_rules
+from phenotype.coding.rules.rules import load_rules
 from phenotype.contacts import stays
 from phenotype.trajectory import CONTACTS
 

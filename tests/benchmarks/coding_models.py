@@ -26,8 +26,8 @@ from experiments.coding_scores import auroc_by_group
 from ontology.configuration import find_config
 from ontology.release import active_ontology
 from phenotype.coding.coded_record import ContactFacts, read_coded_record
-from phenotype.coding.expected import expected_findings
-from phenotype.coding.expected_config import ExpectedConfig
+from phenotype.coding.expected.config import ExpectedConfig
+from phenotype.coding.expected.expected import expected_findings
 from phenotype.coding.findings import Found
 from phenotype.trajectory import Dataset, open_dataset
 

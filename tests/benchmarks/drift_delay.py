@@ -26,10 +26,10 @@ import polars as pl
 from harness import finish, open_key, pesta
 from scipy.stats import binom
 
-from phenotype.coding.drift_findings import Drift, drift_findings
-from phenotype.coding.drift_lines import DriftLine
-from phenotype.coding.drift_series import DriftSettings, MeasureSeries
-from phenotype.coding.known_changes import KnownChanges
+from phenotype.coding.drift.findings import Drift, drift_findings
+from phenotype.coding.drift.known_changes import KnownChanges
+from phenotype.coding.drift.lines import DriftLine
+from phenotype.coding.drift.series import DriftSettings, MeasureSeries
 
 START, MONTH, N_MONTHS, PLANTED = dt.datetime(2018, 1, 1), 30.4375, 60, 36
 SIZES = (100, 150, 200, 200, 250, 300)
@@ -156,8 +156,8 @@ def hospital(out: Path, n_patients: int, seed: int) -> tuple[bool, str]:
     """The hospitals of scenario coding-drift that drift alone, found."""
     from ontology.release import load_ontology
     from phenotype.coding.coded_record import ContactFacts, read_coded_record
-    from phenotype.coding.drift_measures import follow
-    from phenotype.coding.measures import load_measures
+    from phenotype.coding.drift.measures import follow
+    from phenotype.coding.rates.measures import load_measures
     from phenotype.trajectory import open_dataset
 
     folder, dataset = out / "hospital", out / "dataset"

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from harness import arguments, finish, open_data, open_key, pesta
 
-from phenotype.coding.funnel_plots import funnel_plot
-from phenotype.coding.given_rates import judge_given
+from phenotype.coding.rates.funnel_plots import funnel_plot
+from phenotype.coding.rates.given_rates import judge_given
 from phenotype.contacts import stays
 from phenotype.trajectory import Dataset, open_dataset
 

@@ -16,8 +16,8 @@ import polars as pl
 from harness import finish, own_peak_mb
 
 from phenotype.coding.coded_record import CODED_CONTACTS, CODES, FACTS, CodedRecord
-from phenotype.coding.measures import Condition, Each, Measure
-from phenotype.coding.units import judge_rates
+from phenotype.coding.rates.measures import Condition, Each, Measure
+from phenotype.coding.rates.units import judge_rates
 from phenotype.contacts import STAYS
 
 N_CODES, N_UNITS, N_YEARS = 5_000, 60, 5

@@ -313,7 +313,10 @@ PROMISES = (
     Promise(
         "settlement",
         "public cases to the øre: 17/28390 and its parts, 21/4753 within rounding, 20,899.20 a point in 2024",
-        ("tests/unit/phenotype/coding/test_settlement.py", "tests/unit/phenotype/coding/test_settling.py"),
+        (
+            "tests/unit/phenotype/coding/money/test_settlement.py",
+            "tests/unit/phenotype/coding/money/test_settling.py",
+        ),
     ),
     Promise(
         "coding-rules",

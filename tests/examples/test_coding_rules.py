@@ -18,8 +18,8 @@ import pytest
 from ontology.building import build_ontology
 from ontology.configuration import find_config
 from phenotype.coding.coded_record import ContactFacts, read_coded_record
-from phenotype.coding.judging import Judgement, judge_rules
-from phenotype.coding.rules import load_rules
+from phenotype.coding.rules.judging import Judgement, judge_rules
+from phenotype.coding.rules.rules import load_rules
 from phenotype.trajectory import BIRTH_CODE, CODINGS, CONTACTS, EVENTS, Dataset
 
 FOLDER = Path(__file__).parent / "coding_rules"

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 from scipy import stats as scipy_stats
 
-from phenotype.coding.false_discovery import q_values
-from phenotype.coding.funnels import (
+from phenotype.coding.rates.false_discovery import q_values
+from phenotype.coding.rates.funnels import (
     exact_limits,
     lower_tail,
     over_dispersion,
@@ -25,7 +25,7 @@ from phenotype.coding.funnels import (
     upper_tail,
     winsorised,
 )
-from phenotype.coding.given_rates import judge_given
+from phenotype.coding.rates.given_rates import judge_given
 from phenotype.contacts import stays
 from phenotype.trajectory import open_dataset
 

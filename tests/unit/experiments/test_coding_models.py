@@ -17,9 +17,9 @@ from experiments.coding_reasons import explain_findings
 from ontology.errors import ConfigurationError, InputError
 from ontology.release import active_ontology
 from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record
-from phenotype.coding.expected import EXPECTED, expected_findings
-from phenotype.coding.expected_config import ExpectedConfig
-from phenotype.coding.expected_groups import not_judged
+from phenotype.coding.expected.config import ExpectedConfig
+from phenotype.coding.expected.expected import EXPECTED, expected_findings
+from phenotype.coding.expected.groups import not_judged
 from phenotype.coding.findings import FINDING_ITEMS, FINDING_REASONS, FINDINGS
 from phenotype.trajectory import Dataset
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from experiments.coding_scores import SCORES, auroc_by_group, within_folds
-from phenotype.coding.expected import EXPECTED
+from phenotype.coding.expected.expected import EXPECTED
 
 
 def test_one_fold_is_scikit_learn_s() -> None:

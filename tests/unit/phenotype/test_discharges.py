@@ -15,7 +15,7 @@ from phenotype.trajectory import CONTACTS, EVENTS, OBSERVATION, Dataset
 
 START = datetime(2020, 3, 1, 9)
 HOME, DEAD, SICK, OPEN = 1, 2, 3, 4
-"""Home after 100 hours; dead after 60; home after 200 with a sepsis code; still there when the record ends."""
+"""Home after 100 hours; dead after 60; home after 200 with a sepsis code; still there at the record's end."""
 
 
 def frame(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:
@@ -97,7 +97,7 @@ def test_discharge_does_not_compete_with_a_death_after_the_stay(hospital: Datase
 
 
 def test_a_stay_that_ended_without_a_time_is_left_at_an_unknown_hour(tmp_path: Path) -> None:
-    """Three days in intensive care, home at a time that nobody noted, and, on paper, before the prediction."""
+    """Three days in intensive care, home when nobody noted, and, on paper, before the prediction."""
     (tmp_path / "data").mkdir()
     ends = {1: None, 2: datetime(2020, 3, 3), 3: datetime(2020, 3, 9)}
     contacts = [

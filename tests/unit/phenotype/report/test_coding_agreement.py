@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from phenotype.coding.agreement import AGREEMENT
+from phenotype.coding.rates.agreement import AGREEMENT
 from phenotype.report.coding_agreement import AgreementLine, agreement_tables
 from phenotype.report.suppression import HIDDEN
 

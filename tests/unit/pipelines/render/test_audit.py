@@ -14,13 +14,13 @@ import openpyxl
 import polars as pl
 import pytest
 
-from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_order import Capacity, Effort
-from phenotype.coding.cases import Case, make_cases
-from phenotype.coding.drift_lines import CauseMark, DriftLine, DriftPoint
-from phenotype.coding.explanations import InnocentExplanations
-from phenotype.coding.funnels import FunnelLimit, FunnelPlot, FunnelPoint
-from phenotype.coding.reviews import HEADINGS, REVIEWS, read_reviews
+from phenotype.coding.cases.cases import Case, make_cases
+from phenotype.coding.cases.explanations import InnocentExplanations
+from phenotype.coding.cases.names import CaseNames
+from phenotype.coding.cases.order import Capacity, Effort
+from phenotype.coding.cases.reviews import HEADINGS, REVIEWS, read_reviews
+from phenotype.coding.drift.lines import CauseMark, DriftLine, DriftPoint
+from phenotype.coding.rates.funnels import FunnelLimit, FunnelPlot, FunnelPoint
 from phenotype.report.coding_letter import LetterTexts
 from pipelines.render.audit import AuditContent, write_audit
 from pipelines.render.audit_charts import joined_points

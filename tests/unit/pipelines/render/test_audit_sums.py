@@ -10,10 +10,10 @@ from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
-from phenotype.coding.case_names import CaseNames
-from phenotype.coding.case_order import Effort
-from phenotype.coding.cases import make_cases
-from phenotype.coding.explanations import InnocentExplanations
+from phenotype.coding.cases.cases import make_cases
+from phenotype.coding.cases.explanations import InnocentExplanations
+from phenotype.coding.cases.names import CaseNames
+from phenotype.coding.cases.order import Effort
 from phenotype.report.coding_letter import LetterTexts
 from pipelines.render.audit import AuditContent, write_audit
 

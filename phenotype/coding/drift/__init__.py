@@ -1,0 +1,1 @@
+"""Practice over time, with what is known to have changed it."""

@@ -1,0 +1,1 @@
+"""Rates of units against what is expected of their patients."""

@@ -1,0 +1,1 @@
+"""Coding rules as data, and contacts judged by them."""
