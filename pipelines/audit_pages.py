@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -26,7 +27,7 @@ from phenotype.coding.rates.units import By, grounds
 from phenotype.report.coding_agreement import AgreementTable, agreement_tables
 from phenotype.report.coding_letter import LetterTexts
 from pipelines.audit_config import BYS
-from pipelines.audit_parts import Audit, rates_table, shipped
+from pipelines.audit_parts import Audit, rates_coverage, rates_table, shipped
 from pipelines.audit_steps import Part
 from pipelines.render.audit import AuditContent
 
@@ -86,7 +87,7 @@ def page_content(
         found=found,
         record=audit.record,
         cases=cases,
-        coverage=together(parts, "coverage", RULE_COVERAGE),
+        coverage=_coverage(audit, parts),
         names=names,
         explanations=InnocentExplanations.load(shipped("innocent_explanations")),
         letters=LetterTexts.load(shipped("letter")),
@@ -104,6 +105,20 @@ def page_content(
             (key.replace("_", " "), str(manifest[key])) for key in manifest if key.endswith("_digest")
         ],
     )
+
+
+def _coverage(audit: Audit, parts: Mapping[str, Part]) -> pl.DataFrame:
+    """What rules and measures judged, columns of RULE_COVERAGE; of measures by the first of what is compared.
+
+    Wards and their hospitals have the same stays, which would be counted twice.
+    """
+    asked = audit.config.rates
+    again = {rates_coverage(by) for by in asked.by[1:]} if asked else set()
+    once = {
+        name: replace(part, tables={key: table for key, table in part.tables.items() if key not in again})
+        for name, part in parts.items()
+    }
+    return together(once, "coverage", RULE_COVERAGE)
 
 
 def _flagged(parts: Mapping[str, Part], by: By) -> pl.DataFrame:

@@ -114,7 +114,7 @@ def rates_part(audit: Audit) -> Part:
     if asked is None:
         return Part()
     settings = UnitSettings.load(asked.settings)
-    found, tables, coverage = [], {}, []
+    found, tables = [], {}
     for by in asked.by:
         judged = judge_rates(audit.record, audit.measures, ontology=audit.ontology, by=by, settings=settings)
         found.append(
@@ -123,13 +123,18 @@ def rates_part(audit: Audit) -> Part:
             )
         )
         tables[rates_table(by)] = judged.units
-        coverage.append(judged.coverage)
-    return Part(Found.together(found), {**tables, "coverage": pl.concat(coverage)})
+        tables[rates_coverage(by)] = judged.coverage
+    return Part(Found.together(found), tables)
 
 
 def rates_table(by: str) -> str:
     """The name of the table that keeps the rates of units, hospitals or regions."""
     return f"units_{by}"
+
+
+def rates_coverage(by: str) -> str:
+    """The name of the table that keeps what measures judged of units, hospitals or regions."""
+    return f"coverage_{by}"
 
 
 def drift_part(audit: Audit) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,3 +215,15 @@ def test_a_dataset_without_codings_is_told(
     pl.DataFrame(schema=CODINGS).write_parquet(odd / "codings.parquet")
     assert pesta("audit", "--data", odd, "--out", tmp_path / "audit", *WITHOUT_MODELS) != 0
     assert "no codings to audit" in capsys.readouterr().err
+
+
+def test_the_index_counts_what_a_measure_judged_once_though_wards_and_hospitals_are_compared(
+    audited: Path, hospital: Path
+) -> None:
+    n_contacts = pl.read_parquet(hospital / "dataset" / "contacts.parquet").height
+    row = re.search(
+        r"<code>covid_main</code>.*?</tr>", (audited / "index.html").read_text("utf-8"), re.DOTALL
+    )
+    assert row
+    judged, _ = re.findall(r'<td class="n">(.*?)</td>', row[0])
+    assert 0 < int("".join(filter(str.isdigit, judged))) <= n_contacts
