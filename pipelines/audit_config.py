@@ -97,7 +97,7 @@ class AuditConfig(Settings):
         """The same with what the command line gives in place, paths whole.
 
         Raises:
-            ConfigurationError: weights or prices, where money is left out.
+            ConfigurationError: weights or prices, where money is left out; weights, where the toy groups.
         """
         money = self.money
         if (weights or prices) and money is None:
@@ -111,6 +111,16 @@ class AuditConfig(Settings):
                 )
             )
         if money is not None:
+            if money.grouper == "toy" and (weights or money.weights):
+                raise ConfigurationError(
+                    Problem(
+                        "weights are given for groups that the toy grouper does not make",
+                        where="--weights, money.weights",
+                        found="money.grouper: toy, which has weights of its own",
+                        allowed="weights beside groups that the record or your grouper's output tells",
+                        next_step="leave the weights out, or give money.grouper: record or a table of groups",
+                    )
+                )
             money = money.model_copy(
                 update={
                     "weights": _whole(weights or money.weights),
