@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import yaml
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from experiments.manifest import code_digest
 from experiments.run_folder import RunFolder, read_json, write_frame, write_json, write_text
@@ -58,7 +59,8 @@ def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress
             another audit.
     """
     dataset = open_dataset(data)
-    with ontology_in_use(config.ontology) as ontology:
+    # Matrices are small here: threads of linear algebra would only wait for each other, and change last bits.
+    with threadpool_limits(1, user_api="blas"), ontology_in_use(config.ontology) as ontology:
         rules, measures = load_rules(config.rules), load_measures(config.measures)
         out.mkdir(parents=True, exist_ok=True)
         run_folder = RunFolder(out)
