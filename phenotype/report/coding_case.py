@@ -48,6 +48,7 @@ class CaseBook:
         found: findings with items and reasons.
         names: what rules and codes are called.
         explanations: what innocent explanations are called.
+        contacts: contact_id and stay_id.
         chosen: stay_id and how (ranked, random) of the stays within the capacity.
         answered: finding_ids that reviewers have answered.
     """
@@ -57,6 +58,8 @@ class CaseBook:
         found: Found,
         names: CaseNames,
         explanations: InnocentExplanations,
+        *,
+        contacts: pl.DataFrame,
         chosen: pl.DataFrame,
         answered: frozenset[str] = frozenset(),
     ) -> None:
@@ -64,7 +67,9 @@ class CaseBook:
         self.names = names
         self.explanations = explanations
         self._findings = {row["finding_id"]: row for row in found.findings.iter_rows(named=True)}
-        self._items = _grouped(found.items)
+        rates = found.findings.filter(pl.col("kind").is_in(RATE_KINDS)).select("finding_id")
+        self._items = _grouped(found.items.join(rates, on="finding_id", how="anti", maintain_order="left"))
+        self._behind_rates = _by_stay(found.items.join(rates, on="finding_id", how="semi"), contacts)
         self._reasons = _grouped(found.reasons.sort("finding_id", "rank"))
         self._code_words: dict[str, str] = {}
         self._chosen = dict(chosen.select("stay_id", "how").iter_rows())
@@ -136,13 +141,19 @@ class CaseBook:
             hours=plain_number(row["hours"], language, 1),
             verdict=opening_words(row, language),
             drawn=self._chosen.get(row["stay_id"], ""),
-            findings=tuple(self._finding(finding_id, language) for finding_id in row["finding_ids"]),
+            findings=tuple(
+                self._finding(finding_id, row["stay_id"], language) for finding_id in row["finding_ids"]
+            ),
         )
 
-    def _finding(self, finding_id: str, language: Language) -> FindingLine:
+    def _finding(self, finding_id: str, stay_id: int, language: Language) -> FindingLine:
+        """A finding as it stands at one stay; of a rate, what is behind it there, without its money."""
         row = self._findings[finding_id]
-        items = self._items.get(finding_id, [])
-        title = self.names.title(row["rule_id"], row["title"] or "", of_rates=row["kind"] in RATE_KINDS)
+        is_rate = row["kind"] in RATE_KINDS
+        items = (
+            self._behind_rates.get((finding_id, stay_id), []) if is_rate else self._items.get(finding_id, [])
+        )
+        title = self.names.title(row["rule_id"], row["title"] or "", of_rates=is_rate)
         own = row["title"] if language == "en" and row["title"] else getattr(title, language)
         codes = dict.fromkeys(item["code"] for item in items if item["code"])
         suggested = dict.fromkeys(item["suggested_code"] for item in items if item["suggested_code"])
@@ -155,7 +166,9 @@ class CaseBook:
             code="; ".join(self.code_words(code) for code in codes),
             suggested="; ".join(self.code_words(code) for code in suggested),
             probability=chance_words(row["probability"], language),
-            amount=nok_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
+            amount="–"
+            if is_rate
+            else nok_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
             reasons=tuple(reason["text"] for reason in reasons if reason["text"]),
             holding=tuple(
                 getattr(self._innocent(name).title, language) for name in row["innocent_explanations"] or ()
@@ -240,6 +253,17 @@ def without_common(stays: tuple[StayLine, ...]) -> tuple[tuple[str, ...], tuple[
         for stay in stays
     )
     return common, rest
+
+
+def _by_stay(items: pl.DataFrame, contacts: pl.DataFrame) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """(finding_id, stay_id) -> the items of that finding in that stay."""
+    placed = items.join(
+        contacts.select("contact_id", "stay_id"), on="contact_id", how="inner", maintain_order="left"
+    )
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in placed.iter_rows(named=True):
+        grouped.setdefault((row["finding_id"], row["stay_id"]), []).append(row)
+    return grouped
 
 
 def _grouped(rows: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:

@@ -113,7 +113,14 @@ def write_audit(folder: Path, audit: AuditContent, *, most_cases: int = 100) -> 
     open_findings = audit.found.findings.filter(~pl.col("finding_id").is_in(list(answered)))
     unanswered = Found(open_findings, audit.found.items, audit.found.reasons)
     chosen = within_capacity(order_stays(unanswered, audit.record.contacts, audit.effort), audit.capacity)
-    book = CaseBook(audit.found, audit.names, audit.explanations, chosen, answered)
+    book = CaseBook(
+        audit.found,
+        audit.names,
+        audit.explanations,
+        contacts=audit.record.contacts,
+        chosen=chosen,
+        answered=answered,
+    )
     with_files = audit.cases[:most_cases]
     place = folder / "cases"
     place.mkdir(exist_ok=True)

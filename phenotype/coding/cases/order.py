@@ -230,7 +230,7 @@ def _named(doubts: pl.DataFrame) -> pl.DataFrame:
         .group_by(KEYS, maintain_order=True)
         .agg(
             pl.col("unit_id").first(),
-            pl.col("finding_id").alias("finding_ids"),
+            pl.col("finding_id").unique(maintain_order=True).alias("finding_ids"),
             pl.col("stay_ids").explode().unique().sort().alias("every_stay"),
         )
         .with_columns(

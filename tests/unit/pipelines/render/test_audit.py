@@ -144,9 +144,11 @@ def test_what_is_broken_by_few_and_what_could_not_be_judged_stands_with_its_reas
         schema=audit.coverage.schema,
     )
     rare = FRAMES.coverage_of([("rare", "H1/A", "2024", 50, 3)])
-    index, _, _ = written(
-        tmp_path, AuditContent(**{**vars(audit), "coverage": pl.concat([audit.coverage, reasons, rare])})
-    )
+    changed = {
+        "coverage": pl.concat([audit.coverage, reasons, rare]),
+        "names": CaseNames.of([rule_of("spine"), rule_of("rare")], []),
+    }
+    index, _, _ = written(tmp_path, AuditContent(**{**vars(audit), **changed}))
     told = words(index)
     # Two reasons: the small one is hidden, and the other, which subtraction would give away, too.
     assert "43 no end: hidden; no main condition: < 5" in told
