@@ -101,7 +101,8 @@ class NoiseConfig(_Part):
         high_share: so many of a group's stays, as a share of those coded with it, that it is most expected
             of:
             they tell the sensitivity of coding.
-        low_share: the share of all stays that it is least expected of: they tell the share coded falsely.
+        low_share: the share of each unit's stays that it is least expected of: they tell the share coded
+            falsely.
         min_anchors: at least so many stays each.
         complete_prior: the sensitivity of coding where no group's anchors tell it.
         many_anchors: of a group that tells what is usual.

@@ -29,6 +29,8 @@ from phenotype.link import logit, sigmoid
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+UNIT = 1
+"""The place of hospital and unit among the cells."""
 MIN_ASKED = 20
 """Groups with fewer asked stays, or fewer of either answer than MIN_ANSWERS, are not judged."""
 MIN_ANSWERS = 5
@@ -72,7 +74,7 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
     for group in np.flatnonzero(is_asked):
         some = asked[:, group]
         even[some, group] = levelled(p[some, group], coded[some, group])
-        anchors[int(group)] = Anchors.of(p[some, group], coded[some, group], config)
+        anchors[int(group)] = Anchors.of(p[some, group], coded[some, group], cells[UNIT][some], config)
     usual = usual_sensitivity([*anchors.values()], config)
     noise: list[Noise | None] = [None] * size
     q, issues = np.zeros((n, size)), np.zeros((n, size), dtype=bool)

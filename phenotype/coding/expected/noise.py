@@ -66,21 +66,22 @@ class Anchors:
     share: float
 
     @classmethod
-    def of(cls, p: Floats, coded: Bools, config: NoiseConfig) -> Anchors:
+    def of(cls, p: Floats, coded: Bools, unit: Ints, config: NoiseConfig) -> Anchors:
         """The anchors of one group.
 
         Args:
             p: (m,) expectations of the stays that are asked, out of fold.
             coded: (m,) whether they are coded.
+            unit: (m,) number of each stay's unit.
             config: which stays are anchors.
         """
         order, n = np.argsort(p, kind="stable"), len(p)
         n_coded = int(coded.sum())
         n_high = min(n, max(config.min_anchors, int(config.high_share * n_coded)))
-        n_low = min(n, max(config.min_anchors, int(config.low_share * n)))
-        high, low = order[n - n_high :], order[:n_low]
         share = (n_coded + 0.5) / (n + 1)
-        return cls(n_high, float(coded[high].sum()), n_low, float(coded[low].sum()), share)
+        high = order[n - n_high :]
+        low = _least_expected(p, unit, config.largest_false * share, config)
+        return cls(n_high, float(coded[high].sum()), len(low), float(coded[low].sum()), share)
 
     def tells_sensitivity(self, config: NoiseConfig) -> bool:
         """Whether the models are sure enough for what is left out to be the coder's doing, not theirs."""
@@ -89,6 +90,20 @@ class Anchors:
     def tells_false_share(self, config: NoiseConfig) -> bool:
         """Whether they are sure enough for what is coded to be wrong, and not their doing."""
         return self.low <= config.largest_false * self.share * self.n_low
+
+
+def _least_expected(p: Floats, unit: Ints, at_most: float, config: NoiseConfig) -> Ints:
+    """Numbers of the stays that a group is least expected of, in every unit a share of its own stays.
+
+    Taken over all units they would come from those that never code the group, and say of the others that
+    they never code it falsely. Stays that it is expected of by more than `at_most` are none.
+    """
+    order = np.lexsort((p, unit))
+    size = np.bincount(unit)
+    rank = np.arange(len(p)) - np.repeat(np.cumsum(size) - size, size)
+    chosen = order[rank < np.ceil(config.low_share * size[unit[order]])]
+    sure = chosen[p[chosen] <= at_most]
+    return sure if len(sure) >= config.min_anchors else np.argsort(p, kind="stable")[: config.min_anchors]
 
 
 def usual_sensitivity(anchors: Sequence[Anchors], config: NoiseConfig) -> float:

@@ -36,6 +36,24 @@ def planted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return SENSITIVITY * q + FALSE_SHARE * (1 - q), coded, truth
 
 
+def _one_unit(n: int) -> np.ndarray:
+    return np.zeros(n, dtype=np.int64)
+
+
+def test_wards_that_never_code_a_group_do_not_speak_for_the_others(
+    planted: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """As many stays again, of wards where nobody expects or codes the group: the false share stays known."""
+    p, coded, _ = planted
+    whole = np.concatenate([p, np.linspace(1e-6, 1e-5, N)])
+    answers = np.concatenate([coded, np.zeros(N, dtype=bool)])
+    unit = np.repeat([0, 1], N)
+    found = anchored(Anchors.of(whole, answers, unit, CONFIG), SENSITIVITY, CONFIG)
+    assert found.false_share > FALSE_SHARE / 4
+    together = anchored(Anchors.of(whole, answers, _one_unit(2 * N), CONFIG), SENSITIVITY, CONFIG)
+    assert together.false_share < FALSE_SHARE / 20
+
+
 def test_wrong_by_hand() -> None:
     """q = 0.5, s = 0.8, f = 0.1: coded 0.45; 0.1 of 0.55 not coded are there, 0.05 of 0.45 coded are not."""
     q, s, f = np.full(2, 0.5), np.full(2, 0.8), np.full(2, 0.1)
@@ -50,7 +68,7 @@ def test_presence_turns_the_noise_round() -> None:
 
 def test_planted_noise_comes_back(planted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     p, coded, _ = planted
-    anchors = Anchors.of(p, coded, CONFIG)
+    anchors = Anchors.of(p, coded, _one_unit(N), CONFIG)
     found = anchored(anchors, usual_sensitivity([anchors], CONFIG), CONFIG)
     assert found.sensitivity == pytest.approx(SENSITIVITY, abs=0.03)
     assert found.false_share == pytest.approx(FALSE_SHARE, rel=0.5)
@@ -75,7 +93,7 @@ def test_probabilities_of_errors_are_calibrated(planted: tuple[np.ndarray, np.nd
 def test_models_that_are_never_sure_tell_of_no_carelessness() -> None:
     random = np.random.default_rng(3)
     coded = random.random(2000) < 0.4
-    anchors = Anchors.of(np.full(2000, 0.4) + random.normal(0, 0.01, 2000), coded, CONFIG)
+    anchors = Anchors.of(np.full(2000, 0.4) + random.normal(0, 0.01, 2000), coded, _one_unit(2000), CONFIG)
     assert not anchors.tells_sensitivity(CONFIG)
     assert not anchors.tells_false_share(CONFIG)
     found = anchored(anchors, usual_sensitivity([anchors], CONFIG), CONFIG)
