@@ -102,6 +102,29 @@ def asked_parts(config: AuditConfig) -> Mapping[str, Callable[[Audit], Part]]:
     }
 
 
+def check_settings(config: AuditConfig) -> None:
+    """Read every file that parts will ask for, so that a fault is told before hours of work.
+
+    Raises:
+        ConfigurationError, InputError: faults of a file, or a file that is not there.
+    """
+    ContactFacts.load(config.facts or shipped("contact_facts"))
+    if config.rates is not None:
+        UnitSettings.load(config.rates.settings)
+    if config.drift is not None and config.drift.settings:
+        DriftSettings.load(config.drift.settings)
+    if config.expected is not None:
+        ExpectedConfig.load(find_config("coding", config.expected))
+    if config.agreement is not None:
+        load_pairs(find_config("coding", config.agreement))
+    if config.money is not None:
+        Prices.load(*config.money.prices)
+        if config.money.weights:
+            Weights.load(config.money.weights)
+        if isinstance(config.money.grouper, Path):
+            GrouperOutput.load(config.money.grouper)
+
+
 def rules_part(audit: Audit) -> Part:
     """Rules, what they judged and which explanations they looked at."""
     judged = judge_rules(audit.rules, audit.dataset, audit.record, audit.ontology)

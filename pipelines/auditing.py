@@ -31,7 +31,7 @@ from phenotype.coding.rules.rules import load_rules
 from phenotype.trajectory import open_dataset
 from pipelines.audit_config import AuditConfig
 from pipelines.audit_pages import not_judged, page_content, together
-from pipelines.audit_parts import Audit, asked_parts, priced_part, shipped
+from pipelines.audit_parts import Audit, asked_parts, check_settings, priced_part, shipped
 from pipelines.audit_steps import Part, kept
 from pipelines.progress import Progress
 from pipelines.render.audit import write_audit
@@ -59,6 +59,7 @@ def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress
             another audit.
     """
     dataset = open_dataset(data)
+    check_settings(config)
     # Matrices are small here: threads of linear algebra would only wait for each other, and change last bits.
     with threadpool_limits(1, user_api="blas"), ontology_in_use(config.ontology) as ontology:
         rules, measures = load_rules(config.rules), load_measures(config.measures)

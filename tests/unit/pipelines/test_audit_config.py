@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ontology.errors import ConfigurationError
+from ontology.errors import ConfigurationError, PestaError
 from pipelines.audit_config import load_audit_config
+from pipelines.audit_parts import check_settings
 
 
 def test_weights_are_refused_where_the_toy_grouper_has_its_own():
@@ -22,3 +23,12 @@ def test_weights_are_refused_where_money_is_left_out():
     config = load_audit_config("default", ["money=null"])
     with pytest.raises(ConfigurationError, match="left out"):
         config.with_options(weights=Path("w.csv"), rules=None, prices=(), reviews=(), ontology=None)
+
+
+@pytest.mark.parametrize("key", ["money.prices=[{}]", "money.weights={}", "rates.settings={}", "facts={}"])
+def test_a_file_that_a_later_part_cannot_read_is_told_before_any_work(key, tmp_path):
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("prices: [\n", "utf-8")
+    check_settings(load_audit_config("default"))
+    with pytest.raises(PestaError):
+        check_settings(load_audit_config("default", [key.format(broken)]))
