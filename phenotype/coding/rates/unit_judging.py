@@ -79,7 +79,8 @@ def judge_cells(
         tau2 = np.broadcast_to(between[:, None, :], cube).reshape(shape)
         z = deviation / np.sqrt(spread**2 + tau2)
         p = _tails(cells, is_there & speaks, tau2, is_count=is_count)
-        low, high = ratio_interval(cells.observed, expected, variance + 4 * tau2 * expected**2)
+        ends = ratio_interval(cells.observed, expected, variance + 4 * tau2 * expected**2)
+        low, high = (np.where(cells.expected > 0, end, np.nan) for end in ends)
     return {"z": z, "tau2": tau2, **p, "low": low, "high": high}
 
 

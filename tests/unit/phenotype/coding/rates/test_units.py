@@ -253,3 +253,10 @@ def test_a_record_without_contacts_has_no_rates_and_no_findings() -> None:
     assert (rates.units.height, rates.coverage.height) == (0, 0)
     assert rate_findings(rates, nothing, load_measures()).findings.height == 0
     assert measure_rows(nothing, N17).height == 0
+
+
+def test_where_nothing_is_expected_there_is_no_ratio_and_no_interval() -> None:
+    nowhere = N17.model_copy(update={"id": "nowhere", "counts": Condition(codes=("ICD10-NO//Z99",))})
+    units = judge_rates(record_of(*planted()), (nowhere,)).units
+    assert (units["expected"] == 0).all()
+    assert units.select("ratio", "low", "high").null_count().row(0) == (units.height,) * 3
