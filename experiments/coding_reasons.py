@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,21 +87,23 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
         if finding["finding_id"] in of_network:
             known_then = Record(known, finding["prediction_time"])
             some += network_reasons(of_network[finding["finding_id"]], known_then, names, N_OF_NETWORK)
-        if finding["kind"] in {"missing", "unsupported"}:
-            elsewhere = codings.filter(
-                pl.col("subject_id") == finding["subject_id"],
-                pl.col("stay_id") != finding["stay_id"],
-                pl.col("concept") == finding["concept"],
-            )
-            has_others = (stays["subject_id"] == finding["subject_id"]).sum() > 1
-            before, after = (float(logit(np.array([finding[name]]))[0]) for name in ("other", "hindsight"))
-            if has_others:
-                some.append(
-                    hindsight_reason(finding["concept"], before, after, elsewhere, finding["prediction_time"])
-                )
+        has_others = (stays["subject_id"] == finding["subject_id"]).sum() > 1
+        if has_others and finding["kind"] in {"missing", "unsupported"}:
+            some.append(_of_other_stays(finding, codings))
         unit = unit_reason(finding["kind"], finding["unit_ratio"])
         reasons[finding["finding_id"]] = [*some, *([unit] if unit else [])]
     return with_reasons(found, reasons)
+
+
+def _of_other_stays(finding: dict[str, Any], codings: pl.DataFrame) -> Reason:
+    """What the patient's other stays were coded with changes of the expectation."""
+    elsewhere = codings.filter(
+        pl.col("subject_id") == finding["subject_id"],
+        pl.col("stay_id") != finding["stay_id"],
+        pl.col("concept") == finding["concept"],
+    )
+    before, after = (float(logit(np.array([finding[name]]))[0]) for name in ("other", "hindsight"))
+    return hindsight_reason(finding["concept"], before, after, elsewhere, finding["prediction_time"])
 
 
 def _chosen(

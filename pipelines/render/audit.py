@@ -141,11 +141,6 @@ def _index(audit: AuditContent, unanswered: Found, chosen: pl.DataFrame, with_fi
     )
     has_stays = [bool(case.openings["probability"].count()) for case in audit.cases]
     shown_lines = [(line, has) for line, has in zip(lines, has_stays, strict=True) if not line.is_hidden]
-    checks = (
-        check_reviews(audit.found.findings if audit.stated is None else audit.stated, audit.reviews)
-        if audit.reviews.height
-        else pl.DataFrame(schema=CHECKS)
-    )
     shown = shown_part(audit.cases, audit.found)
     is_rule = pl.col("rule_id").is_in(list(audit.names.says))
     to_open = shown_part(audit.cases, unanswered)
@@ -193,11 +188,18 @@ def _index(audit: AuditContent, unanswered: Found, chosen: pl.DataFrame, with_fi
         drift=[(one, draw_drift(one, is_public=True)) for one in audit.drift[:MOST_CHARTS]],
         n_more_drift=max(len(audit.drift) - MOST_CHARTS, 0),
         agreement=audit.agreement,
-        checks=check_lines(checks),
+        checks=check_lines(_checks(audit)),
         n_reviews=audit.reviews.height,
         not_judged=not_judged_lines(audit.not_judged),
         provenance=audit.provenance,
     )
+
+
+def _checks(audit: AuditContent) -> pl.DataFrame:
+    """Answers against the probabilities stated before them; no rows without answers."""
+    if not audit.reviews.height:
+        return pl.DataFrame(schema=CHECKS)
+    return check_reviews(audit.found.findings if audit.stated is None else audit.stated, audit.reviews)
 
 
 def _write_case(place: Path, case: Case, book: CaseBook, audit: AuditContent) -> None:
