@@ -106,6 +106,16 @@ def _keys_twice(
             yield from _keys_twice(item, (*place, str(number)), walked)
 
 
+def read_config(model: type[ModelT], room: str, name_or_path: str | Path) -> ModelT:
+    """A typed model of the YAML file of that path, or of the shipped one of that name in configs/<room>/.
+
+    Raises:
+        ConfigurationError: there is no such file, or every fault of it.
+    """
+    file = find_config(room, name_or_path)
+    return validate(model, read_yaml(file), where=str(file))
+
+
 def find_config(room: str, name_or_path: str | Path) -> Path:
     """The YAML file of that path, or the shipped one of that name in configs/<room>/.
 

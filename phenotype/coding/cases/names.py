@@ -2,107 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import polars as pl
 
 from ontology.systems import parts
 from ontology.terminology import Ontology
+from phenotype.coding.rates.measures import Measure
+from phenotype.coding.rules.rules import Rule
 
 MIN_OWN_CASE = 5
 """Expectations about one code group have a case of their own from this many findings in a unit; fewer are
 gathered with those of the other groups."""
 EXPECTED = "expected/"
-
-
-class Prior(Protocol):
-    """What was believed of a rule's findings before anybody opened a stay: Beta(right, wrong)."""
-
-    @property
-    def right(self) -> float:
-        """Pseudo-count of findings that were right."""
-
-    @property
-    def wrong(self) -> float:
-        """Pseudo-count of findings that were wrong."""
-
-
-class NamedExplanation(Protocol):
-    """What is read of an innocent explanation that a rule looks at."""
-
-    @property
-    def name(self) -> str:
-        """Short, as in findings."""
-
-    @property
-    def title(self) -> str:
-        """What it is, in English."""
-
-
-class NamedRule(Protocol):
-    """What cases and letters read of a rule."""
-
-    @property
-    def id(self) -> str:
-        """Its id, the rule_id of its findings."""
-
-    @property
-    def title(self) -> str:
-        """One line in English."""
-
-    @property
-    def title_nb(self) -> str:
-        """One line in Norwegian (bokmål)."""
-
-    @property
-    def says(self) -> str:
-        """What it says, in English."""
-
-    @property
-    def says_nb(self) -> str:
-        """What it says, in Norwegian."""
-
-    @property
-    def reference(self) -> Sequence[str]:
-        """The documents that it comes from; rules of one first document make one case in a unit."""
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """Where it is written."""
-
-    @property
-    def explanations(self) -> Sequence[NamedExplanation]:
-        """The innocent explanations that it looks at."""
-
-    @property
-    def prior(self) -> Prior:
-        """How often it is right, before reviewers have answered."""
-
-
-class NamedMeasure(Protocol):
-    """What cases and letters read of a measure."""
-
-    @property
-    def id(self) -> str:
-        """Its id, the rule_id of its findings up to a slash."""
-
-    @property
-    def title(self) -> str:
-        """One line in English."""
-
-    @property
-    def title_nb(self) -> str:
-        """One line in Norwegian (bokmål)."""
-
-    @property
-    def case(self) -> str:
-        """The document that it follows; where a rule's is the same, its flags join the rule's cases."""
-
-    @property
-    def innocent(self) -> Sequence[str]:
-        """Names of the innocent explanations that it looks at."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +54,7 @@ class CaseNames:
 
     @classmethod
     def of(
-        cls, rules: Iterable[NamedRule], measures: Iterable[NamedMeasure], ontology: Ontology | None = None
+        cls, rules: Iterable[Rule], measures: Iterable[Measure], ontology: Ontology | None = None
     ) -> CaseNames:
         """The names of rules and measures."""
         rules, measures = list(rules), list(measures)

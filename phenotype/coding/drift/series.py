@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from ontology.configuration import find_config, read_yaml, validate
+from ontology.configuration import read_config
 from phenotype.coding.drift.cusum import Floats, own_level, shifted
 from phenotype.coding.drift.known_changes import KnownChange
 
@@ -70,8 +70,7 @@ class DriftSettings(BaseModel):
         Raises:
             ConfigurationError: every fault of the file.
         """
-        file = find_config("coding", path)
-        return validate(cls, read_yaml(file), where=str(file))
+        return read_config(cls, "coding", path)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from ontology.configuration import find_config, read_yaml, validate
+from ontology.configuration import read_config
 from phenotype.coding.coded_record import CODED_CONTACTS, CODES, CodedRecord
 from phenotype.coding.findings import Found
 
@@ -46,8 +46,7 @@ class Ways(BaseModel):
         Raises:
             ConfigurationError: every fault of the file.
         """
-        file = find_config("settlement", path)
-        return validate(cls, read_yaml(file), where=str(file))
+        return read_config(cls, "settlement", path)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from ontology.configuration import find_config, read_yaml, validate
+from ontology.configuration import read_config
 from phenotype.coding.money.grouper import GROUPED
 from phenotype.coding.money.weights import FAULTS, WEIGHTS, Weights
 from phenotype.contacts import CARE_LEVELS, OVERNIGHT_LEVELS
@@ -77,8 +77,7 @@ class ToyRules(BaseModel):
         Raises:
             ConfigurationError: every fault of the file.
         """
-        file = find_config("settlement", path)
-        return validate(cls, read_yaml(file), where=str(file))
+        return read_config(cls, "settlement", path)
 
 
 @dataclass(frozen=True)
