@@ -56,6 +56,19 @@ def torch_threads(at_most: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def one_algebra_thread() -> Iterator[None]:
+    """Inside it, or in a function that it decorates, numpy's and scipy's linear algebra uses one thread.
+
+    Threads that share a small matrix only wait for each other (a regression takes twenty times as long on a
+    busy machine), and their number changes the last bits of a sum.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
 def _quota(cgroup: Path) -> float | None:
     """CPUs by quota, null where there is no limit or no control group."""
     try:

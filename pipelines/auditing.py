@@ -11,7 +11,6 @@ from typing import Any
 
 import polars as pl
 import yaml
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from experiments.manifest import code_digest
 from experiments.run_folder import RunFolder, read_json, write_frame, write_json, write_text
@@ -28,6 +27,7 @@ from phenotype.coding.findings import RULE_COVERAGE, UNITS, Found
 from phenotype.coding.rates.agreement import AGREEMENT
 from phenotype.coding.rates.measures import load_measures
 from phenotype.coding.rules.rules import load_rules
+from phenotype.threads import one_algebra_thread
 from phenotype.trajectory import open_dataset
 from pipelines.audit_config import AuditConfig
 from pipelines.audit_pages import not_judged, page_content, together
@@ -60,8 +60,7 @@ def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress
     """
     dataset = open_dataset(data)
     check_settings(config)
-    # Matrices are small here: threads of linear algebra would only wait for each other, and change last bits.
-    with threadpool_limits(1, user_api="blas"), ontology_in_use(config.ontology) as ontology:
+    with one_algebra_thread(), ontology_in_use(config.ontology) as ontology:
         rules, measures = load_rules(config.rules), load_measures(config.measures)
         out.mkdir(parents=True, exist_ok=True)
         run_folder = RunFolder(out)

@@ -11,15 +11,16 @@ and are only counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from scipy.special import betaln, ndtr
 
-from phenotype.coding.cases.names import EXPECTED, Prior
+from phenotype.coding.cases.names import EXPECTED
+from phenotype.coding.rules.rules import Prior, Rule
 from phenotype.link import logit, sigmoid
+from phenotype.threads import one_algebra_thread
 
 Floats = npt.NDArray[np.float64]
 MEANS = 199
@@ -44,18 +45,6 @@ CHECKS = pl.Schema(
 """Answers against what was expected of them: n findings with an answer of agree or disagree, how many were
 agreed with, how many should have been by their probabilities, and how likely so great a difference is by
 chance."""
-
-
-class PriorRule(Protocol):
-    """What is read of a rule."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def prior(self) -> Prior:
-        """What was believed of its precision."""
 
 
 def settled(reviews: pl.DataFrame) -> pl.DataFrame:
@@ -84,7 +73,7 @@ def settled(reviews: pl.DataFrame) -> pl.DataFrame:
 
 
 def correct_probabilities(
-    findings: pl.DataFrame, reviews: pl.DataFrame, rules: Iterable[PriorRule]
+    findings: pl.DataFrame, reviews: pl.DataFrame, rules: Iterable[Rule]
 ) -> pl.DataFrame:
     """The findings with probabilities that take the answers into account.
 
@@ -164,6 +153,7 @@ def pooled_precision(right: Floats, wrong: Floats, prior: Prior) -> tuple[Floats
     return np.array(of_units), float((weight * mean).sum())
 
 
+@one_algebra_thread()
 def _of_expectations(rows: pl.DataFrame, order: pl.Series) -> Floats:
     """The corrected probabilities of one kind of expectation, in the order asked for."""
     design, penalty = _design(rows)

@@ -23,6 +23,7 @@ from phenotype.coding.rates.case_mix_strata import (
     Cells,
 )
 from phenotype.coding.rates.settings import Attribute, Refining
+from phenotype.threads import one_algebra_thread
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -139,6 +140,7 @@ def predict(matrix: Floats, weights: Floats, *, is_count: bool) -> Floats:
     return np.asarray(np.exp(score) if is_count else 1 / (1 + np.exp(-score)))
 
 
+@one_algebra_thread()
 def expect_by_regression(
     block: Block,
     measure: int,

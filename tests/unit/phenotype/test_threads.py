@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ontology.errors import ConfigurationError
-from phenotype.threads import thread_count, torch_threads
+from phenotype.threads import one_algebra_thread, thread_count, torch_threads
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +57,20 @@ def test_torch_gets_its_threads_back(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch_threads(2):
         assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == before
+
+
+def algebra_threads() -> set[int]:
+    from threadpoolctl import threadpool_info
+
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_linear_algebra_has_one_thread_inside_and_its_own_again_outside() -> None:
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(2, user_api="blas"):
+        with one_algebra_thread():
+            assert float(np.linalg.det(np.eye(3))) == 1.0
+            assert algebra_threads() == {1}
+        assert algebra_threads() == {2}
