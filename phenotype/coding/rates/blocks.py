@@ -20,6 +20,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 CODE, PAIR = "/", "+"
+RARE_MAIN = "too few stays with such a main condition"
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ def _each_main_group(
     names = main.unique().sort()
     group = names.search_sorted(main).to_numpy().astype(np.int64)
     enough = np.bincount(group[judged], minlength=len(names)) >= each.smallest
+    is_rare = judged & ~enough[group]
+    reasons = {**reasons, RARE_MAIN: is_rare} if is_rare.any() else reasons
     judged = judged & enough[group]
     row = np.flatnonzero(judged & (values > 0))
     kept = np.flatnonzero(enough)
@@ -221,11 +224,12 @@ def _drg_pairs(measure: Measure, each: Each, rows: CountedRows, denominator: Tru
             group[here] = number
             is_high[here] = high
     judged = denominator.yes & (group >= 0) & within
-    unknown = denominator.yes & ~told & within
+    unknown = ~denominator.no & ~judged & (~told | (group >= 0)) & within
+    reasons = _reasons((denominator, Truth(told, told, {not_told("drg"): ~told})), unknown)
     chosen = np.flatnonzero(judged & is_high)
     ids = tuple(f"{measure.id}{CODE}{key}" for key in each.pairs)
     return Counted(
-        measure, ids, judged, {not_told("drg"): unknown}, group[chosen], chosen, np.ones(len(chosen)),
+        measure, ids, judged, reasons, group[chosen], chosen, np.ones(len(chosen)),
         group=np.maximum(group, 0), group_of=np.arange(len(ids)),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from phenotype.coding.rates.blocks import CODE, Places
 from phenotype.coding.rates.case_mix_strata import Block, Cells
+from phenotype.coding.rates.coverage import CELLS, is_asked_at_once
 from phenotype.coding.rates.false_discovery import can_reach, q_values
 from phenotype.coding.rates.funnels import (
     Z_95,
@@ -33,15 +35,6 @@ NORMAL_FROM = 20.0
 expected, and else as a Poisson count, which is too careful."""
 SILENT_SHARE = 0.2
 """Where a larger share is expected, nothing counted of few rows may be a sign, and the row stays."""
-_UNJUDGED = pl.Schema(
-    {
-        "rule_id": pl.String(),
-        "unit_id": pl.String(),
-        "period": pl.String(),
-        "reason": pl.String(),
-        "n": pl.Int64(),
-    }
-)
 _SIDE = {"high": 1, "low": -1, "both": 0}
 
 
@@ -126,12 +119,12 @@ class Part:
     Attributes:
         rows: columns of UNITS but the last two, p, smallest_p and side: one a measure, unit and year.
         n_silent: how many tests have no row, by family.
-        unjudged: rule_id, unit_id, period, reason and n of what could not be judged and has no row.
+        silent: columns of CELLS of what has no row.
     """
 
     rows: pl.DataFrame
     n_silent: Mapping[str, int]
-    unjudged: pl.DataFrame
+    silent: pl.DataFrame
 
 
 def part_of(
@@ -169,35 +162,38 @@ def part_of(
             "side": side[measure],
         }
     ).with_columns(pl.col(pl.Float64).fill_nan(None))
-    return Part(rows, *_silent(configured, cells, is_row & ~speaks, where, settings))
+    silent = is_row & ~speaks
+    is_alone, is_small = silent & np.isnan(cells.expected), silent & (cells.n < settings.smallest_n)
+    found = {None: silent & ~is_alone & ~is_small, ALONE: is_alone, ONE_STAY: is_small & ~is_alone}
+    return Part(rows, *_silent(configured, block.measure_ids, found, where))
 
 
 def _silent(
     configured: tuple[Measure, ...],
-    cells: Cells,
-    silent: npt.NDArray[np.bool_],
+    measure_ids: tuple[str, ...],
+    silent: Mapping[str | None, npt.NDArray[np.bool_]],
     where: Places,
-    settings: UnitSettings,
 ) -> tuple[dict[str, int], pl.DataFrame]:
-    """Tests without a row by family, and the cells that could not have been judged, once a template."""
-    is_alone, is_small = silent & np.isnan(cells.expected), silent & (cells.n < settings.smallest_n)
-    tests: dict[str, int] = {}
-    frames = [pl.DataFrame(schema=_UNJUDGED)]
-    templates = np.array([one.id for one in configured])
-    for name in np.unique(templates[silent.any(axis=1)]).tolist():
-        mine = templates == name
-        tests[name] = int((silent & ~is_alone & ~is_small)[mine].sum())
-        for reason, found in ((ALONE, is_alone), (ONE_STAY, is_small & ~is_alone)):
+    """Tests without a row by family; and which cells could and could not be judged, by the reason (M, C)."""
+    has_any = np.any([found.any(axis=1) for found in silent.values()], axis=0)
+    tests: Counter[str] = Counter()
+    asked: dict[str, list[int]] = {}
+    for number in np.flatnonzero(has_any).tolist():
+        one = configured[number]
+        tests[one.id] += int(silent[None][number].sum())
+        asked.setdefault(one.id if is_asked_at_once(one) else measure_ids[number], []).append(number)
+    frames = [pl.DataFrame(schema=CELLS)]
+    for name, mine in asked.items():
+        for reason, found in silent.items():
             cell = np.flatnonzero(found[mine].any(axis=0))
             frame = pl.DataFrame(
                 {
                     "unit_id": pl.Series(where.units)[cell // len(where.periods)],
                     "period": pl.Series(where.periods)[cell % len(where.periods)],
-                    "n": np.where(found[mine], cells.n[mine], 0).max(axis=0)[cell].astype(np.int64),
                 }
-            ).with_columns(rule_id=pl.lit(name), reason=pl.lit(reason))
-            frames.append(frame.select(pl.col(key).cast(dtype) for key, dtype in _UNJUDGED.items()))
-    return tests, pl.concat(frames)
+            ).with_columns(asked=pl.lit(name), reason=pl.lit(reason))
+            frames.append(frame.select(pl.col(key).cast(dtype) for key, dtype in CELLS.items()))
+    return dict(tests), pl.concat(frames)
 
 
 def with_flags(

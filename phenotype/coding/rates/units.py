@@ -18,6 +18,7 @@ from phenotype.coding.rates.case_mix import CaseMix, case_mix
 from phenotype.coding.rates.case_mix_regression import expect_by_regression
 from phenotype.coding.rates.case_mix_strata import Block, expect_in_parts
 from phenotype.coding.rates.counted_rows import CountedRows, count_rows
+from phenotype.coding.rates.coverage import asked_cells, coverage_of
 from phenotype.coding.rates.measures import Measure, Per
 from phenotype.coding.rates.settings import UnitSettings
 from phenotype.coding.rates.unit_judging import Part, part_of, with_flags
@@ -35,7 +36,8 @@ class Rates:
             95 % interval of the ratio; z and tau2: on the square-root scale, with over-dispersion; q_value:
             null where the unit could not be judged.
         coverage: columns of RULE_COVERAGE with the measure (of a template: its id) as rule_id. broken is 0: a
-            rate breaks nothing.
+            rate breaks nothing. Each stay, contact or patient-month that a measure asks about is judged, or
+            not for one reason; both add up to all of them.
         tests: columns of UNITS and p (two-sided, exact, with over-dispersion), smallest_p (what the most
             extreme count would have given) and reason (why it could not be judged); sorted as units.
     """
@@ -122,19 +124,20 @@ def judge_rates(
     chosen = settings or UnitSettings.load()
     sources: list[Source] = []
     parts: list[Part] = []
-    coverage: list[pl.DataFrame] = []
+    asked: list[tuple[list[Counted], Places]] = []
     for per, ground in grounds(
         record, (m.per for m in measures), ontology=ontology, by=by, settings=chosen
     ).items():
         counted = [count(measure, ground.rows) for measure in measures if measure.per == per]
-        coverage.extend(_coverage(one, ground.where) for one in counted)
+        asked.append((counted, ground.where))
         for configured, block in blocks(counted, ground.mix, ground.where, chosen):
             sources.append(Source(configured, block, ground))
             parts.extend(_parts(sources[-1], chosen))
     n_silent = dict(sum((Counter(part.n_silent) for part in parts), Counter[str]()))
     judged = with_flags(pl.concat(part.rows for part in parts), chosen, n_silent) if parts else _empty()
     judged = refined(judged, sources, chosen, n_silent)
-    coverage.append(_unjudged(judged, [part.unjudged for part in parts]))
+    cells = [asked_cells(judged, measures), *(part.silent for part in parts)]
+    coverage = [coverage_of(counted, where, cells) for counted, where in asked]
     tests = judged.with_columns(pl.col(name).cast(dtype) for name, dtype in UNITS.items()).sort(
         "measure", "period", "unit_id"
     )
@@ -226,40 +229,3 @@ def _again(source: Source, number: int, settings: UnitSettings) -> pl.DataFrame:
 def _empty() -> pl.DataFrame:
     more = {"p": pl.Float64(), "smallest_p": pl.Float64(), "reason": pl.String()}
     return pl.DataFrame(schema={**UNITS, **more})
-
-
-def _coverage(counted: Counted, where: Places) -> pl.DataFrame:
-    """Rows of RULE_COVERAGE for a measure or a template."""
-    parts = [(None, counted.judged), *counted.reasons.items()]
-    frames: list[pl.DataFrame] = []
-    for reason, rows in parts:
-        place = np.bincount(where.unit[rows] * len(where.periods) + where.period[rows], minlength=1)
-        cell = np.flatnonzero(place)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "rule_id": pl.Series([counted.measure.id] * len(cell), dtype=pl.String),
-                    "unit_id": pl.Series(where.units)[cell // len(where.periods)],
-                    "period": pl.Series(where.periods)[cell % len(where.periods)],
-                    "judged": place[cell] if reason is None else np.zeros(len(cell), dtype=np.int64),
-                    "broken": np.zeros(len(cell), dtype=np.int64),
-                    "not_judgeable": np.zeros(len(cell), dtype=np.int64) if reason is None else place[cell],
-                    "reason": pl.Series([reason] * len(cell), dtype=pl.String),
-                }
-            ).select(pl.col(name).cast(dtype) for name, dtype in RULE_COVERAGE.items())
-        )
-    return pl.concat(frames)
-
-
-def _unjudged(judged: pl.DataFrame, silent: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Units whose rate was counted and could not be judged, as rows of RULE_COVERAGE; of a template once."""
-    left = judged.filter(pl.col("reason").is_not_null()).select(
-        pl.col("measure").str.extract(r"^([^/]*)").alias("rule_id"), "unit_id", "period", "reason", "n"
-    )
-    return (
-        pl.concat([left.with_columns(pl.col("n").cast(pl.Int64)), *silent])
-        .group_by("rule_id", "unit_id", "period", "reason")
-        .agg(pl.col("n").max().alias("not_judgeable"))
-        .with_columns(judged=pl.lit(0, pl.Int64), broken=pl.lit(0, pl.Int64))
-        .select(RULE_COVERAGE.names())
-    )

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from phenotype.coding.findings import FINDING_ITEMS, FINDINGS, RULE_COVERAGE, UNITS
-from phenotype.coding.rates.counted_rows import NO_DIAGNOSIS
+from phenotype.coding.rates.counted_rows import NO_DIAGNOSIS, count_rows
 from phenotype.coding.rates.funnel_plots import funnel_plot
 from phenotype.coding.rates.measure_rows import codes_of, measure_rows
 from phenotype.coding.rates.measures import Condition, Each, Measure, Number, load_measures
@@ -126,6 +126,45 @@ def test_what_is_not_told_is_counted_with_its_reason_and_never_dropped() -> None
     mine = rates.coverage.filter((pl.col("rule_id") == "kidney") & (pl.col("unit_id") == "H1/A"))
     assert mine.filter(pl.col("reason").is_null())["judged"].to_list() == [102]
     assert mine.filter(pl.col("reason") == NO_DIAGNOSIS)["not_judgeable"].to_list() == [1]
+
+
+def test_each_stay_is_judged_or_not_for_one_reason_so_that_the_sum_closes() -> None:
+    contacts, codes = planted()
+    lonely, bare = contact(5000, "H99/A"), contact(6000, "H1/A")
+    record = record_of([*contacts, lonely, bare], [*codes, (5000, "main", "ICD10-NO//J18.9")])
+    each = Measure(
+        id="any",
+        title="Any code",
+        sources=("made for this test",),
+        each=Each(of="code", roles=("main", "other"), smallest=5),
+    )
+    coverage = judge_rates(record, (N17, DEPTH, each)).coverage
+    sums = coverage.group_by("rule_id").agg(pl.col("judged", "not_judgeable").sum()).sort("rule_id")
+    # 1,000 stays of ten wards; one of a ward alone and one without a diagnosis cannot be judged
+    assert sums.rows() == [(name, 1000, 2) for name in ("any", "depth", "kidney")]
+    told = coverage.filter(pl.col("not_judgeable") > 0).select(
+        "rule_id", "unit_id", "reason", "not_judgeable"
+    )
+    assert told.filter(rule_id="kidney").rows() == [
+        ("kidney", "H1/A", NO_DIAGNOSIS, 1),
+        ("kidney", "H99/A", ONE_STAY, 1),
+    ]
+
+
+@pytest.mark.parametrize("by", ["unit", "hospital"])
+def test_no_shipped_measure_tells_of_more_rows_than_there_are(by: str) -> None:
+    record = random_record(3)
+    measures = load_measures()
+    coverage = judge_rates(record, measures, by=by).coverage
+    told = coverage.with_columns(n=pl.col("judged") + pl.col("not_judgeable"))
+    for measure in measures:
+        rows = count_rows(record, measure.per).rows
+        there = rows.group_by(unit_id=by, period=pl.col("year").cast(pl.String).fill_null("?")).len()
+        mine = told.filter(rule_id=measure.id).group_by("unit_id", "period").agg(pl.col("n").sum())
+        both = mine.join(there, on=["unit_id", "period"], how="left")
+        assert (both["n"] <= both["len"]).all(), measure.id
+        if measure.of == Condition() and measure.from_year is None and not measure.facts():
+            assert mine["n"].sum() == rows.height, measure.id
 
 
 def test_a_measure_whose_data_are_not_there_says_so_and_counts_whom_it_would_have_judged() -> None:
