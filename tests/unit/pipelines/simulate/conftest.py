@@ -21,6 +21,17 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def read(folder: Path) -> Callable[[str], pl.DataFrame]:
+    """The tables of the extract in a module's own `folder`, every row read before a column's type is told."""
+
+    @lru_cache
+    def one(name: str) -> pl.DataFrame:
+        return pl.read_csv(folder / "extract" / f"{name}.csv", try_parse_dates=True, infer_schema_length=None)
+
+    return one
+
+
 @pytest.fixture(scope="session")
 def table(hospital: Path) -> Callable[[str], pl.DataFrame]:
     @lru_cache

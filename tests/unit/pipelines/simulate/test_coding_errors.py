@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -59,15 +58,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file.write_text(SCENARIO, "utf-8")
     simulate(N_PATIENTS, SEED, out, load_scenario(file))
     return out
-
-
-@pytest.fixture(scope="module")
-def read(folder: Path) -> Read:
-    @lru_cache
-    def table(name: str) -> pl.DataFrame:
-        return pl.read_csv(folder / "extract" / f"{name}.csv", try_parse_dates=True, infer_schema_length=None)
-
-    return table
 
 
 @pytest.fixture(scope="module")

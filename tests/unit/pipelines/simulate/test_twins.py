@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -27,15 +26,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("twins")
     simulate(N_PATIENTS, 3, out, load_scenario("twins"))
     return out
-
-
-@pytest.fixture(scope="module")
-def read(folder: Path) -> Read:
-    @lru_cache
-    def table(name: str) -> pl.DataFrame:
-        return pl.read_csv(folder / "extract" / f"{name}.csv", try_parse_dates=True, infer_schema_length=None)
-
-    return table
 
 
 @pytest.fixture(scope="module")
