@@ -48,10 +48,21 @@ def together(parts: Mapping[str, Part], name: str, schema: pl.Schema) -> pl.Data
 
 
 def not_judged(parts: Mapping[str, Part], priced: Part) -> list[tuple[str, int]]:
-    """What could not be followed over time or priced, counted."""
-    told = [priced.tables.get("unpriced"), priced.tables.get("weight_faults")]
-    told += [parts["drift"].tables.get("unjudged")] if "drift" in parts else []
-    return [(str(reason), int(n)) for table in told if table is not None for reason, n in table.iter_rows()]
+    """What could not be priced or followed over time, counted; each line says of what it is."""
+    told = [
+        ("findings without an amount", priced.tables.get("unpriced")),
+        ("rows of the weight table left out", priced.tables.get("weight_faults")),
+        (
+            "stays not followed over time, once for each measure",
+            parts["drift"].tables.get("unjudged") if "drift" in parts else None,
+        ),
+    ]
+    return [
+        (f"{of}: {reason}", int(n))
+        for of, table in told
+        if table is not None
+        for reason, n in table.iter_rows()
+    ]
 
 
 def page_content(

@@ -15,11 +15,13 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ontology.configuration import read_config
-from phenotype.coding.money.grouper import GROUPED
+from phenotype.coding.money.grouper import AS_CODED, GROUPED
 from phenotype.coding.money.weights import FAULTS, WEIGHTS, Weights
 from phenotype.contacts import CARE_LEVELS, OVERNIGHT_LEVELS
 
-NO_MAIN = "no main condition"
+NO_CONDITION = "no condition is coded"
+NO_MAIN = "conditions are coded, none of them as the main one"
+NONE_LEFT = "the suggested coding leaves no main condition"
 UNKNOWN_MAIN = "main condition that the toy grouper does not know"
 NO_LEVEL = "care level not told"
 NO_TREATMENT = "NONE"
@@ -133,6 +135,7 @@ class ToyGrouper:
         groups = (
             cases.group_by(key)
             .agg(level=level.min())
+            .join(_conditions(cases, codes), on=key, how="left")
             .join(self._mains(coded), on=key, how="left")
             .join(self._treatments(coded), on=key, how="left")
             .join(self._complicated(coded), on=key, how="left")
@@ -149,8 +152,8 @@ class ToyGrouper:
             )
             .with_columns(
                 drg=pl.format("TOY-{}-{}-{}{}", "main", "treatment", "mark", "end"),
-                reason=pl.when(pl.col("main_code").is_null())
-                .then(pl.lit(NO_MAIN))
+                reason=pl.when(~pl.col("has_main").fill_null(value=False))
+                .then(_no_main())
                 .when(pl.col("main").is_null())
                 .then(pl.lit(UNKNOWN_MAIN))
                 .when(pl.col("end").is_null())
@@ -180,7 +183,7 @@ class ToyGrouper:
             nulls_last=True,
         ).unique(["variant", "case_id"], keep="first", maintain_order=True)
         groups = [(one.name, one.prefixes, self.rules.systems) for one in self.rules.main]
-        return first.select("variant", "case_id", main_code="code", main=_first_group(first["code"], groups))
+        return first.select("variant", "case_id", main=_first_group(first["code"], groups))
 
     def _treatments(self, coded: pl.DataFrame) -> pl.DataFrame:
         done = coded.filter(role="procedure")
@@ -212,6 +215,28 @@ def _case() -> pl.Expr:
         pl.when(has_bed)
         .then(pl.format("stay {}", "stay_id"))
         .otherwise(pl.format("contact {}", "contact_id"))
+    )
+
+
+def _conditions(cases: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
+    """Whether a main condition stands on each case that has conditions, whatever their codes."""
+    conditions = codes.filter(pl.col("role").is_in(["main", "other"])).select("variant", "contact_id", "role")
+    return (
+        cases.select("variant", "contact_id", "case_id")
+        .join(conditions, on=["variant", "contact_id"])
+        .group_by("variant", "case_id")
+        .agg(has_main=(pl.col("role") == "main").any())
+    )
+
+
+def _no_main() -> pl.Expr:
+    """Why a case has no main condition."""
+    return (
+        pl.when(pl.col("variant") != AS_CODED)
+        .then(pl.lit(NONE_LEFT))
+        .when(pl.col("has_main").is_null())
+        .then(pl.lit(NO_CONDITION))
+        .otherwise(pl.lit(NO_MAIN))
     )
 
 

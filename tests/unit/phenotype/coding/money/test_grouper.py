@@ -78,8 +78,9 @@ def test_a_stay_is_one_case_by_its_last_main_condition() -> None:
 @pytest.mark.parametrize(
     ("codes", "reason"),
     [
-        ([], "no main condition"),
-        ([(1, "other", 2, 1, ICD + "I10")], "no main condition"),
+        ([], "no condition is coded"),
+        ([(1, "procedure", 1, 1, "NCSP//ABC16")], "no condition is coded"),
+        ([(1, "other", 2, 1, ICD + "I10")], "conditions are coded, none of them as the main one"),
         ([(1, "main", 1, 1, "ICPC2//R81")], "main condition that the toy grouper does not know"),
     ],
 )

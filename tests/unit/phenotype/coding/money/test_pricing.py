@@ -116,7 +116,7 @@ def test_a_main_condition_that_goes_gives_its_place_to_the_next() -> None:
 @pytest.mark.parametrize(
     ("items", "day", "reason"),
     [
-        ([(1, 1, 1, ICD + "M54.16", None)], "2024-03-01", "no main condition"),
+        ([(1, 1, 1, ICD + "M54.16", None)], "2024-03-01", "the suggested coding leaves no main condition"),
         ([(1, None, None, None, None)], "2024-03-01", "suggests neither a code nor another way to report"),
         ([(1, 1, 1, ICD + "M51.1", ICD + "N10")], "2024-03-01", NOT_IN_RECORD),
         ([(9, 1, 1, ICD + "M54.16", ICD + "N10")], "2024-03-01", NOT_IN_RECORD),
