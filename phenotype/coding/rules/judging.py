@@ -12,11 +12,13 @@ import polars as pl
 from ontology.release import Ontology
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import RULE_COVERAGE, Found
+from phenotype.coding.rules.conditions import Condition
 from phenotype.coding.rules.judging_conditions import Conditions, Hits
 from phenotype.coding.rules.judging_findings import findings_of, told_by_lists
 from phenotype.coding.rules.judging_marks import MarksOfRules
 from phenotype.coding.rules.judging_needs import REASONS, lacking
 from phenotype.coding.rules.judging_record import NONE, Bools, Ints, JudgedRecord, numbered
+from phenotype.coding.rules.judging_unknowns import unknowns
 from phenotype.coding.rules.rules import Explanation, Rule
 from phenotype.trajectory import Dataset
 
@@ -118,26 +120,41 @@ class Judging:
         """What one rule says of every contact."""
         record = self.record
         visible, asked = self._dated(rule)
-        conditions = Conditions(record, visible, self.marks.of, self.outside)
+        conditions = Conditions(record, visible, self.marks.of, self.outside, self.marks.lacking)
+        reasons = dict[str, Bools]()
         if rule.scope:
-            asked = conditions.hits(rule.scope, asked).contacts
-        reasons: dict[str, Bools] = {}
+            scope = conditions.hits(rule.scope, asked).contacts
+            _add(reasons, self._untold(conditions, rule.scope, asked & ~scope))
+            asked = scope
         is_judged = asked
         for reason, contacts in self._lacking(rule):
-            if (here := is_judged & contacts).any():
-                reasons[reason] = here
-                is_judged = is_judged & ~contacts
+            _add(reasons, [(reason, is_judged & contacts)])
+            is_judged = is_judged & ~contacts
+        nothing = np.zeros(record.n, np.bool_)
         if not is_judged.any():
-            nothing = np.zeros(record.n, np.bool_)
             return Verdict(rule, is_judged, reasons, Hits(nothing), nothing, {}, 0)
         hits = conditions.hits(rule.condition, is_judged)
         matched = hits.contacts & is_judged
+        untold = self._untold(conditions, rule.condition, is_judged & ~matched)
+        _add(reasons, untold)
+        is_judged = is_judged & ~np.logical_or.reduce([nothing, *(contacts for _, contacts in untold)])
         held = {
             explanation.name: _held(explanation, conditions, matched) for explanation in rule.explanations
         }
         cleared = [held[one.name] for one in rule.explanations if one.effect == "clears"]
         is_broken = matched & ~np.logical_or.reduce(cleared) if cleared else matched
         return Verdict(rule, is_judged, reasons, hits, is_broken, held, int(matched.sum()))
+
+    def _untold(self, conditions: Conditions, condition: Condition, asked: Bools) -> list[tuple[str, Bools]]:
+        """Of contacts that do not surely meet a condition, those that may, by what is not told."""
+        if not asked.any() or not (why := unknowns(self.record, condition, self.marks.lacking)):
+            return []
+        left = replace(conditions, may=True).hits(condition, asked).contacts & asked
+        found = []
+        for reason, contacts in why:
+            found.append((reason, left & contacts))
+            left &= ~contacts
+        return found
 
     def coverage(self, verdict: Verdict) -> pl.DataFrame:
         """Columns of RULE_COVERAGE of one rule, for each unit and year that has contacts of it."""
@@ -184,6 +201,13 @@ class Judging:
 
     def _count(self, contacts: Bools) -> Ints:
         return np.bincount(self.place[contacts], minlength=len(self.places)).astype(np.int64)
+
+
+def _add(reasons: dict[str, Bools], found: Sequence[tuple[str, Bools]]) -> None:
+    """Put contacts to the reasons for which they cannot be judged."""
+    for reason, contacts in found:
+        if contacts.any():
+            reasons[reason] = reasons[reason] | contacts if reason in reasons else contacts
 
 
 def _held(explanation: Explanation, conditions: Conditions, matched: Bools) -> Bools:

@@ -5,8 +5,8 @@ Shapes: n contacts and m codings of a JudgedRecord.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,15 @@ from phenotype.coding.rules.conditions import (
 )
 from phenotype.coding.rules.judging_neighbours import NOBODY, partners
 from phenotype.coding.rules.judging_record import HOUR, NONE, Bools, Ints, JudgedRecord, numbered
+from phenotype.coding.rules.judging_unknowns import MAIN_KEYS, Lacking
 
+_NO_ANSWER = pl.Series([None], dtype=pl.Boolean)
 Marks = Callable[[Condition], Bools]
 """Which contacts the marks of a criterion belong to, (n,)."""
+
+
+def _lacks_nothing(_: Condition) -> str | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,16 @@ class Conditions:
         visible: which codings may be seen, (m,); None = all.
         marks: meaning of `marks`.
         outside: what is known of codes outside their lists, shared between rules.
+        lacking: what the dataset lacks for `marks`.
+        may: whether what is not told counts as meeting a condition: then it may hold, else it surely does.
     """
 
     record: JudgedRecord
     visible: Bools | None
     marks: Marks
     outside: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict)
+    lacking: Lacking = _lacks_nothing
+    may: bool = False
 
     def hits(self, condition: Condition, asked: Bools) -> Hits:
         """What a condition finds.
@@ -94,21 +104,22 @@ class Conditions:
         return self._within(contacts, about, _either([hits.evidence for hits in found]), partner)
 
     def _not(self, part: Condition, asked: Bools, _: Condition) -> Hits:
-        return Hits(asked & ~self.hits(part, asked).contacts)
+        otherwise = replace(self, may=not self.may)
+        return Hits(asked & ~otherwise.hits(part, asked).contacts)
 
     def _code(self, code: Code, asked: Bools, _: Condition) -> Hits:
-        found = self._seen(self.record.found(code))
+        found = self._seen(self.record.found(code, may=self.may))
         return self._within(asked & self.record.contacts_with(found), found, found, None)
 
     def _together(self, together: Together, asked: Bools, _: Condition) -> Hits:
         key = self._keys_of_codings(together)
         size = int(key.max(initial=-1)) + 1
         is_there = np.ones(size, np.bool_)
-        has = [self._seen(self.record.found(code)) & (key >= 0) for code in together.has]
+        has = [self._seen(self.record.found(code, may=self.may)) & (key >= 0) for code in together.has]
         for codings in has:
             is_there &= np.bincount(key[codings], minlength=size) > 0
         for code in together.lacks:
-            lacked = self._seen(self.record.found(code)) & (key >= 0)
+            lacked = self._seen(self.record.found(code, may=not self.may)) & (key >= 0)
             is_there &= np.bincount(key[lacked], minlength=size) == 0
         inside = (key >= 0) & is_there[key] if size else np.zeros(len(key), np.bool_)
         about, evidence = has[0] & inside, np.logical_or.reduce(has) & inside
@@ -128,21 +139,22 @@ class Conditions:
         contacts, holds = self.record.contacts, asked.copy()
         for column in ("care_level", "admitted_from", "discharged_to"):
             if values := getattr(wanted, column):
-                holds &= _true(contacts[column].is_in(list(values)))
+                holds &= self._told(contacts[column].is_in(list(values)))
         for column in ("urgency", "sex"):
             if value := getattr(wanted, column):
-                holds &= _true(contacts[column] == value)
+                holds &= self._told(contacts[column] == value)
         if wanted.age_years:
-            holds &= _within_bounds(contacts["age_years"], wanted.age_years)
+            holds &= self._told(_within_bounds(contacts["age_years"], wanted.age_years))
         if wanted.hours:
-            hours = (contacts["end_time"] - contacts["start_time"]).dt.total_microseconds() / HOUR
-            holds &= _within_bounds(hours, wanted.hours)
+            holds &= self._told(_within_bounds(_hours(contacts), wanted.hours))
         if wanted.nights:
-            holds &= _within_bounds(_nights(contacts), wanted.nights)
+            holds &= self._told(_within_bounds(_nights(contacts), wanted.nights))
         return Hits(holds)
 
     def _fact(self, wanted: FactIs, asked: Bools, _: Condition) -> Hits:
         facts = self.record.facts_of(wanted.name)
+        if not facts.height:
+            return Hits(asked & self.may)
         holds = np.ones(facts.height, np.bool_)
         if wanted.values or wanted.begins:
             is_one = facts["value"].is_in(list(wanted.values))
@@ -150,7 +162,7 @@ class Conditions:
                 is_one = is_one | facts["value"].str.starts_with(begin)
             holds &= _true(is_one)
         if wanted.number:
-            holds &= _within_bounds(facts["number"], wanted.number)
+            holds &= _true(_within_bounds(facts["number"], wanted.number))
         if wanted.equals == "nights":
             holds &= _true(facts["number"] == _nights(self.record.contacts)[facts["row"]])
         found = np.zeros(self.record.n, np.bool_)
@@ -161,7 +173,18 @@ class Conditions:
         everyone = np.ones(self.record.n, np.bool_)
         others = self.hits(wanted.where, everyone).contacts if wanted.where else everyone
         partner = partners(self.record, wanted, asked, others)
+        if self.may:
+            for mine, theirs in self._of_untold_main(wanted, asked, others):
+                loose = partners(self.record, _without_main(wanted), mine, theirs)
+                partner = np.where(partner == NOBODY, loose, partner)
         return Hits(partner != NOBODY, partner=partner)
+
+    def _of_untold_main(self, wanted: Another, asked: Bools, others: Bools) -> Iterator[tuple[Bools, Bools]]:
+        """Contacts asked about and others that may share a main condition; one of them does not tell its."""
+        untold = self.record.has_untold_main
+        if untold.any() and _without_main(wanted) != wanted:
+            yield asked & untold, others
+            yield asked, others & untold
 
     def _outside_list(self, wanted: OutsideList, asked: Bools, _: Condition) -> Hits:
         wrong = outside_lists(self, wanted.systems)
@@ -172,7 +195,13 @@ class Conditions:
         return self._within(asked & self.record.contacts_with(found), found, found, None)
 
     def _marks(self, _part: Mapping[str, Any], asked: Bools, condition: Condition) -> Hits:
+        if self.lacking(condition):
+            return Hits(asked & self.may)
         return Hits(asked & self.marks(condition))
+
+    def _told(self, answers: pl.Series) -> Bools:
+        """Which answers are yes; those that are not told are where a condition may hold."""
+        return answers.fill_null(value=self.may).to_numpy()
 
     def _seen(self, codings: Bools) -> Bools:
         return codings if self.visible is None else codings & self.visible
@@ -229,13 +258,33 @@ def _either(masks: list[Bools | None]) -> Bools | None:
 
 
 def _nights(contacts: pl.DataFrame) -> pl.Series:
-    """Midnights between start and end of each contact, null where either is not told."""
-    days = contacts["end_time"].dt.date() - contacts["start_time"].dt.date()
-    return days.dt.total_days().cast(pl.Float64)
+    """Midnights between start and end of each contact, null where one is missing or the end lies before."""
+    days = pl.col("end_time").dt.date() - pl.col("start_time").dt.date()
+    return _whole_span(contacts, days.dt.total_days().cast(pl.Float64))
 
 
-def _within_bounds(numbers: pl.Series, bounds: Bounds) -> Bools:
-    found = numbers.is_not_null()
+def _hours(contacts: pl.DataFrame) -> pl.Series:
+    """Hours from start to end of each contact, null likewise."""
+    return _whole_span(contacts, (pl.col("end_time") - pl.col("start_time")).dt.total_microseconds() / HOUR)
+
+
+def _whole_span(contacts: pl.DataFrame, span: pl.Expr) -> pl.Series:
+    is_span = pl.col("end_time") >= pl.col("start_time")
+    return contacts.select(span=pl.when(is_span).then(span))["span"]
+
+
+def _without_main(wanted: Another) -> Another:
+    """The same, without what the two share or do not share of their main conditions."""
+    keys = {
+        name: tuple(key for key in getattr(wanted, name) if key not in MAIN_KEYS)
+        for name in ("same", "differs")
+    }
+    return wanted.model_copy(update=keys)
+
+
+def _within_bounds(numbers: pl.Series, bounds: Bounds) -> pl.Series:
+    """Whether each number lies within bounds, null where there is none."""
+    found = pl.Series([True]).new_from_index(0, len(numbers)).zip_with(numbers.is_not_null(), _NO_ANSWER)
     if bounds.above is not None:
         found &= numbers > bounds.above
     if bounds.at_least is not None:
@@ -244,7 +293,7 @@ def _within_bounds(numbers: pl.Series, bounds: Bounds) -> Bools:
         found &= numbers < bounds.below
     if bounds.at_most is not None:
         found &= numbers <= bounds.at_most
-    return _true(found)
+    return found
 
 
 def _true(answers: pl.Series) -> Bools:

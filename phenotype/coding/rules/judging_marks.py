@@ -14,6 +14,7 @@ from phenotype.coding.rules.judging_record import Bools, JudgedRecord
 from phenotype.coding.rules.rules import Rule
 from phenotype.coding.rules.text import criterion_of
 from phenotype.definitions.evaluation import Evaluation
+from phenotype.definitions.judgeable import not_judged
 from phenotype.definitions.record import read_record
 from phenotype.definitions.text import Definition, with_needed
 from phenotype.trajectory import Dataset
@@ -41,8 +42,17 @@ class MarksOfRules:
         """
         return self._contacts[condition]
 
-    @cached_property
+    def lacking(self, condition: Condition) -> str | None:
+        """Why no contact can have marks of a `marks` condition, whatever the patients have; else None."""
+        return self._evaluated[1].get(condition)
+
+    @property
     def _contacts(self) -> dict[Condition, Bools]:
+        return self._evaluated[0]
+
+    @cached_property
+    def _evaluated(self) -> tuple[dict[Condition, Bools], dict[Condition, str]]:
+        """The contacts of each condition's marks; what the dataset lacks for those that it cannot have."""
         if self._dataset is None:
             raise ConfigurationError(
                 Problem(
@@ -54,11 +64,12 @@ class MarksOfRules:
         needed = with_needed(definitions)
         criteria = [criterion for one in needed for criterion in one.criteria.values()]
         read = read_record(self._dataset, criteria, self._record.ontology)
-        evaluation = Evaluation(read, needed)
-        return {
-            condition: self._belonging(evaluation.phenotype(definition.name))
-            for condition, definition in zip(conditions, definitions, strict=True)
-        }
+        evaluation, reasons = Evaluation(read, needed), not_judged(read, needed)
+        pairs = list(zip(conditions, definitions, strict=True))
+        return (
+            {condition: self._belonging(evaluation.phenotype(one.name)) for condition, one in pairs},
+            {condition: reasons[one.name] for condition, one in pairs if one.name in reasons},
+        )
 
     def _belonging(self, marks: pl.DataFrame) -> Bools:
         contacts = self._record.contacts.select("contact_id", "stay_id", row=pl.int_range(pl.len()))

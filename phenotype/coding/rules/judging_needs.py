@@ -27,6 +27,8 @@ REASONS = {
     "hospital": "the hospital is not told",
     "age": "the age is not told",
     "sex": "the sex is not told",
+    "admitted_from": "where the patient came from is not told",
+    "discharged_to": "where the patient went is not told",
     "groups_recorded": "the record groups no codes: each condition has one code",
 }
 """What a contact must tell -> why it cannot be judged where it does not."""
@@ -36,6 +38,8 @@ _COLUMNS = {
     "hospital": "hospital_id",
     "age": "age_years",
     "sex": "sex",
+    "admitted_from": "admitted_from",
+    "discharged_to": "discharged_to",
 }
 
 
@@ -51,7 +55,7 @@ def lacking(record: JudgedRecord, needs: Needs) -> Iterator[tuple[str, Bools]]:
     if needs.groups_recorded and not has_groups(record):
         yield REASONS["groups_recorded"], ~nobody
     for need in needs.contact:
-        yield REASONS[need], ~_tells(record, need)
+        yield REASONS[need], ~tells(record, need)
     if needs.main_in:
         coded = record.found(Code(role="main", codes=(f"{needs.main_in}//*",)))
         yield f"no main condition in {needs.main_in}", ~record.contacts_with(coded)
@@ -74,7 +78,8 @@ def has_groups(record: JudgedRecord) -> bool:
     return len(np.unique(group)) < len(group)
 
 
-def _tells(record: JudgedRecord, need: str) -> Bools:
+def tells(record: JudgedRecord, need: str) -> Bools:
+    """Which contacts tell what is needed, a key of REASONS, (n,)."""
     contacts = record.contacts
     if need in _COLUMNS:
         return contacts[_COLUMNS[need]].is_not_null().to_numpy()
@@ -83,9 +88,9 @@ def _tells(record: JudgedRecord, need: str) -> Bools:
         return ends.fill_null(value=False).to_numpy()
     if need in record.roles:
         return record.contacts_with(record.roles[need])
-    column = "code_no" if need == "code_order" else "condition_group_no"
-    told = record.codings[column] if need == "code_order" else _group_told(record)
-    return ~record.contacts_with(record.roles["diagnosis"] & told.is_null().to_numpy())
+    if need == "code_order":
+        return ~record.contacts_with(record.is_of_untold_place)
+    return ~record.contacts_with(record.roles["diagnosis"] & _group_told(record).is_null().to_numpy())
 
 
 def _group_told(record: JudgedRecord) -> pl.Series:

@@ -114,15 +114,19 @@ class JudgedRecord:
 
     @cached_property
     def group(self) -> Ints:
-        """The condition group of each diagnosis, a number of its own; NONE for procedures, (m,)."""
-        told = pl.coalesce("condition_group_no", "group_no").cast(pl.Int64).fill_null(0)
-        groups = self.codings.select(told.alias("group"))["group"].to_numpy()
+        """The condition group of each diagnosis, a number of its own; NONE for procedures, (m,).
+
+        Where no group is told, the codes of the main condition are one, and the other codes another.
+        """
+        told = pl.coalesce("condition_group_no", "group_no").cast(pl.Int64)
+        not_told = pl.when(pl.col("role") == "main").then(-1).otherwise(-2)
+        groups = self.codings.select(group=pl.coalesce(told, not_told))["group"].to_numpy()
         numbers = numbered(self.row, groups)
         return np.where(self.roles["diagnosis"], numbers, NONE)
 
     @cached_property
     def is_first(self) -> Bools:
-        """Which codings are the first of their group, (m,)."""
+        """Which codings are the first of their group, (m,); one that stands alone is, numbered or not."""
         code_no = whole(self.codings["code_no"])
         place = np.where(code_no == NONE, np.iinfo(np.int64).max, code_no)
         order = np.lexsort((place, self.group))
@@ -131,7 +135,27 @@ class JudgedRecord:
         first[1:] = group[1:] != group[:-1]
         lowest = np.zeros(len(order), np.int64)
         lowest[order] = place[order][np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
-        return np.asarray((place == lowest) & (self.group != NONE) & (code_no != NONE), np.bool_)
+        is_lowest = (place == lowest) & (code_no != NONE)
+        return np.asarray((is_lowest | (self._group_counts[0] == 1)) & (self.group != NONE), np.bool_)
+
+    @cached_property
+    def _group_counts(self) -> tuple[Ints, Ints]:
+        """How many codes the group of each coding has, and how many of them are numbered, (m,) each."""
+        _, group = np.unique(self.group, return_inverse=True)
+        numbered_codes = (whole(self.codings["code_no"]) != NONE).astype(np.float64)
+        return np.bincount(group)[group], np.bincount(group, numbered_codes)[group].astype(np.int64)
+
+    @cached_property
+    def is_of_untold_place(self) -> Bools:
+        """Which codings stand in a group of several of which none is numbered: any may be first, (m,)."""
+        n_codes, n_numbered = self._group_counts
+        return np.asarray((self.group != NONE) & (n_codes > 1) & (n_numbered == 0), np.bool_)
+
+    @cached_property
+    def has_untold_main(self) -> Bools:
+        """Which contacts have main conditions, and do not tell which code of them is the first, (n,)."""
+        main = self.roles["main"]
+        return self.contacts_with(main & self.is_of_untold_place) & ~self.contacts_with(main & self.is_first)
 
     def facts_of(self, name: str) -> pl.DataFrame:
         """What is told of contacts by one name: row (the contact's number), value, number."""
@@ -154,15 +178,17 @@ class JudgedRecord:
         found[self.row[codings]] = True
         return found
 
-    def found(self, code: Code) -> Bools:
-        """Which codings a `code` names, (m,)."""
+    def found(self, code: Code, *, may: bool = False) -> Bools:
+        """Which codings a `code` names, (m,); may: those too of which only their place is not told."""
         found = self.roles[code.role].copy()
         if code.sets:
             found &= np.logical_or.reduce([self.in_set(name) for name in code.sets])
         if code.codes:
             found &= self._of_codes(written_codes(self.compact, code.codes))
         if code.first_code is not None:
-            found &= self.is_first == code.first_code
+            found &= (self.is_first == code.first_code) & ~self.is_of_untold_place | (
+                self.is_of_untold_place & may
+            )
         if code.length is not None:
             found &= self._of_codes(self.compact.str.split("//").list.last().str.len_chars() == code.length)
         if code.ends_with is not None:

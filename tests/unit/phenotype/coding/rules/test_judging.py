@@ -193,6 +193,65 @@ def test_what_the_whole_record_lacks_is_a_reason_for_all_its_contacts() -> None:
         assert coverage.select("reason", "judged", "not_judgeable").rows() == [(reason, 0, 2)]
 
 
+def untold(one: Rule, on: CodedRecord) -> dict[str | None, int]:
+    """Reason -> the contacts that could not be judged for it; None -> those that were judged."""
+    coverage = judge([one], on).coverage
+    counts = coverage.group_by("reason").agg(n=pl.col("judged").sum() + pl.col("not_judgeable").sum())
+    return dict(counts.rows())
+
+
+def test_a_code_alone_is_the_first_and_of_several_without_numbers_any_may_be() -> None:
+    contacts = [contact(number) for number in (1, 2, 3, 4)]
+    codes = [
+        (1, "main", 1, None, "ICD10-NO//Z03.8"), (1, "other", 2, None, "ICD10-NO//I10"),
+        (2, "main", 1, None, "ICD10-NO//Z03.8"), (2, "main", 1, None, "ICD10-NO//I10"),
+        (3, "main", 1, None, "ICD10-NO//I48.9"), (3, "main", 1, None, "ICD10-NO//I10"),
+        (4, "main", None, None, "ICD10-NO//Z03.8"), (4, "other", None, None, "ICD10-NO//I10"),
+    ]  # fmt: skip
+    one, on = rule(condition=HAS_Z03), record(contacts, codes)
+    assert broken(one, on) == {1, 4}
+    assert untold(one, on) == {None: 3, "the order of codes is not told": 1}
+    none_first = rule(condition={"not": HAS_Z03})
+    assert broken(none_first, on) == {3}
+    assert untold(none_first, on) == {None: 3, "the order of codes is not told": 1}
+
+
+def test_a_contact_that_does_not_tell_whether_a_rule_is_about_it_is_counted() -> None:
+    contacts = [
+        contact(1), contact(2, urgency=None), contact(3, urgency=None, care_level="day"),
+        contact(4, urgency="acute"), contact(5, hours=None), contact(6, hours=-30),
+    ]  # fmt: skip
+    codes = [(number, "main", 1, 1, "ICD10-NO//Z03.8") for number in range(1, 7)]
+    planned = {"contact": {"care_level": "inpatient", "urgency": "planned", "hours": {"below": 24}}}
+    one = rule(scope=planned, condition=HAS_Z03)
+    assert broken(one, record(contacts, codes)) == {1}
+    assert untold(one, record(contacts, codes)) == {
+        None: 1, "urgency is not told": 1, "no end, or an end before the start": 2,
+    }  # fmt: skip
+    by_place = rule(scope={"fact": {"name": "place", "is": "4"}}, condition=HAS_Z03)
+    assert untold(by_place, record(contacts, codes)) == {"the record tells no place": 6}
+
+
+def test_a_neighbour_that_does_not_tell_enough_leaves_the_question_open() -> None:
+    contacts = [contact(1), contact(2, start=10), contact(3, start=500, subject=2), contact(4, subject=2)]
+    codes = [
+        (1, "main", 1, None, "ICD10-NO//I48.9"), (1, "main", 1, None, "ICD10-NO//I10"),
+        (2, "main", 1, None, "ICD10-NO//I10"),
+        (3, "main", 1, 1, "ICD10-NO//I10"), (4, "main", 1, 1, "ICD10-NO//I10"),
+    ]  # fmt: skip
+    again = {"another": {"when": "before", "within_hours": 24, "same": "main_category"}}
+    one = rule(condition=again)
+    assert broken(one, record(contacts, codes)) == set()
+    assert untold(one, record(contacts, codes)) == {
+        None: 3, "of another contact of the patient: the order of codes is not told": 1,
+    }  # fmt: skip
+    of_planned = rule(condition={"another": {"within_days": 1, "where": {"contact": {"urgency": "planned"}}}})
+    unsure = [contact(1, urgency=None), contact(2, start=10, urgency="acute"), contact(3, subject=2)]
+    assert untold(of_planned, record(unsure, [])) == {
+        None: 2, "of another contact of the patient: urgency is not told": 1,
+    }  # fmt: skip
+
+
 def test_marks_need_a_dataset() -> None:
     on = record([contact(1)], [(1, "main", 1, 1, "ICD10-NO//A41.9")])
     with pytest.raises(ConfigurationError, match="no dataset"):
