@@ -50,6 +50,9 @@ class TreesConfig(_Part):
         patience: trees without a better tuning score before boosting ends.
         few_trees: where too few tuning stays have a group to tell when to stop.
         max_columns: the features that most training patients hold, so many.
+        false_discovery_rate: null: trees read all of these. Else, answer by answer, those alone that go with
+            it among the training stays, so many of them by chance: where stays are few and features many,
+            trees find reasons in any of them.
     """
 
     learning_rate: float = Field(default=0.15, gt=0)
@@ -63,6 +66,7 @@ class TreesConfig(_Part):
     patience: int = Field(default=8, ge=1)
     few_trees: int = Field(default=25, ge=1)
     max_columns: int = Field(default=800, ge=1)
+    false_discovery_rate: float | None = Field(default=None, gt=0, lt=1)
 
 
 class NetworkSettings(_Part):
@@ -98,44 +102,48 @@ class NoiseConfig(_Part):
     """How noisy coding is taken to be.
 
     Attributes:
-        high_share: so many of a group's stays, as a share of those coded with it, that it is most expected
-            of:
-            they tell the sensitivity of coding.
+        high_share: so many of the stays of each unit and year, as a share of those coded with a group, that
+            it is most expected of: they tell the sensitivity of coding.
         low_share: the share of each unit's stays that it is least expected of: they tell the share coded
             falsely.
         min_anchors: at least so many stays each.
         complete_prior: the sensitivity of coding where no group's anchors tell it.
         many_anchors: of a group that tells what is usual.
         usual_stays: how many anchors the usual sensitivity weighs against a group's own.
-        certainty: that the share coded falsely is no smaller than it is taken to be.
+        usual_low_stays: how many the usual false share weighs.
+        largest_usual: the usual false share is at most this share of a group's average where it stands for
+            the group's own.
         confident_weight: of the sensitivity as confident learning estimates it, beside the anchors.
         confident_weight_false: of the false share as confident learning estimates it.
+        rounds: in which the errors of units are read off doubts, and doubts off them.
         unit_prior: expected errors that the surrounding unit's ratio weighs against a unit's own.
         pair_prior: expected pairs of codes that all units' ratio weighs against a unit's own.
         largest_pair_ratio: what a unit confuses more than all units changes the odds of an error at most so
             many times.
         largest_alternative: what all units code in each other's place changes them at most so many times.
         least_sensitivity: anchors coded less often tell nothing of sensitivity: nothing tells a careless
-            coder
-            from models that are never sure.
+            coder from models that are never sure.
         largest_false: low anchors coded more often than this share of the group's average tell nothing of
-            codes
-            that are false, for the same reason.
-        false_prior: the false share, as a share of the group's average, before anything is seen.
+            codes that are false, for the same reason.
+        false_prior: the false share, as a share of the groups' average, where no group's anchors tell it.
         max_probability: what the models hold for certain is this probable without a reviewer; less in
             proportion.
+        max_unsupported: a code of which the record shows no trace is wrong with less than this probability:
+            what it was coded from need not have been recorded.
     """
 
-    high_share: float = Field(default=0.25, gt=0, le=1)
+    high_share: float = Field(default=0.5, gt=0, le=1)
     low_share: float = Field(default=0.3, gt=0, lt=1)
     min_anchors: int = Field(default=30, ge=1)
     complete_prior: float = Field(default=0.97, gt=0, lt=1)
     many_anchors: int = Field(default=100, ge=1)
     usual_stays: float = Field(default=50.0, ge=0)
-    certainty: float = Field(default=0.9, gt=0.5, lt=1)
-    confident_weight: float = Field(default=0.25, ge=0, le=1)
+    usual_low_stays: float = Field(default=2000.0, ge=0)
+    largest_usual: float = Field(default=0.5, gt=0, le=1)
+    confident_weight: float = Field(default=0.1, ge=0, le=1)
     confident_weight_false: float = Field(default=0.1, ge=0, le=1)
-    unit_prior: float = Field(default=10.0, gt=0)
+    rounds: int = Field(default=3, ge=1)
+    unit_prior: float = Field(default=5.0, gt=0)
     pair_prior: float = Field(default=5.0, gt=0)
     largest_pair_ratio: float = Field(default=2.0, ge=1)
     largest_alternative: float = Field(default=10.0, ge=1)
@@ -143,6 +151,7 @@ class NoiseConfig(_Part):
     false_prior: float = Field(default=0.02, gt=0, lt=1)
     largest_false: float = Field(default=0.15, gt=0, lt=1)
     max_probability: float = Field(default=0.97, gt=0, lt=1)
+    max_unsupported: float = Field(default=0.7, gt=0, le=1)
 
 
 class FindingsConfig(_Part):
@@ -153,7 +162,9 @@ class FindingsConfig(_Part):
         max_findings: of each kind, the most probable ones.
         n_explained: findings of each kind that get reasons, the most probable ones.
         n_reasons: concepts told of each.
-        ratio_unspecific: how many times as often as the unspecified code a sibling must be expected.
+        min_contribution: log odds below which a concept is not told: 0.05 changes the odds by a twentieth.
+        min_main_share: of the stays that a group is coded in, so many have it as the main condition, before
+            it is told to be a better one: some conditions accompany others and are hardly ever the main one.
     """
 
     min_probability: Mapping[str, float] = {
@@ -165,6 +176,8 @@ class FindingsConfig(_Part):
     max_findings: int = Field(default=20_000, ge=1)
     n_explained: int = Field(default=50, ge=0)
     n_reasons: int = Field(default=6, ge=1)
+    min_contribution: float = Field(default=0.05, ge=0)
+    min_main_share: float = Field(default=0.05, ge=0, le=1)
 
 
 class ExpectedConfig(_Part):
@@ -179,6 +192,8 @@ class ExpectedConfig(_Part):
             in are held back whatever stands here.
         features: what trees read.
         exclude: beginnings of event codes that nobody reads.
+        circumstances: a file in configs/coding, or a path: what may not explain a coding, see
+            `circumstances.Circumstances`; null: everything may.
         n_folds: of patients.
         tuning_fraction: share of training patients who decide when boosting stops.
         seed: of folds and models.
@@ -195,6 +210,7 @@ class ExpectedConfig(_Part):
         windows=("7d", "full"), aggregations=("count", "min", "max", "time_since"), min_subjects=20
     )
     exclude: tuple[str, ...] = ("SCORE//",)
+    circumstances: str | None = "circumstances"
     n_folds: int = Field(default=5, ge=2)
     tuning_fraction: float = Field(default=0.15, gt=0, lt=1)
     seed: int = 1

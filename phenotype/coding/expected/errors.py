@@ -16,13 +16,13 @@ from phenotype.coding.expected.noise import (
     Noise,
     anchored,
     confident,
+    held_below,
     label_issues,
     levelled,
     presence,
     together,
     unit_noise,
-    usual_sensitivity,
-    wrong,
+    usual_noise,
 )
 from phenotype.link import logit, sigmoid
 
@@ -74,8 +74,10 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
     for group in np.flatnonzero(is_asked):
         some = asked[:, group]
         even[some, group] = levelled(p[some, group], coded[some, group])
-        anchors[int(group)] = Anchors.of(p[some, group], coded[some, group], cells[UNIT][some], config)
-    usual = usual_sensitivity([*anchors.values()], config)
+        anchors[int(group)] = Anchors.of(
+            p[some, group], coded[some, group], cells[UNIT][some], cells[-1][some], config
+        )
+    usual = usual_noise([*anchors.values()], config)
     noise: list[Noise | None] = [None] * size
     q, issues = np.zeros((n, size)), np.zeros((n, size), dtype=bool)
     for number, told in anchors.items():
@@ -88,15 +90,8 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
     is_judged = np.array([one is not None for one in noise])
     known = [one or Noise(0.5, 0.5) for one in noise]
     asked = asked & is_judged
-    units = unit_noise(q, coded, asked, known, cells, config.unit_prior)
-    sensitivity = np.array([one.sensitivity for one in known])
-    false_share = np.array([one.false_share for one in known])
-    found = wrong(
-        q,
-        coded,
-        1 - np.clip((1 - sensitivity) * units.left_out, 1e-3, 0.9),
-        np.clip(false_share * units.added, 1e-6, 0.5),
-    )
+    units = unit_noise(q, coded, asked, known, cells, config)
+    found = units.wrong(q, coded, known)
     return Errors(
         np.where(asked, found, np.nan), issues, noise, np.asarray(units.left_out), np.asarray(units.added)
     )
@@ -125,6 +120,7 @@ def all_errors(grid: Grid, config: NoiseConfig) -> dict[str, Errors]:
     other = errors_of(grid.hindsight, grid.is_other, ~grid.is_main, cells, config)
     factor = confusion_factor(grid, config)
     held = sigmoid(logit(np.nan_to_num(other.wrong)) + np.log(factor)) * config.max_probability
+    held = np.where(grid.is_other, held_below(held, config.max_unsupported), held)
     judged = np.where(np.isnan(other.wrong), np.nan, held)
     main = errors_of(grid.main, grid.is_main, np.ones_like(grid.is_main), cells, config)
     specific = errors_of(grid.specific, grid.is_specific, grid.is_coded, cells, config)

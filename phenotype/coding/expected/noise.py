@@ -66,22 +66,20 @@ class Anchors:
     share: float
 
     @classmethod
-    def of(cls, p: Floats, coded: Bools, unit: Ints, config: NoiseConfig) -> Anchors:
+    def of(cls, p: Floats, coded: Bools, unit: Ints, unit_year: Ints, config: NoiseConfig) -> Anchors:
         """The anchors of one group.
 
         Args:
             p: (m,) expectations of the stays that are asked, out of fold.
             coded: (m,) whether they are coded.
             unit: (m,) number of each stay's unit.
+            unit_year: (m,) number of each stay's unit and year.
             config: which stays are anchors.
         """
-        order, n = np.argsort(p, kind="stable"), len(p)
-        n_coded = int(coded.sum())
-        n_high = min(n, max(config.min_anchors, int(config.high_share * n_coded)))
-        share = (n_coded + 0.5) / (n + 1)
-        high = order[n - n_high :]
+        share = (int(coded.sum()) + 0.5) / (len(p) + 1)
+        high = _most_expected(p, coded, unit_year, config)
         low = _least_expected(p, unit, config.largest_false * share, config)
-        return cls(n_high, float(coded[high].sum()), len(low), float(coded[low].sum()), share)
+        return cls(len(high), float(coded[high].sum()), len(low), float(coded[low].sum()), share)
 
     def tells_sensitivity(self, config: NoiseConfig) -> bool:
         """Whether the models are sure enough for what is left out to be the coder's doing, not theirs."""
@@ -90,6 +88,19 @@ class Anchors:
     def tells_false_share(self, config: NoiseConfig) -> bool:
         """Whether they are sure enough for what is coded to be wrong, and not their doing."""
         return self.low <= config.largest_false * self.share * self.n_low
+
+
+def _most_expected(p: Floats, coded: Bools, unit_year: Ints, config: NoiseConfig) -> Ints:
+    """Numbers of the stays that a group is most expected of, in every unit and year a share of those coded.
+
+    Taken over all they would come from the units and years that leave out least: the models know them.
+    """
+    order = np.lexsort((-p, unit_year))
+    size = np.bincount(unit_year)
+    rank = np.arange(len(p)) - np.repeat(np.cumsum(size) - size, size)
+    n_coded = np.bincount(unit_year, weights=coded)
+    sure = order[rank < np.floor(config.high_share * n_coded[unit_year[order]])]
+    return sure if len(sure) >= config.min_anchors else np.argsort(-p, kind="stable")[: config.min_anchors]
 
 
 def _least_expected(p: Floats, unit: Ints, at_most: float, config: NoiseConfig) -> Ints:
@@ -106,29 +117,38 @@ def _least_expected(p: Floats, unit: Ints, at_most: float, config: NoiseConfig) 
     return sure if len(sure) >= config.min_anchors else np.argsort(p, kind="stable")[: config.min_anchors]
 
 
-def usual_sensitivity(anchors: Sequence[Anchors], config: NoiseConfig) -> float:
-    """The sensitivity over all groups whose many anchors tell it; the configured one where none do."""
+def usual_noise(anchors: Sequence[Anchors], config: NoiseConfig) -> Noise:
+    """What is usual over all groups whose anchors tell it, each stay counting; the configured where none do.
+
+    A rare group that is often coded falsely cannot tell so itself: too large a part of its coding is false.
+    Those who add codes falsely add rare and common ones, so what the others tell is what to start from.
+    """
     told = [one for one in anchors if one.tells_sensitivity(config) and one.n_high >= config.many_anchors]
-    if not told:
-        return config.complete_prior
-    return sum(one.high for one in told) / sum(one.n_high for one in told)
+    sensitivity = config.complete_prior
+    if told:
+        sensitivity = sum(one.high for one in told) / sum(one.n_high for one in told)
+    told = [one for one in anchors if one.tells_false_share(config) and one.n_low >= config.min_anchors]
+    if told:
+        return Noise(sensitivity, sum(one.low for one in told) / sum(one.n_low for one in told))
+    mean = sum(one.share for one in anchors) / max(len(anchors), 1)
+    return Noise(sensitivity, config.false_prior * mean)
 
 
-def anchored(anchors: Anchors, usual: float, config: NoiseConfig) -> Noise:
+def anchored(anchors: Anchors, usual: Noise, config: NoiseConfig) -> Noise:
     """Sensitivity and false share of one group; shrunk to what is usual, and that where anchors do not tell.
 
     Args:
         anchors: of the group.
-        usual: of `usual_sensitivity`.
+        usual: of `usual_noise`.
         config: how much the usual weighs.
     """
-    weight, prior = config.usual_stays, config.false_prior * anchors.share
-    sensitivity, false_share = usual, prior
+    weight, low_weight = config.usual_stays, config.usual_low_stays
+    sensitivity = usual.sensitivity
+    false_share = min(usual.false_share, config.largest_usual * anchors.share)
     if anchors.tells_sensitivity(config):
-        sensitivity = (anchors.high + usual * weight) / (anchors.n_high + weight)
+        sensitivity = (anchors.high + sensitivity * weight) / (anchors.n_high + weight)
     if anchors.tells_false_share(config):
-        n = anchors.n_low + config.min_anchors
-        false_share = _bound(anchors.low + prior * config.min_anchors, n, 1 - config.certainty)
+        false_share = (anchors.low + false_share * low_weight) / (anchors.n_low + low_weight)
     return _apart(sensitivity, false_share)
 
 
@@ -140,16 +160,6 @@ def levelled(p: Floats, coded: Bools) -> Floats:
     **Source:** isotonic regression, see `phenotype.calibration.fit_isotonic_calibrator`.
     """
     return fit_isotonic_calibrator(p, coded).apply(p)
-
-
-def _bound(n_coded: float, n: int, certainty: float) -> float:
-    """The end of Jeffreys' interval of a share: few anchors tell of no carelessness.
-
-    **Source:** Brown, Cai and DasGupta 2001, doi:10.1214/ss/1009213286.
-    """
-    from scipy.stats import beta
-
-    return float(beta.ppf(certainty, n_coded + 0.5, max(n - n_coded, 0.0) + 0.5))
 
 
 def confident(p: Floats, coded: Bools) -> Noise | None:
@@ -211,6 +221,11 @@ def wrong(q: Floats, coded: Bools, sensitivity: Floats, false_share: Floats) -> 
     return np.clip(np.where(coded, unsupported, missing), LOWEST, HIGHEST)
 
 
+def held_below(p: Floats, most: float) -> Floats:
+    """Probabilities that stay below `most`: those far below it as they are, those near it drawn in."""
+    return np.asarray((np.clip(p, LOWEST, 1) ** -4 + most**-4) ** -0.25)
+
+
 @dataclass(frozen=True)
 class UnitNoise:
     """How many times as often as all units each stay's unit leaves out, and adds, (n, K) each."""
@@ -218,11 +233,21 @@ class UnitNoise:
     left_out: Floats
     added: Floats
 
+    def wrong(self, q: Floats, coded: Bools, noise: list[Noise]) -> Floats:
+        """P(z differs from what is coded) where each unit errs in its own way, (n, K)."""
+        left_out = (1 - np.array([one.sensitivity for one in noise])) * self.left_out
+        added = np.array([one.false_share for one in noise]) * self.added
+        return wrong(q, coded, 1 - np.clip(left_out, 1e-3, 0.9), np.clip(added, 1e-6, 0.5))
+
 
 def unit_noise(  # noqa: PLR0917 what was found, and where
-    q: Floats, coded: Bools, asked: Bools, noise: list[Noise], cells: list[Ints], prior: float
+    q: Floats, coded: Bools, asked: Bools, noise: list[Noise], cells: list[Ints], config: NoiseConfig
 ) -> UnitNoise:
     """Ratios of what is left out and added, by ever smaller cells, each shrunk towards the one around it.
+
+    Doubts are read with the ratios found so far, and ratios off the doubts, a few rounds of it.
+
+    **Source:** the rounds are those of Dawid and Skene 1979, doi:10.2307/2346806.
 
     Args:
         q: (n, K) presence.
@@ -230,7 +255,7 @@ def unit_noise(  # noqa: PLR0917 what was found, and where
         asked: (n, K) stays of which the answer is asked; the others tell nothing.
         noise: of each group.
         cells: of each level (hospital, unit, unit and year) the number of each stay's cell, (n,).
-        prior: expected codes that the surrounding cell's ratio weighs.
+        config: how many rounds, and how much the surrounding cell weighs.
 
     Returns:
         The ratios of the smallest cell, group by group.
@@ -238,17 +263,23 @@ def unit_noise(  # noqa: PLR0917 what was found, and where
     sensitivity = np.array([one.sensitivity for one in noise])
     false_share = np.array([one.false_share for one in noise])
     expected = np.stack([q * (1 - sensitivity), (1 - q) * false_share]) * asked
-    doubt = wrong(q, coded, sensitivity[None], false_share[None]) * asked
-    observed = np.stack([doubt * ~coded, doubt * coded])
-    ratio = np.ones((2, *q.shape))
+    found = UnitNoise(np.ones_like(q), np.ones_like(q))
+    for _ in range(config.rounds):
+        doubt = found.wrong(q, coded, noise) * asked
+        observed = np.stack([doubt * ~coded, doubt * coded])
+        found = _ratios(observed, expected, cells, config.unit_prior)
+    return found
+
+
+def _ratios(observed: Floats, expected: Floats, cells: list[Ints], prior: float) -> UnitNoise:
+    """(2, n, K) left out and added, observed and expected -> ratios of the smallest cell, group by group."""
+    around = np.ones(observed.shape[:2])
     for cell in cells:
-        ratio = _shrunk(observed.sum(2), expected.sum(2), ratio[:, :, 0], cell, prior)[:, :, None]
-    ratio = np.broadcast_to(ratio, (2, *q.shape))
-    smallest = cells[-1]
-    by_group = np.empty((2, *q.shape))
-    for group in range(q.shape[1]):
+        around = _shrunk(observed.sum(2), expected.sum(2), around, cell, prior)
+    by_group = np.empty_like(observed)
+    for group in range(observed.shape[2]):
         by_group[:, :, group] = _shrunk(
-            observed[:, :, group], expected[:, :, group], ratio[:, :, group], smallest, prior
+            observed[:, :, group], expected[:, :, group], around, cells[-1], prior
         )
     return UnitNoise(by_group[0], by_group[1])
 

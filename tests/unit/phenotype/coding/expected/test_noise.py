@@ -14,10 +14,11 @@ from phenotype.coding.expected.noise import (
     Noise,
     anchored,
     confident,
+    held_below,
     label_issues,
     presence,
     unit_noise,
-    usual_sensitivity,
+    usual_noise,
     wrong,
 )
 
@@ -48,10 +49,43 @@ def test_wards_that_never_code_a_group_do_not_speak_for_the_others(
     whole = np.concatenate([p, np.linspace(1e-6, 1e-5, N)])
     answers = np.concatenate([coded, np.zeros(N, dtype=bool)])
     unit = np.repeat([0, 1], N)
-    found = anchored(Anchors.of(whole, answers, unit, CONFIG), SENSITIVITY, CONFIG)
-    assert found.false_share > FALSE_SHARE / 4
-    together = anchored(Anchors.of(whole, answers, _one_unit(2 * N), CONFIG), SENSITIVITY, CONFIG)
-    assert together.false_share < FALSE_SHARE / 20
+    apart = Anchors.of(whole, answers, unit, unit, CONFIG)
+    one = _one_unit(2 * N)
+    together = Anchors.of(whole, answers, one, one, CONFIG)
+    assert apart.low / apart.n_low > FALSE_SHARE / 4
+    assert together.low / together.n_low < FALSE_SHARE / 20
+
+
+def test_sensitivity_is_read_off_every_year_not_off_the_best_one() -> None:
+    """A year in which a tenth is left out and one in which a third is; the models know which is which."""
+    random = np.random.default_rng(11)
+    present, year = np.tile([True, False], N // 2), np.repeat([0, 1], N // 2)
+    sensitivity = np.where(year == 0, 0.9, 2 / 3)
+    coded = present & (random.random(N) < sensitivity)
+    p = np.where(present, sensitivity, 0.0) + random.uniform(0, 0.01, N)
+    found = Anchors.of(p, coded, _one_unit(N), year, CONFIG)
+    by_year = Anchors.of(p, coded, _one_unit(N), _one_unit(N), CONFIG)
+    assert found.high / found.n_high == pytest.approx((0.9 * 0.9 + 2 / 3 * 2 / 3) / (0.9 + 2 / 3), abs=0.02)
+    assert by_year.high / by_year.n_high == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_rare_group_is_coded_falsely_as_often_as_is_usual() -> None:
+    """A third of its coding is false: its anchors look like those of models that do not know the group."""
+    common = Anchors(n_high=1000, high=850, n_low=5000, low=15, share=0.2)
+    rare = Anchors(n_high=50, high=30, n_low=5000, low=15, share=0.009)
+    assert not rare.tells_false_share(CONFIG)
+    usual = usual_noise([common, common, rare], CONFIG)
+    assert usual == Noise(0.85, 0.003)
+    assert anchored(rare, usual, CONFIG).false_share == pytest.approx(0.003)
+    rarer = Anchors(n_high=50, high=30, n_low=5000, low=15, share=0.002)
+    assert anchored(rarer, usual, CONFIG).false_share == pytest.approx(CONFIG.largest_usual * 0.002)
+
+
+def test_what_is_coded_without_a_trace_is_not_taken_for_surely_wrong() -> None:
+    found = held_below(np.array([0.1, 0.3, 0.6, 0.97, 1.0]), 0.7)
+    assert found[:2] == pytest.approx([0.1, 0.3], abs=0.003)
+    assert (np.diff(found) > 0).all()
+    assert found[-1] < 0.7
 
 
 def test_wrong_by_hand() -> None:
@@ -68,8 +102,8 @@ def test_presence_turns_the_noise_round() -> None:
 
 def test_planted_noise_comes_back(planted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     p, coded, _ = planted
-    anchors = Anchors.of(p, coded, _one_unit(N), CONFIG)
-    found = anchored(anchors, usual_sensitivity([anchors], CONFIG), CONFIG)
+    anchors = Anchors.of(p, coded, _one_unit(N), _one_unit(N), CONFIG)
+    found = anchored(anchors, usual_noise([anchors], CONFIG), CONFIG)
     assert found.sensitivity == pytest.approx(SENSITIVITY, abs=0.03)
     assert found.false_share == pytest.approx(FALSE_SHARE, rel=0.5)
     learnt = confident(p, coded)
@@ -93,10 +127,11 @@ def test_probabilities_of_errors_are_calibrated(planted: tuple[np.ndarray, np.nd
 def test_models_that_are_never_sure_tell_of_no_carelessness() -> None:
     random = np.random.default_rng(3)
     coded = random.random(2000) < 0.4
-    anchors = Anchors.of(np.full(2000, 0.4) + random.normal(0, 0.01, 2000), coded, _one_unit(2000), CONFIG)
+    p = np.full(2000, 0.4) + random.normal(0, 0.01, 2000)
+    anchors = Anchors.of(p, coded, _one_unit(2000), _one_unit(2000), CONFIG)
     assert not anchors.tells_sensitivity(CONFIG)
     assert not anchors.tells_false_share(CONFIG)
-    found = anchored(anchors, usual_sensitivity([anchors], CONFIG), CONFIG)
+    found = anchored(anchors, usual_noise([anchors], CONFIG), CONFIG)
     assert found.sensitivity == pytest.approx(CONFIG.complete_prior)
     assert found.false_share == pytest.approx(CONFIG.false_prior * anchors.share)
 
@@ -108,11 +143,13 @@ def test_a_unit_that_leaves_out_more_is_told_and_a_small_one_is_shrunk() -> None
     random = np.random.default_rng(5)
     coded = (random.random(len(unit)) >= np.array([0.1, 0.2, 1.0])[unit])[:, None]
     q = np.full((len(unit), 1), 0.999)
-    found = unit_noise(q, coded, np.ones_like(coded), [Noise(0.9, 0.001)], [unit], 10.0)
+    found = unit_noise(q, coded, np.ones_like(coded), [Noise(0.9, 0.001)], [unit], CONFIG)
     ratios = [float(found.left_out[unit == number].mean()) for number in range(3)]
     assert ratios[0] == pytest.approx(1.0, abs=0.2)
     assert ratios[1] == pytest.approx(2.0, abs=0.35)
-    assert ratios[2] == pytest.approx(1.1, abs=0.15)
+    weight = CONFIG.unit_prior
+    of_all_groups = (1 + weight) / (0.1 + weight)
+    assert ratios[2] == pytest.approx((1 + weight * of_all_groups) / (0.1 + weight), abs=0.02)
 
 
 def test_codes_in_each_other_s_place_are_found_by_unit() -> None:
