@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from ontology.errors import ConfigurationError, Problem
 from ontology.terminology import Ontology
 from phenotype.cases import Cases
 from phenotype.coding.coded_record import CodedRecord
+from phenotype.coding.expected.circumstances import Circumstances
 from phenotype.coding.expected.config import ExpectedConfig
 from phenotype.coding.expected.groups import CodedGroups, all_stays, coded_groups
 from phenotype.coding.expected.view import held_back_prefixes, write_view
@@ -41,6 +43,7 @@ class Asked:
         folds: of each fold the numbers of training, tuning and held-out stays.
         history: beginnings of the codes of diagnoses.
         place: where all of it is kept.
+        circumstances: what may not explain a coding.
     """
 
     groups: CodedGroups
@@ -49,6 +52,7 @@ class Asked:
     folds: tuple[tuple[Ints, Ints, Ints], ...]
     history: tuple[str, ...]
     place: Path
+    circumstances: Circumstances
 
     def answers(self) -> list[Answers]:
         """Of each group: is it the main condition; if not, is it another one; if coded, is it specific."""
@@ -73,7 +77,11 @@ def ask(
     """Stays, groups, folds and view; arguments as `train_expected`."""
     groups = coded_groups(record, config, ontology)
     prefixes = held_back_prefixes(dataset.codings(), config.held_back)
-    place = folder / _digest(dataset, config, ontology)
+    circumstances = Circumstances.load(config.circumstances)
+    history = (*prefixes, *(f"{system}//" for system in config.groups.levels))
+    codes = dataset.events().select(pl.col("code").unique()).collect(engine="in-memory")["code"]
+    unread = circumstances.unread(codes, names_of(dataset), history)
+    place = folder / _digest(dataset, config, ontology, unread)
     view = write_view(
         dataset,
         record.contacts,
@@ -82,6 +90,7 @@ def ask(
         dict(config.groups.levels),
         ontology,
         place / "view",
+        unread=unread,
     )
     keys = groups.stays.select("subject_id", "prediction_time")
     rows = keys.unique().sort("subject_id", "prediction_time")
@@ -91,9 +100,19 @@ def ask(
         row.to_numpy().astype(np.int64),
         Cases(view, rows.with_columns(contact_id=pl.lit(None, pl.Int64))),
         _folds(keys, view, config),
-        (*prefixes, *(f"{system}//" for system in config.groups.levels)),
+        history,
         place,
+        circumstances,
     )
+
+
+def names_of(dataset: Dataset) -> dict[str, str]:
+    """What the dataset calls its codes."""
+    file = dataset.path / "metadata" / "codes.parquet"
+    if not file.exists():
+        return {}
+    told = pl.read_parquet(file, columns=["code", "description"]).drop_nulls()
+    return dict(told.iter_rows())
 
 
 def _folds(keys: pl.DataFrame, view: Dataset, config: ExpectedConfig) -> tuple[tuple[Ints, Ints, Ints], ...]:
@@ -139,11 +158,19 @@ def save_array(file: Path, array: Floats) -> None:
     part.replace(file)
 
 
-def _digest(dataset: Dataset, config: ExpectedConfig, ontology: Ontology) -> str:
-    """A name for what expectations depend on; files are known by name, size and time of change."""
+def _digest(dataset: Dataset, config: ExpectedConfig, ontology: Ontology, unread: tuple[str, ...]) -> str:
+    """A name for what expectations depend on; files are known by name, size and time of change.
+
+    What may not explain a coding counts by the codes that are left out for it: where there are none, nothing
+    depends on it.
+    """
     total = hashlib.sha256(f"{FORMAT} {ontology.digest}".encode())
-    settings = config.model_dump(mode="json", exclude={"findings", "noise", "network"})
+    left_out: dict[str, Any] = dict.fromkeys(("findings", "noise", "network", "circumstances"), True)
+    if config.trees.false_discovery_rate is None:
+        left_out["trees"] = {"false_discovery_rate"}
+    settings = config.model_dump(mode="json", exclude=left_out)
     total.update(json.dumps(settings, sort_keys=True).encode())
+    total.update("".join(f"not read: {code}\n" for code in unread).encode())
     files = [*dataset.shards, *(dataset.path / f"{name}.parquet" for name in ("contacts", "codings"))]
     for file in files:
         told = file.stat() if file.exists() else None

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from experiments.coding_asked import Asked, ask
+from experiments.coding_asked import Asked, ask, names_of
 from experiments.coding_models import trees_of_fold
 from experiments.coding_trees import booster_of
 from ontology.terminology import Ontology
@@ -19,6 +19,7 @@ from phenotype.coding.expected.expected import doubts_of
 from phenotype.coding.expected.groups import all_stays, grouped_codes
 from phenotype.coding.expected.reasons import (
     Reason,
+    Telling,
     hindsight_reason,
     network_reasons,
     tree_reasons,
@@ -71,7 +72,7 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
     events = _events(asked, told)
     codings = _codings(record, config, ontology, told)
     contributions = _contributions(asked, matrix, told)
-    names = _names(dataset)
+    names = names_of(dataset)
     of_network = _left_out(asked, config, told, contributions)
     stays = all_stays(record)
     reasons: dict[str, list[Reason]] = {}
@@ -81,21 +82,33 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
             pl.col("subject_id") == finding["subject_id"],
             known_time().is_null() | (known_time() <= finding["prediction_time"]),
         )
-        some = tree_reasons(
-            phi, codes, Record(known, finding["prediction_time"]), names, config.findings.n_reasons
-        )
+        telling = _telling(finding, known, names, asked, config)
+        some = tree_reasons(phi, codes, telling)
         if finding["finding_id"] in of_network:
-            known_then = Record(known, finding["prediction_time"])
-            some += network_reasons(of_network[finding["finding_id"]], known_then, names, N_OF_NETWORK)
+            some += network_reasons(of_network[finding["finding_id"]], telling, N_OF_NETWORK)
         has_others = (stays["subject_id"] == finding["subject_id"]).sum() > 1
         if has_others and finding["kind"] in {"missing", "unsupported"}:
-            some.append(_of_other_stays(finding, codings))
+            some.append(_of_other_stays(finding, codings, telling))
         unit = unit_reason(finding["kind"], finding["unit_ratio"])
         reasons[finding["finding_id"]] = [*some, *([unit] if unit else [])]
     return with_reasons(found, reasons)
 
 
-def _of_other_stays(finding: dict[str, Any], codings: pl.DataFrame) -> Reason:
+def _telling(
+    finding: dict[str, Any], known: pl.DataFrame, names: dict[str, str], asked: Asked, config: ExpectedConfig
+) -> Telling:
+    """How one finding's reasons are told; known: the patient's events that were known."""
+    return Telling(
+        Record(known, finding["prediction_time"]),
+        names,
+        asked.circumstances,
+        -1 if finding["kind"] == "unsupported" else 1,
+        config.findings.n_reasons,
+        config.findings.min_contribution,
+    )
+
+
+def _of_other_stays(finding: dict[str, Any], codings: pl.DataFrame, telling: Telling) -> Reason:
     """What the patient's other stays were coded with changes of the expectation."""
     elsewhere = codings.filter(
         pl.col("subject_id") == finding["subject_id"],
@@ -103,7 +116,7 @@ def _of_other_stays(finding: dict[str, Any], codings: pl.DataFrame) -> Reason:
         pl.col("concept") == finding["concept"],
     )
     before, after = (float(logit(np.array([finding[name]]))[0]) for name in ("other", "hindsight"))
-    return hindsight_reason(finding["concept"], before, after, elsewhere, finding["prediction_time"])
+    return hindsight_reason(finding["concept"], before, after, elsewhere, telling)
 
 
 def _chosen(
@@ -161,15 +174,6 @@ def _left_out(
             questions[str(one["finding_id"])] = (int(one["row"]), answer, told_most)
         found |= left_out(asked, config, config.network, int(str(fold)), questions)
     return found
-
-
-def _names(dataset: Dataset) -> dict[str, str]:
-    """What the dataset calls its codes."""
-    file = dataset.path / "metadata" / "codes.parquet"
-    if not file.exists():
-        return {}
-    told = pl.read_parquet(file, columns=["code", "description"]).drop_nulls()
-    return dict(told.iter_rows())
 
 
 def _events(asked: Asked, told: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from phenotype.coding.expected.errors import Errors, all_errors
 from phenotype.coding.expected.grid import Grid, grid_of
 from phenotype.coding.expected.groups import grouped_codes
 from phenotype.coding.expected.items import items_of
+from phenotype.coding.expected.naming import title_of
 from phenotype.coding.findings import FINDING_ITEMS, FINDINGS, Found, with_finding_ids
 
 Floats = npt.NDArray[np.float64]
@@ -91,7 +92,7 @@ def doubts_of(expected: pl.DataFrame, config: ExpectedConfig) -> pl.DataFrame:
         "unsupported": (other, coded_other, grid.hindsight, other.added),
         "main_condition": (
             errors["main_condition"],
-            _likeliest(errors["main_condition"].wrong, ~grid.is_main),
+            _likeliest(errors["main_condition"].wrong, may_be_main(grid, config.findings.min_main_share)),
             grid.main,
             errors["main_condition"].left_out,
         ),
@@ -146,6 +147,25 @@ def expected_findings(
         told.sort("finding_id", "contact_id", "group_no", "code_no", "code", nulls_last=True),
         Found.nothing().reasons,
     )
+
+
+def may_be_main(grid: Grid, min_share: float) -> npt.NDArray[np.bool_]:
+    """Which groups may be told to explain a stay better than its coded main condition, (n, K).
+
+    Those that are not the main one here, are expected as the main one more than what is coded so, and are no
+    mere companions of others. Where the coded main condition is of no judged group nothing is known of how
+    well it explains the stay, and nothing is told.
+
+    Args:
+        grid: expectations and codes.
+        min_share: of the stays that a group is coded in, so many have it as the main condition.
+    """
+    coded_as_main = np.where(grid.is_main, grid.main, -1.0).max(1, initial=-1.0)
+    is_known = coded_as_main >= 0
+    n_coded, n_main = grid.is_coded.sum(0), grid.is_main.sum(0)
+    is_a_main_one = n_main >= min_share * np.maximum(n_coded, 1)
+    is_better = grid.main > coded_as_main[:, None]
+    return np.asarray(~grid.is_main & is_known[:, None] & is_better & is_a_main_one)
 
 
 def _likeliest(wrong: Floats, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -209,7 +229,7 @@ def _findings(
         .select("doubt", _elsewhere=pl.lit(value=True))
         .unique()
     )
-    labels = {concept: _words(concept, ontology) for concept in doubts["concept"].unique()}
+    labels = {concept: title_of(concept, ontology) for concept in doubts["concept"].unique()}
     titles = [
         WORDS[kind].format(label=labels[concept])
         for kind, concept in doubts.select("kind", "concept").iter_rows()
@@ -233,13 +253,3 @@ def _findings(
         )
         .select(pl.col(name).cast(dtype) for name, dtype in FINDINGS.items())
     )
-
-
-def _words(concept: str, ontology: Ontology) -> str:
-    """A group as titles have it: its code and its name, or the name of what it belongs to."""
-    code = concept.rpartition("//")[2]
-    label = ontology.label(concept)
-    if label is None:
-        return code
-    above = label.removesuffix(f" ({code})")
-    return f"{code} {label}" if above == label else f"{code} (of {above})"

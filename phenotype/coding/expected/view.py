@@ -104,6 +104,8 @@ def write_view(  # noqa: PLR0917 what is written, and by what
     levels: dict[str, str],
     ontology: Ontology,
     folder: Path,
+    *,
+    unread: tuple[str, ...] = (),
 ) -> Dataset:
     """A dataset folder with the events of `hold_back`; taken up where it is whole.
 
@@ -117,6 +119,7 @@ def write_view(  # noqa: PLR0917 what is written, and by what
         levels: see `GroupsConfig.levels`.
         ontology: which group a code belongs to.
         folder: for the view.
+        unread: codes whose events are left out.
     """
     done = folder / DONE
     if done.exists():
@@ -125,7 +128,8 @@ def write_view(  # noqa: PLR0917 what is written, and by what
     (folder / "data").mkdir(parents=True)
     owners = contacts.select("contact_id", "stay_id")
     for number, shard in enumerate(dataset.shards):
-        events = hold_back(dataset.events(shard).collect(), owners, stays, prefixes)
+        read = dataset.events(shard).filter(~pl.col("code").is_in(list(unread))).collect()
+        events = hold_back(read, owners, stays, prefixes)
         in_event_order(_rolled_up(events, prefixes, levels, ontology)).write_parquet(
             folder / "data" / f"{number}.parquet", compression="zstd", compression_level=1
         )

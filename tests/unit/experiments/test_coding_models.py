@@ -104,6 +104,41 @@ def test_a_stay_s_own_codes_change_none_of_its_answers(
         np.testing.assert_allclose(expected.filter(own)[name], after.filter(own)[name], atol=0.02)
 
 
+def test_what_may_not_explain_a_coding_is_not_read(
+    hospital: Hospital, expected: pl.DataFrame, tmp_path: Path
+) -> None:
+    """A payer that tells who has diabetes changes nothing, bit for bit; where everything is read it does."""
+    (tmp_path / "dataset" / "data").mkdir(parents=True)
+    for name in ("contacts", "codings"):
+        pl.read_parquet(hospital.dataset.path / f"{name}.parquet").write_parquet(
+            tmp_path / "dataset" / f"{name}.parquet"
+        )
+    events = pl.read_parquet(hospital.dataset.path / "data" / "0.parquet")
+    payers = events.filter(code="LAB//glucose").with_columns(
+        code=pl.when(pl.col("subject_id") % 3 == 0)
+        .then(pl.lit("MIMIC3//INSURANCE//one"))
+        .otherwise(pl.lit("MIMIC3//INSURANCE//other")),
+        numeric_value=pl.lit(None, pl.Float32),
+    )
+    pl.concat([events, payers]).sort("subject_id", "time", "code").write_parquet(
+        tmp_path / "dataset" / "data" / "0.parquet"
+    )
+    paid = SimpleNamespace(dataset=Dataset(tmp_path / "dataset"))
+    assert expected_of(paid, tmp_path / "work").equals(expected)
+    everything = CONFIG.model_copy(update={"circumstances": None})
+    assert not expected_of(paid, tmp_path / "work", everything).equals(expected)
+
+
+def test_screened_trees_expect_what_care_shows(hospital: Hospital, tmp_path: Path) -> None:
+    """Trees that read what goes with an answer, and nothing else, still see insulin and an operation."""
+    screened = CONFIG.trees.model_copy(update={"false_discovery_rate": 0.01})
+    told = expected_of(hospital, tmp_path, CONFIG.model_copy(update={"trees": screened}))
+    diabetes = told.filter(concept="ICD10//E11")
+    assert roc_auc_score(diabetes["is_coded"], diabetes["probability"]) > 0.9
+    hip = told.filter(concept="ICD10//S72")
+    assert roc_auc_score(hip["is_coded"], hip["probability"]) > 0.99
+
+
 def test_it_is_taken_up_and_comes_back_equal(
     expected: pl.DataFrame, hospital: Hospital, work: Path, tmp_path: Path
 ) -> None:
