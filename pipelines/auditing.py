@@ -33,6 +33,7 @@ from pipelines.audit_config import AuditConfig
 from pipelines.audit_pages import not_judged, page_content, together
 from pipelines.audit_parts import Audit, asked_parts, check_settings, priced_part, shipped
 from pipelines.audit_steps import Part, kept
+from pipelines.places import check_folder
 from pipelines.progress import Progress
 from pipelines.render.audit import write_audit
 
@@ -56,9 +57,10 @@ def audit_dataset(config: AuditConfig, data: Path, out: Path, progress: Progress
     Raises:
         InputError: no dataset there, or none with contacts and codes; faults of review sheets.
         ConfigurationError: faults of rules, measures or settings, all of a file at once; or the folder holds
-            another audit.
+            another audit, or something else.
     """
     dataset = open_dataset(data)
+    check_folder(out, marker=AuditFolder(out).config.name, what="an audit")
     check_settings(config)
     with one_algebra_thread(), ontology_in_use(config.ontology) as ontology:
         rules, measures = load_rules(config.rules), load_measures(config.measures)

@@ -18,6 +18,7 @@ from phenotype.report.suppression import MIN_CELL, shown_count
 from phenotype.similarity import make_index, similar_patients
 from phenotype.task_parts import LONGEST_HOURS
 from phenotype.trajectory import INSTANT, Dataset, open_dataset
+from pipelines.places import check_folder
 
 RISKS = pl.Schema(
     {
@@ -241,9 +242,13 @@ def make_clusters(states: Path, dataset: Path, n_clusters: int, seed: int, out: 
 
     Returns:
         One line a cluster, the largest first; small counts are not told.
+
+    Raises:
+        ConfigurationError: `out` is a file.
     """
     from experiments.run_folder import write_frame
 
+    check_folder(out, what="clusters")
     table = read_deep_phenotypes(states).group_by("subject_id", maintain_order=True).last()
     clusters = cluster_states(table, n_clusters, seed)
     descriptions = describe_clusters(clusters, history_concepts(open_dataset(dataset), clusters))
