@@ -52,6 +52,8 @@ def not_judged(parts: Mapping[str, Part], priced: Part) -> list[tuple[str, int]]
     told = [
         ("findings without an amount", priced.tables.get("unpriced")),
         ("rows of the weight table left out", priced.tables.get("weight_faults")),
+        ("rows of the grouper's output left out", priced.tables.get("grouper_faults")),
+        ("codes left out of rules", parts["rules"].tables.get("unread")),
         (
             "stays not followed over time, once for each measure",
             parts["drift"].tables.get("unjudged") if "drift" in parts else None,
@@ -147,7 +149,8 @@ def _funnels(audit: Audit, parts: Mapping[str, Part]) -> list[FunnelPlot]:
     for by in BYS:
         chosen = _flagged(parts, by).unique(["measure", "period"], keep="first", maintain_order=True)
         for measure, period in chosen.select("measure", "period").head(MOST_FUNNELS).iter_rows():
-            title = title_of(measure, base_of(measure, audit.measures))
+            level = {"unit": "wards", "hospital": "hospitals"}.get(by, f"{by}s")
+            title = f"{title_of(measure, base_of(measure, audit.measures))} ({level})"
             plots.append(funnel_plot(parts["rates"].tables[rates_table(by)], measure, period, title))
     return plots[:MOST_FUNNELS]
 

@@ -14,7 +14,8 @@ from ontology.configuration import find_config
 from ontology.errors import InputError, Problem
 from ontology.release import Ontology
 from phenotype.coding.audit_folder import AuditFolder
-from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record
+from phenotype.coding.cases.reviews import read_reviews
+from phenotype.coding.coded_record import CodedRecord, ContactFacts, read_coded_record, unread_codes
 from phenotype.coding.drift.findings import drift_findings
 from phenotype.coding.drift.known_changes import KnownChanges
 from phenotype.coding.drift.measures import follow
@@ -117,6 +118,8 @@ def check_settings(config: AuditConfig) -> None:
         ExpectedConfig.load(find_config("coding", config.expected))
     if config.agreement is not None:
         load_pairs(find_config("coding", config.agreement))
+    for sheet in config.reviews:
+        read_reviews(sheet)
     if config.money is not None:
         Prices.load(*config.money.prices)
         if config.money.weights:
@@ -128,7 +131,8 @@ def check_settings(config: AuditConfig) -> None:
 def rules_part(audit: Audit) -> Part:
     """Rules, what they judged and which explanations they looked at."""
     judged = judge_rules(audit.rules, audit.dataset, audit.record, audit.ontology)
-    return Part(judged.found, {"coverage": judged.coverage, "looked_at": judged.looked_at})
+    unread = unread_codes(audit.record)
+    return Part(judged.found, {"coverage": judged.coverage, "looked_at": judged.looked_at, "unread": unread})
 
 
 def rates_part(audit: Audit) -> Part:
@@ -218,7 +222,10 @@ def priced_part(audit: Audit, found: Found, units: pl.DataFrame) -> Part:
         return Part(found)
     grouper, weights = _grouper(money, audit.record)
     priced = price_findings(found, audit.record, grouper, weights, Prices.load(*money.prices), units=units)
-    return Part(priced.found, {"unpriced": priced.unpriced, "weight_faults": weights.faults})
+    tables = {"unpriced": priced.unpriced, "weight_faults": weights.faults}
+    if isinstance(grouper, GrouperOutput):
+        tables["grouper_faults"] = grouper.faults
+    return Part(priced.found, tables)
 
 
 def _grouper(money: MoneyConfig, record: CodedRecord) -> tuple[Grouper, Weights]:

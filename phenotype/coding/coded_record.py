@@ -53,6 +53,7 @@ FACTS = pl.Schema(
     {"contact_id": pl.Int64(), "fact": pl.String(), "value": pl.String(), "number": pl.Float64()}
 )
 """What is told of a contact beside its columns; several rows where several values are told."""
+ROLES = ("main", "other", "procedure")
 DAYS_A_YEAR = 365.25
 
 
@@ -133,6 +134,21 @@ def read_coded_record(dataset: Dataset, ontology: Ontology, facts: ContactFacts)
         facts=told,
         told=frozenset(told["fact"].unique()),
     )
+
+
+def unread_codes(record: CodedRecord) -> pl.DataFrame:
+    """Codes that say nothing of a contact: reason and n, how many of them; only reasons with any."""
+    is_known = pl.col("contact_id").is_in(record.contacts["contact_id"].implode())
+    reason = (
+        pl.when(~is_known.fill_null(value=False))
+        .then(pl.lit("of no contact in contacts.parquet"))
+        .when(pl.col("code").is_null())
+        .then(pl.lit("without a code or its system"))
+        .when(~pl.col("role").is_in(ROLES).fill_null(value=False))
+        .then(pl.lit("neither main, other nor procedure"))
+    )
+    told = record.codes.select(reason=reason).drop_nulls()
+    return told.group_by("reason").agg(n=pl.len().cast(pl.Int64)).sort("reason")
 
 
 def _contacts(dataset: Dataset) -> pl.DataFrame:

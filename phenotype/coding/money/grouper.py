@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import polars as pl
 
 from ontology.codesystems.code_tables import Column, read_table
+from ontology.errors import InputError, Problem
 from phenotype.coding.coded_record import CodedRecord
-from phenotype.coding.money.weights import POINTS
+from phenotype.coding.money.weights import FAULTS, POINTS
 
 AS_CODED = ""
 """The variant of a case as it is coded."""
@@ -67,10 +68,12 @@ class GrouperOutput:
     Attributes:
         table: columns of GROUPED; at most one row a contact and variant.
         name: of the grouper.
+        faults: columns of FAULTS: rows of the output that are not used (or used without a part), by reason.
     """
 
     table: pl.DataFrame
     name: str = "the user's grouper output"
+    faults: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FAULTS))
 
     @classmethod
     def load(cls, path: Path, contact_ids: Mapping[str, int] | None = None) -> GrouperOutput:
@@ -82,7 +85,7 @@ class GrouperOutput:
             contact_ids: the dataset's contact of each identifier of the table; None: they are the dataset's.
 
         Raises:
-            InputError: no such table, or a column is missing.
+            InputError: no such table, a column is missing, or no row names a contact.
         """
         rows = read_table(path, _SOURCE_COLUMNS)
         number = (
@@ -90,8 +93,18 @@ class GrouperOutput:
             if contact_ids is None
             else pl.col("contact_id").replace_strict(contact_ids, default=None, return_dtype=pl.Int64)
         )
-        points = pl.col("points").str.replace(r"^(-?\d+),(\d+)$", "$1.$2").cast(POINTS, strict=False)
-        return cls(_once(rows.with_columns(number, points=points)), f"grouper output {path.name}")
+        read = rows.with_columns(number, points_told=pl.col("points").is_not_null(), points=_points())
+        if read["contact_id"].null_count() == read.height:
+            raise InputError(
+                Problem(
+                    "no row of the grouper's output names a contact",
+                    where=f"{path.name}: contact_id",
+                    found=f"{read.height:,} rows without a contact_id that can be read",
+                    allowed="the numbers that contacts.parquet gives to contacts",
+                    next_step="give the output the dataset's contact_id, or choose another table",
+                )
+            )
+        return cls(_once(read), f"grouper output {path.name}", _faults(read))
 
     @classmethod
     def of_record(cls, record: CodedRecord) -> GrouperOutput:
@@ -128,6 +141,26 @@ class GrouperOutput:
             .select(list(GROUPED))
             .sort("variant", "contact_id")
         )
+
+
+def _points() -> pl.Expr:
+    """Points of 0 or more; a decimal comma is understood, anything else is null."""
+    points = pl.col("points").str.replace(r"^(-?\d+),(\d+)$", "$1.$2").cast(POINTS, strict=False)
+    return pl.when(points >= 0).then(points)
+
+
+def _faults(rows: pl.DataFrame) -> pl.DataFrame:
+    """Columns of FAULTS: what of the rows of an output cannot be used."""
+    has_contact = pl.col("contact_id").is_not_null()
+    why = {
+        "a row whose contact_id is none of a dataset": ~has_contact,
+        "a row without a group": has_contact & pl.col("drg").is_null(),
+        "points that are no number of 0 or more": has_contact
+        & pl.col("points_told")
+        & pl.col("points").is_null(),
+    }
+    counts = [(reason, rows.filter(is_so).height) for reason, is_so in why.items()]
+    return pl.DataFrame([one for one in counts if one[1]], schema=FAULTS, orient="row").sort("reason")
 
 
 def as_coded(record: CodedRecord, grouper: Grouper) -> pl.DataFrame:

@@ -40,7 +40,7 @@ class Price(BaseModel):
 
     field: Care
     year: int = Field(ge=1997, le=2100)
-    unit_price_nok: Decimal | None = Field(default=None, gt=0, allow_inf_nan=False)
+    unit_price_nok: Decimal | None = Field(default=None, gt=0, lt=10**9, allow_inf_nan=False)
     share: Decimal | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
     source: str = ""
     not_confirmed: str = ""

@@ -55,6 +55,8 @@ def lacking(record: JudgedRecord, needs: Needs) -> Iterator[tuple[str, Bools]]:
     if needs.groups_recorded and not has_groups(record):
         yield REASONS["groups_recorded"], ~nobody
     for need in needs.contact:
+        if need == "main":
+            yield REASONS["diagnosis"], ~tells(record, "diagnosis")
         yield REASONS[need], ~tells(record, need)
     if needs.main_in:
         coded = record.found(Code(role="main", codes=(f"{needs.main_in}//*",)))

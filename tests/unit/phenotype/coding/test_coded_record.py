@@ -11,7 +11,7 @@ import pytest
 
 from ontology.assembling import embedded_ontology
 from ontology.errors import InputError
-from phenotype.coding.coded_record import ContactFacts, read_coded_record
+from phenotype.coding.coded_record import CODES, CodedRecord, ContactFacts, read_coded_record, unread_codes
 from phenotype.trajectory import CONTACTS
 
 FACTS = ContactFacts.load(Path(str(resources.files("configs"))) / "coding" / "contact_facts.yaml")
@@ -36,3 +36,23 @@ def test_contacts_that_share_an_id_or_lack_one_are_refused_without_naming_them(
     with pytest.raises(InputError, match=told_of) as told:
         read_coded_record(dataset, embedded_ontology(), FACTS)
     assert "7" not in str(told.value).replace(str(tmp_path), "")
+
+
+def test_codes_that_say_nothing_of_a_contact_are_counted_by_reason():
+    contacts = pl.DataFrame({"contact_id": [1, 2]})
+    rows = [
+        (1, "main", "ICD10-NO//I10"), (1, "procedure", "NCSP//JKE00"), (2, "other", "ICD10-NO//I10"),
+        (3, "main", "ICD10-NO//I10"), (None, "main", "ICD10-NO//I10"), (3, None, None),
+        (1, "main", None), (2, None, "ICD10-NO//I10"), (2, "secondary", "ICD10-NO//I10"),
+    ]  # fmt: skip
+    told = pl.DataFrame(
+        rows, schema={name: CODES[name] for name in ("contact_id", "role", "code")}, orient="row"
+    )
+    nothing = pl.DataFrame()
+    record = CodedRecord(contacts, nothing, told, nothing, frozenset())
+    assert unread_codes(record).rows() == [
+        ("neither main, other nor procedure", 2),
+        ("of no contact in contacts.parquet", 3),
+        ("without a code or its system", 1),
+    ]
+    assert unread_codes(CodedRecord(contacts, nothing, told.head(3), nothing, frozenset())).height == 0

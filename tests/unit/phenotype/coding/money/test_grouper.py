@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ontology.errors import InputError
 from phenotype.coding.money.grouper import GrouperOutput, as_coded
 from phenotype.coding.money.toy_grouper import ToyGrouper
 
@@ -120,3 +121,26 @@ def test_groups_that_the_record_tells() -> None:
     grouped = as_coded(record, GrouperOutput.of_record(record))
     assert grouped["drg"].to_list() == ["89", None]
     assert grouped["points"].to_list() == [Decimal("1.5"), None]
+
+
+def test_rows_of_an_output_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> None:
+    file = tmp_path / "output.csv"
+    file.write_text("contact_id;drg;points\n1;A;1,5\n2;B;-3\n3;C;much\n4;;2\nfive;D;1\n;E;1\n6;F;\n", "utf-8")
+    output = GrouperOutput.load(file)
+    assert output.faults.rows() == [
+        ("a row whose contact_id is none of a dataset", 2),
+        ("a row without a group", 1),
+        ("points that are no number of 0 or more", 2),
+    ]
+    told = {row[1]: (row[3], row[4]) for row in output.table.iter_rows()}
+    assert told[1] == ("A", Decimal("1.5"))
+    assert told[2] == ("B", None)
+    assert told[6] == ("F", None)
+
+
+def test_an_output_that_names_no_contact_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "output.csv"
+    file.write_text("contact_id,drg\nK-17,A\nK-18,B\n", "utf-8")
+    with pytest.raises(InputError, match="names a contact") as told:
+        GrouperOutput.load(file)
+    assert "K-17" not in str(told.value)

@@ -102,7 +102,7 @@ def test_contacts_without_conditions_ends_or_times_are_counted_with_their_reason
     assert unjudged == {
         "neither an end nor a start is told": 1,
         "no end, or an end before the start": 2,
-        "no main condition": 1,
+        "no conditions": 1,
     }
     assert coverage["judged"].sum() + coverage["not_judgeable"].sum() == len(contacts)
     assert coverage.filter(pl.col("period") == "?")["not_judgeable"].sum() == 1
@@ -125,7 +125,7 @@ def test_a_record_without_contacts_or_codes_is_judged_too() -> None:
     assert nothing.coverage.schema == RULE_COVERAGE
     assert nothing.coverage.height == 0
     bare = judge(rules, record([contact(1)], [])).coverage
-    assert bare.filter(pl.col("rule_id") == "kv_z03_main")["reason"].to_list() == ["no main condition"]
+    assert bare.filter(pl.col("rule_id") == "kv_z03_main")["reason"].to_list() == ["no conditions"]
 
 
 def test_a_finding_says_what_how_probable_why_and_on_what_it_rests() -> None:
