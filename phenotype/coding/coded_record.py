@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ontology.configuration import read_yaml, validate
 from ontology.errors import InputError, Problem
 from ontology.normalising import normalise
+from ontology.systems import parts, reading
 from ontology.terminology import Ontology
 from phenotype.contacts import join_stays, stays
 from phenotype.trajectory import BIRTH_CODE, CONTACTS, INSTANT, Dataset
@@ -47,8 +48,10 @@ CODES = pl.Schema(
         "lineage_id": pl.Int64(),
     }
 )
-"""code = `SYSTEM//code` as the lists spell it, as sent where no list has it; is_own_code = a list has this
-very code; day = whose list holds: of a procedure its own, of a diagnosis that of the contact's end."""
+"""code = `SYSTEM//code` as the lists spell it; where no list has it, as its system writes such codes (dots,
+case, no spaces, no dagger or asterisk behind it), and as sent where it has no form of its system; is_own_code
+= a list has this very code; day = whose list holds: of a procedure its own, of a diagnosis that of the
+contact's end."""
 FACTS = pl.Schema(
     {"contact_id": pl.Int64(), "fact": pl.String(), "value": pl.String(), "number": pl.Float64()}
 )
@@ -217,7 +220,7 @@ def _codes(codings: pl.DataFrame, contacts: pl.DataFrame, ontology: Ontology) ->
             is_own_code=pl.col("how").is_in(["exact", "respelled"])
             & (_system("concept") == _system("sent")).fill_null(value=False)
         )
-        .select("sent", "concept", "is_own_code")
+        .select("sent", "concept", "is_own_code", written=pl.col("sent").replace(_written(distinct)))
     )
     owners = contacts.select("contact_id", "stay_id", "judged_time")
     own_day = pl.when(pl.col("role") == "procedure").then("coded_time")
@@ -225,13 +228,24 @@ def _codes(codings: pl.DataFrame, contacts: pl.DataFrame, ontology: Ontology) ->
         sent.join(own, on="sent", how="left")
         .join(owners, on="contact_id", how="left")
         .with_columns(
-            code=pl.when("is_own_code").then("concept").otherwise("sent"),
+            code=pl.when("is_own_code").then("concept").otherwise("written"),
             is_own_code=pl.col("is_own_code").fill_null(value=False),
             day=pl.coalesce(own_day, "judged_time").dt.date(),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in CODES.items())
         .sort("contact_id", "role", "group_no", "code_no", "code", nulls_last=True)
     )
+
+
+def _written(codes: pl.Series) -> Mapping[str, str]:
+    """`SYSTEM//code` -> the same as its system writes it, of those that have a form of their system."""
+    found = {}
+    for sent in codes:
+        system, code = parts(sent)
+        read = reading(system, code)
+        if read.level is not None:
+            found[sent] = f"{system}//{read.written}"
+    return found
 
 
 def _facts(dataset: Dataset, facts: ContactFacts) -> pl.DataFrame:

@@ -177,7 +177,17 @@ class Conditions:
             for mine, theirs in self._of_untold_main(wanted, asked, others):
                 loose = partners(self.record, _without_main(wanted), mine, theirs)
                 partner = np.where(partner == NOBODY, loose, partner)
+            untimed = self._of_untold_start(asked, others)
+            partner = np.where(untimed & (partner == NOBODY), np.arange(self.record.n), partner)
         return Hits(partner != NOBODY, partner=partner)
+
+    def _of_untold_start(self, asked: Bools, others: Bools) -> Bools:
+        """Contacts asked about whose patient has another one, of one of which no start is told, (n,)."""
+        subject = numbered(self.record.key("subject"))
+        untold = self.record.start == NONE
+        n_others = np.bincount(subject[others], minlength=self.record.n)[subject] - others
+        n_untold = np.bincount(subject[others & untold], minlength=self.record.n)[subject]
+        return asked & np.where(untold, n_others > 0, n_untold > 0)
 
     def _of_untold_main(self, wanted: Another, asked: Bools, others: Bools) -> Iterator[tuple[Bools, Bools]]:
         """Contacts asked about and others that may share a main condition; one of them does not tell its."""

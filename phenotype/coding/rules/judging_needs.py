@@ -16,6 +16,7 @@ from phenotype.coding.rules.rules import Needs
 
 REASONS = {
     "day": "neither an end nor a start is told",
+    "start": "the start is not told",
     "end": "no end, or an end before the start",
     "main": "no main condition",
     "diagnosis": "no conditions",

@@ -11,7 +11,7 @@ import numpy as np
 
 from phenotype.coding.rules.conditions import Condition, codes_of
 from phenotype.coding.rules.judging_needs import REASONS, tells
-from phenotype.coding.rules.judging_record import Bools, JudgedRecord
+from phenotype.coding.rules.judging_record import NONE, Bools, JudgedRecord
 
 Lacking = Callable[[Condition], str | None]
 """What the dataset lacks for a `marks` condition; None where it may have marks."""
@@ -63,6 +63,8 @@ def _own(record: JudgedRecord, condition: Condition, lacking: Lacking) -> Iterat
         is_ordered = any(code.first_code is not None for code in codes_of(part))
         if (part.code or part.together) and is_ordered:
             yield REASONS["code_order"], record.contacts_with(record.is_of_untold_place)
+        if part.another:
+            yield REASONS["start"], record.start == NONE
         if part.another and MAIN_KEYS & {*part.another.same, *part.another.differs}:
             yield REASONS["code_order"], record.has_untold_main
 
@@ -75,6 +77,8 @@ def _of_others(record: JudgedRecord, condition: Condition, lacking: Lacking) -> 
             continue
         if MAIN_KEYS & {*part.another.same, *part.another.differs} and record.has_untold_main.any():
             yield OF_ANOTHER.format(REASONS["code_order"]), everyone
+        if (record.start == NONE).any():
+            yield OF_ANOTHER.format(REASONS["start"]), everyone
         if part.another.where:
             for reason, contacts in unknowns(record, part.another.where, lacking):
                 yield OF_ANOTHER.format(reason), everyone & contacts.any()

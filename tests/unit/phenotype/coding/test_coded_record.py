@@ -12,7 +12,7 @@ import pytest
 from ontology.assembling import embedded_ontology
 from ontology.errors import InputError
 from phenotype.coding.coded_record import CODES, CodedRecord, ContactFacts, read_coded_record, unread_codes
-from phenotype.trajectory import CONTACTS
+from phenotype.trajectory import CODINGS, CONTACTS, EVENTS
 
 FACTS = ContactFacts.load(Path(str(resources.files("configs"))) / "coding" / "contact_facts.yaml")
 
@@ -56,3 +56,36 @@ def test_codes_that_say_nothing_of_a_contact_are_counted_by_reason():
         ("without a code or its system", 1),
     ]
     assert unread_codes(CodedRecord(contacts, nothing, told.head(3), nothing, frozenset())).height == 0
+
+
+def test_codes_that_no_list_has_are_spelled_as_their_system_does(tmp_path):
+    written = {
+        ("ICD10-NO", "z03.8"): "ICD10-NO//Z03.8", ("ICD10-NO", "Z038"): "ICD10-NO//Z03.8",
+        ("ICD10-NO", " Z03.8 "): "ICD10-NO//Z03.8", ("ICD10-NO", "G01*"): "ICD10-NO//G01",
+        ("ICD10-NO", "A39.0\u2020"): "ICD10-NO//A39.0", ("ICD10-NO", "A390+"): "ICD10-NO//A39.0",
+        ("NCSP", "abc16"): "NCSP//ABC16", ("NCMP", " GAGX05"): "NCMP//GAGX05",
+        ("ICD10-NO", "not known"): "ICD10-NO//not known", ("LOCAL", "my code"): "LOCAL//my code",
+    }  # fmt: skip
+    contacts = pl.DataFrame(
+        {"contact_id": [1], "subject_id": [1]},
+        schema={name: CONTACTS[name] for name in ("contact_id", "subject_id")},
+    ).with_columns(pl.lit(None).cast(CONTACTS[name]).alias(name) for name in list(CONTACTS)[2:])
+    codings = pl.DataFrame(
+        [(1, "other", system, code) for system, code in written],
+        schema={name: CODINGS[name] for name in ("contact_id", "role", "system", "code")},
+        orient="row",
+    ).with_columns(
+        pl.lit(None).cast(dtype).alias(name)
+        for name, dtype in CODINGS.items()
+        if name not in {"contact_id", "role", "system", "code"}
+    )
+    dataset = SimpleNamespace(
+        contacts=lambda: contacts.select(list(CONTACTS)),
+        codings=lambda: codings,
+        events=lambda: pl.LazyFrame(schema=EVENTS),
+        path=tmp_path,
+    )
+    codes = read_coded_record(dataset, embedded_ontology(), FACTS).codes
+    assert dict(codes.select("sent", "code").iter_rows()) == {
+        f"{system}//{code}": spelled for (system, code), spelled in written.items()
+    }

@@ -252,6 +252,17 @@ def test_a_neighbour_that_does_not_tell_enough_leaves_the_question_open() -> Non
     }  # fmt: skip
 
 
+def test_a_contact_without_a_start_cannot_be_held_against_others_of_its_patient() -> None:
+    untimed = {"start_time": None, "end_time": None}
+    contacts = [contact(1), {**contact(2), **untimed}, contact(3, subject=2), contact(4, subject=3, start=5),
+                contact(5, subject=3), {**contact(6, subject=4), **untimed}]  # fmt: skip
+    one = rule(condition={"another": {"when": "before", "within_hours": 24}})
+    assert broken(one, record(contacts, [])) == {4}
+    assert untold(one, record(contacts, [])) == {
+        None: 4, "the start is not told": 1, "of another contact of the patient: the start is not told": 1,
+    }  # fmt: skip
+
+
 def test_marks_need_a_dataset() -> None:
     on = record([contact(1)], [(1, "main", 1, 1, "ICD10-NO//A41.9")])
     with pytest.raises(ConfigurationError, match="no dataset"):
