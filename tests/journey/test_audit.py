@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -227,3 +228,35 @@ def test_the_index_counts_what_a_measure_judged_once_though_wards_and_hospitals_
     assert row
     judged, _ = re.findall(r'<td class="n">(.*?)</td>', row[0])
     assert 0 < int("".join(filter(str.isdigit, judged))) <= n_contacts
+
+
+def test_what_cannot_be_done_is_refused_before_any_work(
+    hospital: Path, tmp_path: Path, pesta: Pesta, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = ("--data", hospital / "dataset")
+    sheet = tmp_path / "answers.csv"
+    sheet.write_text("finding_id;svar\n0123456789abcdef;enig\n", "utf-8")
+    assert pesta("audit", *dataset, "--out", tmp_path / "out", *WITHOUT_MODELS, "--reviews", sheet) != 0
+    assert "a column is missing" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert pesta("audit", *dataset, "--out", sheet, *WITHOUT_MODELS) != 0
+    assert "a file stands where" in capsys.readouterr().err
+    before = {file.name for file in (hospital / "dataset").iterdir()}
+    assert pesta("audit", *dataset, "--out", hospital / "dataset", *WITHOUT_MODELS) != 0
+    assert "something else than an audit" in capsys.readouterr().err
+    assert {file.name for file in (hospital / "dataset").iterdir()} == before
+
+
+def test_codes_of_unknown_contacts_are_counted_in_the_account(
+    hospital: Path, tmp_path: Path, pesta: Pesta
+) -> None:
+    shutil.copytree(hospital / "dataset", tmp_path / "dataset")
+    file = tmp_path / "dataset" / "codings.parquet"
+    codings = pl.read_parquet(file)
+    strangers = codings.head(7).with_columns(contact_id=-pl.col("contact_id") - 1)
+    pl.concat([codings, strangers]).write_parquet(file)
+    words = ("--data", tmp_path / "dataset", "--out", tmp_path / "out", "--rules", "kv_z03_main")
+    parts = [w for part in ("rates", "drift", "agreement", "money") for w in ("--set", f"{part}=null")]
+    assert pesta("audit", *words, "--set", "expected=null", *parts, "--quiet") == 0
+    account = json.loads((tmp_path / "out" / "account.json").read_text("utf-8"))
+    assert account["codes left out of rules: of no contact in contacts.parquet"] == 7
