@@ -93,6 +93,16 @@ def test_a_price_that_stands_twice_is_told(tmp_path: Path) -> None:
         Prices.load(own)
 
 
+@pytest.mark.parametrize("price", ["-5", "0", "much", "'52247,50'", "1e400", ".nan", "true"])
+def test_a_price_that_is_none_is_refused_where_it_stands(price: str, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        f"prices:\n  - {{field: somatic, year: 2019, unit_price_nok: {price}, share: 0.5}}\n", "utf-8"
+    )
+    with pytest.raises(ConfigurationError, match=r"prices\.0\.unit_price_nok"):
+        Prices.load(own)
+
+
 @pytest.mark.parametrize("points", ["many", "NaN", float("inf")])
 def test_points_that_are_no_number_are_refused(points: str | float) -> None:
     with pytest.raises(ConfigurationError, match="finite number"):
