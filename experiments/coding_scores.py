@@ -68,26 +68,34 @@ def within_folds(score: Floats, coded: Bools, fold: Folds) -> float | None:
     **Source:** AUROC as a share of pairs: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747; the
     bias of pooled folds: Parker et al. 2007, doi:10.1186/1471-2105-8-326.
     """
+    return _in_order(_ranks(score, fold), coded)
+
+
+def _ranks(score: Floats, fold: Folds) -> list[tuple[npt.NDArray[np.intp], Floats]]:
+    """Of each fold its rows and their ranks in it, equal scores with their mean rank."""
+    rows = [np.flatnonzero(fold == number) for number in np.unique(fold)]
+    return [(own, pl.Series(score[own]).rank("average").to_numpy()) for own in rows]
+
+
+def _in_order(ranks: list[tuple[npt.NDArray[np.intp], Floats]], coded: Bools) -> float | None:
+    """The share of pairs within folds that are in the right order; None where there is no pair."""
     in_order, n_pairs = 0.0, 0
-    for number in np.unique(fold):
-        own = fold == number
-        ranks = pl.Series(score[own]).rank("average").to_numpy()
-        n_coded = int(coded[own].sum())
-        in_order += float(ranks[coded[own]].sum()) - n_coded * (n_coded + 1) / 2
-        n_pairs += n_coded * (int(own.sum()) - n_coded)
+    for rows, ranked in ranks:
+        own = coded[rows]
+        n_coded = int(own.sum())
+        in_order += float(ranked[own].sum()) - n_coded * (n_coded + 1) / 2
+        n_pairs += n_coded * (len(rows) - n_coded)
     return in_order / n_pairs if n_pairs else None
 
 
 def shuffled(score: Floats, coded: Bools, fold: Folds, n: int, seed: int) -> Floats:
     """AUROC with the answers shuffled within folds, n times."""
-    generator = np.random.default_rng(seed)
-    found = []
+    generator, ranks, found = np.random.default_rng(seed), _ranks(score, fold), []
     for _ in range(n):
         drawn = coded.copy()
-        for number in np.unique(fold):
-            own = np.flatnonzero(fold == number)
+        for own, _ in ranks:
             drawn[own] = coded[generator.permutation(own)]
-        auroc = within_folds(score, drawn, fold)
+        auroc = _in_order(ranks, drawn)
         if auroc is not None:
             found.append(auroc)
     return np.array(found)
