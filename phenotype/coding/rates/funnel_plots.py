@@ -7,10 +7,9 @@ import polars as pl
 
 from phenotype.coding.rates.funnels import FunnelPlot, FunnelPoint, funnel_limits, places
 
-NOTE = (
-    "Limits: the wider of the exact ones and of 1 ± z sqrt(s² + tau²) on the square-root scale; "
-    "tau² = {tau2:.4f}. A point is flagged by its own exact test after false-discovery control."
-)
+FEWEST_NAMED = 5
+WIDENED = "Units differ more than chance allows; the limits are widened for it (tau² = {tau2:.4f})."
+NOT_DRAWN = "Not drawn, for hardly any was expected: {units}."
 
 
 def funnel_plot(units: pl.DataFrame, measure_id: str, period: str, title: str = "") -> FunnelPlot:
@@ -23,13 +22,17 @@ def funnel_plot(units: pl.DataFrame, measure_id: str, period: str, title: str = 
         title: in words; empty: the measure's name.
 
     Returns:
-        The units with an expectation, and limits at places that hold them all; both empty where there are
-        none. Yes-and-no measures have limits at the mean share's binomial dispersion, numbers at a Poisson
-        count's.
+        The units with an expectation that a ratio can be told of, and limits at places that hold them all;
+        both empty where there are none. Yes-and-no measures have limits at the mean share's binomial
+        dispersion, numbers at a Poisson count's.
     """
-    chosen = units.filter(
-        (pl.col("measure") == measure_id) & (pl.col("period") == period) & (pl.col("expected") > 0)
-    ).sort("unit_id")
+    asked = units.filter((pl.col("measure") == measure_id) & (pl.col("period") == period)).sort("unit_id")
+    chosen = asked.filter((pl.col("expected") > 0) & pl.col("ratio").is_not_null())
+    left_out = asked.filter(
+        pl.col("is_flagged") & pl.col("ratio").is_null() & (pl.col("observed") >= FEWEST_NAMED)
+    )["unit_id"].to_list()
+    notes = [WIDENED] if chosen.height and (chosen["tau2"].max() or 0.0) else []
+    notes += [NOT_DRAWN] if left_out else []
     tau2 = float(chosen["tau2"].max() or 0.0) if chosen.height else 0.0  # type: ignore[arg-type]
     share = float(np.sum(chosen["expected"].to_numpy()) / max(int(chosen["n"].sum()), 1))
     limits = funnel_limits(
@@ -44,7 +47,7 @@ def funnel_plot(units: pl.DataFrame, measure_id: str, period: str, title: str = 
         points=tuple(_point(row) for row in chosen.iter_rows(named=True)),
         limits=limits if chosen.height else (),
         x_title="expected",
-        note=NOTE.format(tau2=tau2),
+        note=" ".join(notes).format(tau2=tau2, units=", ".join(left_out)),
     )
 
 

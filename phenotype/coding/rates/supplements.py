@@ -7,6 +7,7 @@ of stay, other conditions, procedures, age mix, transfers), then the letter (Dir
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 COMMONEST = 10
 MIN_CELL = 5
-"""Shares that rest on fewer stays are not shown: they point at patients."""
+"""Fewer stays are not shown, nor what rests on them or would leave them over: they point at patients."""
 
 SUPPLEMENT = pl.Schema(
     {
@@ -39,7 +40,8 @@ SUPPLEMENT = pl.Schema(
     }
 )
 """figure in words, of the unit's judged stays, all others', the unit's that count and the others' that count;
-null where it cannot be told or rests on fewer than 5 stays."""
+null where it cannot be told, or where it rests on 1 to 4 stays or would tell of 1 to 4 that are left over:
+those with or without what a share is of, and those that do not count."""
 
 
 def supplement(
@@ -91,6 +93,7 @@ def _groups(compared: Compared) -> tuple[Bools, ...]:
     )
 
 
+How = Literal["sum", "mean", "median", "share"]
 Row = tuple[str, str, float | None, float | None, float | None, float | None]
 
 
@@ -100,7 +103,7 @@ def _row(part: str, figure: str, values: Sequence[float | None]) -> Row:
 
 
 def _numbers(groups: tuple[Bools, ...]) -> list[Row]:
-    return [_row("how many", "stays", [float(group.sum()) for group in groups])]
+    return [_row("how many", "stays", _shown(np.ones(len(groups[0])), groups, "sum"))]
 
 
 def _patients(ground: Ground, groups: tuple[Bools, ...]) -> list[Row]:
@@ -116,28 +119,39 @@ def _patients(ground: Ground, groups: tuple[Bools, ...]) -> list[Row]:
         1.0,
         np.where(rows["care_level"].is_null().to_numpy(), np.nan, 0.0),
     )
-    figures: list[tuple[str, str, Floats, str]] = [
+    figures: list[tuple[str, str, Floats, How]] = [
         ("stay", "days, mean", days, "mean"),
         ("stay", "days, median", days, "median"),
-        ("stay", "share with a bed", bed, "mean"),
-        ("stay", "share acute", acute, "mean"),
+        ("stay", "share with a bed", bed, "share"),
+        ("stay", "share acute", acute, "share"),
         ("age", "years, mean", age, "mean"),
-        *(("age", f"share {text}", _band(age, low, high), "mean") for text, low, high in _BANDS),
-        ("patients", "share women", _sex(rows["sex"]), "mean"),
+        ("patients", "share women", _sex(rows["sex"]), "share"),
         ("patients", "comorbidity index of the year before, mean", mix.comorbidity, "mean"),
-        ("transfers", "share from another hospital", mix.attributes["transfer"].astype(np.float64), "mean"),
+        ("transfers", "share from another hospital", mix.attributes["transfer"].astype(np.float64), "share"),
         (
             "transfers",
             "share with more than one contact",
             (rows["n_contacts"].to_numpy() > 1).astype(np.float64),
-            "mean",
+            "share",
         ),
-        ("procedures", "share operated", mix.attributes["surgery"].astype(np.float64), "mean"),
+        ("procedures", "share operated", mix.attributes["surgery"].astype(np.float64), "share"),
     ]
+    before, bands, after = figures[:5], _ages(age), figures[5:]
+    shares = _not_by_subtraction([_shown(value, groups, how) for *_, value, how in bands])
     return [
-        _row(part, text, [_summary(value[group], how) for group in groups])
-        for part, text, value, how in figures
+        *(_row(part, text, _shown(value, groups, how)) for part, text, value, how in before),
+        *(_row(part, text, told) for (part, text, *_), told in zip(bands, shares, strict=True)),
+        *(_row(part, text, _shown(value, groups, how)) for part, text, value, how in after),
     ]
+
+
+def _not_by_subtraction(shares: list[list[float | None]]) -> list[list[float | None]]:
+    """Shares that add up to all, by group; where one alone is not told, the smallest other is not either."""
+    for column in range(len(shares[0])):
+        told = [row for row in shares if row[column]]
+        if sum(row[column] is None for row in shares) == 1 and told:
+            min(told, key=lambda row: row[column] or 0.0)[column] = None
+    return shares
 
 
 _BANDS = (
@@ -149,6 +163,10 @@ _BANDS = (
 )
 
 
+def _ages(age: Floats) -> list[tuple[str, str, Floats, How]]:
+    return [("age", f"share {text}", _band(age, low, high), "share") for text, low, high in _BANDS]
+
+
 def _band(age: Floats, low: float, high: float) -> Floats:
     return np.where(np.isnan(age), np.nan, ((age >= low) & (age < high)).astype(np.float64))
 
@@ -157,11 +175,39 @@ def _sex(sex: pl.Series) -> Floats:
     return (sex == "female").cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
-def _summary(values: Floats, how: str) -> float | None:
+def _shown(values: Floats, groups: tuple[Bools, ...], how: How) -> list[float | None]:
+    """A figure of each group, null where it would point at few stays.
+
+    Of whose stays count nothing is told where few count, or few do not: all less those that count would be
+    theirs.
+    """
+    unit, others, counting, others_counting = groups
+    shown = [
+        None if _points_at_few(values[whole], how) else _summary(values[whole], how)
+        for whole in (unit, others)
+    ]
+    for whole, part in ((unit, counting), (others, others_counting)):
+        few = any(_points_at_few(values[rows], how) for rows in (part, whole & ~part))
+        shown.append(None if few else _summary(values[part], how))
+    return shown
+
+
+def _points_at_few(values: Floats, how: How) -> bool:
+    """Whether a figure rests on 1 to 4 stays; a share also where 1 to 4 have what it is of, or have not."""
     known = values[~np.isnan(values)]
-    if len(known) < MIN_CELL:
+    counts = [len(known)]
+    if how == "share":
+        counts += [int((known == 1).sum()), int((known == 0).sum())]
+    return any(0 < count < MIN_CELL for count in counts)
+
+
+def _summary(values: Floats, how: How) -> float | None:
+    known = values[~np.isnan(values)]
+    if how == "sum":
+        return float(known.sum())
+    if not len(known):
         return None
-    return float(known.mean() if how == "mean" else np.median(known))
+    return float(np.median(known) if how == "median" else known.mean())
 
 
 def _codes(ground: Ground, groups: tuple[Bools, ...]) -> list[Row]:
@@ -173,7 +219,7 @@ def _codes(ground: Ground, groups: tuple[Bools, ...]) -> list[Row]:
         key = distinct(codes.code[chosen] * np.int64(max(ground.rows.rows.height, 1)) + codes.row[chosen])
         code, row = key // max(ground.rows.rows.height, 1), key % max(ground.rows.rows.height, 1)
         number = np.bincount(row, minlength=ground.rows.rows.height).astype(np.float64)
-        found.append(_row(part, "a stay, mean", [_summary(number[group], "mean") for group in groups]))
+        found.append(_row(part, "a stay, mean", _shown(number, groups, "mean")))
         own = groups[2] if groups[2].any() else groups[0]
         often = np.bincount(code[own[row]], minlength=len(codes.distinct))
         for index in np.argsort(-often, kind="stable")[:COMMONEST].tolist():
@@ -181,6 +227,6 @@ def _codes(ground: Ground, groups: tuple[Bools, ...]) -> list[Row]:
                 break
             has = np.zeros(ground.rows.rows.height)
             has[row[code == index]] = 1.0
-            text = codes.distinct[index].replace("//", " ")
-            found.append(_row(part, f"share with {text}", [_summary(has[group], "mean") for group in groups]))
+            text = codes.distinct[index].rpartition("//")[2]
+            found.append(_row(part, f"share with {text}", _shown(has, groups, "share")))
     return found

@@ -33,6 +33,8 @@ ALONE = "too few patients of other units to compare with"
 NORMAL_FROM = 20.0
 """Numbers that vary less than a Poisson count are judged by the normal distribution where so much is
 expected, and else as a Poisson count, which is too careful."""
+LEAST_EXPECTED = 1e-3
+"""Where less is expected no ratio is told: a regression gives next to nothing where no other unit has any."""
 SILENT_SHARE = 0.2
 """Where a larger share is expected, nothing counted of few rows may be a sign, and the row stays."""
 _SIDE = {"high": 1, "low": -1, "both": 0}
@@ -73,7 +75,7 @@ def judge_cells(
         z = deviation / np.sqrt(spread**2 + tau2)
         p = _tails(cells, is_there & speaks, tau2, is_count=is_count)
         ends = ratio_interval(cells.observed, expected, variance + 4 * tau2 * expected**2)
-        low, high = (np.where(cells.expected > 0, end, np.nan) for end in ends)
+        low, high = (np.where(cells.expected >= LEAST_EXPECTED, end, np.nan) for end in ends)
     return {"z": z, "tau2": tau2, **p, "low": low, "high": high}
 
 
@@ -148,7 +150,7 @@ def part_of(
     side = np.array([_SIDE[one.direction] for one in configured], dtype=np.int64)
     n, observed, expected = (field[measure, cell] for field in (cells.n, cells.observed, cells.expected))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(expected > 0, observed / expected, np.nan)
+        ratio = np.where(expected >= LEAST_EXPECTED, observed / expected, np.nan)
     rows = pl.DataFrame(
         {
             "unit_id": pl.Series(where.units)[cell // block.n_periods],

@@ -91,7 +91,36 @@ def test_the_table_for_the_committee_counts_the_wards_stays_beside_all_others() 
     stays = by_figure["how many", "stays"]
     assert [stays[name] for name in ("unit", "others", "counting", "others_counting")] == [100, 900, 64, 90]
     assert by_figure["stay", "days, mean"]["unit"] == pytest.approx(2.0)
-    assert by_figure["other conditions", "share with ICD10-NO N17.9"]["others"] == pytest.approx(0.1)
+    assert by_figure["other conditions", "share with N17.9"]["others"] == pytest.approx(0.1)
+
+
+def figures_of(counting: int, n_own: int = 30) -> dict[tuple[str, str], dict[str, object]]:
+    """The table of a ward of so many stays of which so many count, beside one of 100 of which 20 do."""
+    wards = (("H1/A", n_own, counting), ("H2/A", 100, 20))
+    contacts, codes = [], []
+    for ward, (unit, n, n_counting) in enumerate(wards):
+        for number in range(n):
+            key = ward * 1000 + number
+            contacts.append(contact(key, unit, age_years=70.0 if number < 26 else 40.0))
+            codes.append((key, "main", "ICD10-NO//J18.9"))
+            codes += [(key, "other", "ICD10-NO//N17.9")] if number < n_counting else []
+    table = supplement(record_of(contacts, codes), (N17,), "kidney", "H1/A", "2024")
+    return {(row["part"], row["figure"]): row for row in table.iter_rows(named=True)}
+
+
+def test_the_committees_table_gives_neither_few_nor_what_few_are_left_over() -> None:
+    usual = figures_of(12)
+    assert (usual["how many", "stays"]["unit"], usual["how many", "stays"]["counting"]) == (30, 12)
+    for few in (3, 27):  # 3 count, or 3 of 30 are left over: 30 beside 27 tells of them
+        told = figures_of(few)
+        assert told["how many", "stays"]["unit"] == 30
+        assert [row["counting"] for row in told.values()] == [None] * len(told)
+    # 26 of 30 are 67 to 79 years old: the 4 others are few, so neither share is told.
+    assert usual["age", "share 67-79"]["unit"] is None
+    assert usual["age", "share 18-49"]["unit"] is None
+    # All of the 12 that count are; of the 18 that do not 14, and again 4 others.
+    assert usual["age", "share 67-79"]["counting"] is None
+    assert usual["age", "share 67-79"]["others"] == pytest.approx(0.26)
 
 
 def test_rows_of_one_measure_add_up_to_its_rate() -> None:
