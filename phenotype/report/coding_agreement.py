@@ -85,8 +85,8 @@ def _line(row: Mapping[str, Any], name: str, *, is_hidden: bool) -> AgreementLin
 
 
 def _share(row: Mapping[str, Any], name: str) -> str:
-    """A share with its 95 % interval, in per cent."""
+    """A share with its 95% interval, in per cent."""
     if row[name] is None:
         return "–"
     low, high = (100 * row[f"{name}_{end}"] for end in ("low", "high"))
-    return f"{100 * row[name]:.0f} % ({low:.0f} to {high:.0f})"
+    return f"{100 * row[name]:.0f}% ({low:.0f} to {high:.0f})"

@@ -18,12 +18,13 @@ from phenotype.coding.cases.rates import CaseRate, overall
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import Found
 from phenotype.explain.wording import count_words
-from phenotype.report.coding_words import AGAINST_WORDS, KIND_WORDS, lead_words
+from phenotype.report.coding_words import AGAINST_WORDS, KIND_WORDS, lead_words, with_small_rest
 from phenotype.report.money import (
-    nok_range_words,
     nok_words,
     period_words,
     plain_number,
+    recovery_range_words,
+    recovery_words,
     share_words,
 )
 from phenotype.report.suppression import HIDDEN, hidden_parts, is_small, shown_count
@@ -46,7 +47,6 @@ class CaseLine(Frozen):
     rate_amount: str
     lead: str
     is_hidden: bool
-    against: str
     has_page: bool
 
 
@@ -85,6 +85,7 @@ class AuditTotals(Frozen):
     n_contacts: str
     amount: str
     expected: str
+    favour: str
     n_hidden_cases: int
     n_openings: str
 
@@ -108,9 +109,9 @@ def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has
     hides = is_small(case.n_subjects)
     to_open = [stay for stay in case.openings["stay_id"].to_list() if stay in within]
     few_to_open = is_small(len({subjects.get(stay, stay) for stay in to_open}))
+    few_left = is_small(case.n_stays - len(to_open))
     hides_money = hides or is_small(case.n_priced_subjects)
     rate = overall(case.rates)
-    hides_rate = hides or betrays(rate, case)
     right = case.expected_right
     return CaseLine(
         case_id=case.case_id,
@@ -119,24 +120,32 @@ def _case_line(case: Case, within: set[int], subjects: Mapping[int, int], *, has
         period=period_words(case.first_period, case.last_period),
         kinds=", ".join(KIND_WORDS["en"].get(kind, kind) for kind in case.kinds),
         n_stays="< 5" if hides else count_words(case.n_stays),
-        n_to_open="< 5" if few_to_open else count_words(len(to_open)),
+        n_to_open="< 5" if few_to_open else HIDDEN if few_left else count_words(len(to_open)),
         expected_right=HIDDEN if hides else "–" if right is None else plain_number(right, "en", 0),
-        amount=HIDDEN if hides_money else nok_range_words(case.amount_low_nok, case.amount_high_nok),
-        expected=HIDDEN if hides_money else nok_words(case.expected_nok),
+        amount=HIDDEN if hides_money else recovery_range_words(case.amount_low_nok, case.amount_high_nok),
+        expected=HIDDEN if hides_money else recovery_words(case.expected_nok),
         rate_amount=""
         if hides or case.rate_low_nok is None
-        else nok_range_words(case.rate_low_nok, case.rate_high_nok),
-        lead="" if hides_rate else lead_words(rate, "en"),
+        else recovery_range_words(case.rate_low_nok, case.rate_high_nok),
+        lead=_case_lead(case, rate),
         is_hidden=hides,
-        against=AGAINST_WORDS["en"][case.against],
         has_page=has_page,
     )
+
+
+def _case_lead(case: Case, rate: CaseRate | None) -> str:
+    """What deviates, in a sentence; whom the unit is held against where figures would give few away."""
+    if is_small(case.n_subjects) or betrays(rate, case):
+        return f"Held against {AGAINST_WORDS['en'][case.against]}. Figures not shown: few patients."
+    hides = rate is not None and rate.measure in with_small_rest(case.rates)
+    told = lead_words(rate, "en", hides_judged=hides)
+    return told or f"Held against {AGAINST_WORDS['en'][case.against]}."
 
 
 def betrays(rate: CaseRate | None, case: Case) -> bool:
     """Whether what is said of a rate, beside the stays of its case, gives a small count away."""
     return rate is not None and (
-        is_small(round(rate.observed)) or is_small(case.n_stays - round(rate.observed))
+        is_small(round(rate.observed)) or is_small(case.n_stays - round(rate.observed)) or is_small(rate.n)
     )
 
 
@@ -184,14 +193,18 @@ def totals(
         """The sum of an amount over the stays; null where none has one."""
         return float(settled[name].sum()) if settled[name].count() else None
 
+    expected = settled["expected_nok"].drop_nulls()
+    favour = -float(expected.filter(expected < 0).sum())
+
     return AuditTotals(
         n_findings=count_words(shown.findings.height),
         n_stays=count_words(stays["stay_id"].n_unique()),
         n_cases=count_words(len(cases)),
         n_units=count_words(len({case.unit_id for case in cases})),
         n_contacts=shown_count(record.contacts.height),
-        amount=nok_range_words(added("amount_low_nok"), added("amount_high_nok")),
-        expected=nok_words(added("expected_nok")),
+        amount=recovery_range_words(added("amount_low_nok"), added("amount_high_nok")),
+        expected=nok_words(float(expected.filter(expected > 0).sum()) if len(expected) else None),
+        favour=nok_words(favour) if favour >= 1 else "",
         n_hidden_cases=sum(not shows_money(case) for case in cases),
         n_openings=count_words(n_openings),
     )

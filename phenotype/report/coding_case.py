@@ -13,9 +13,10 @@ from phenotype.coding.cases.cases import Case
 from phenotype.coding.cases.explanations import InnocentExplanations, LookedAt
 from phenotype.coding.cases.names import CaseNames
 from phenotype.coding.cases.order import RATE_KINDS
-from phenotype.coding.cases.rates import CaseRate, overall
+from phenotype.coding.cases.rates import HARDLY_ANY, CaseRate, direction, overall
 from phenotype.coding.findings import Found
 from phenotype.explain.wording import count_words
+from phenotype.report.coding_letter_purpose import NO_LETTER_WORDS, letter_purpose
 from phenotype.report.coding_lines import (
     CasePage,
     ExplanationLine,
@@ -26,6 +27,7 @@ from phenotype.report.coding_lines import (
 )
 from phenotype.report.coding_words import (
     AGAINST_WORDS,
+    DIRECTION_WORDS,
     KIND_WORDS,
     VERDICT_WORDS,
     chance_words,
@@ -33,8 +35,16 @@ from phenotype.report.coding_words import (
     lead_words,
     limits_words,
     opening_words,
+    with_small_rest,
 )
-from phenotype.report.money import Language, nok_range_words, nok_words, period_words, plain_number
+from phenotype.report.money import (
+    Language,
+    period_words,
+    plain_number,
+    recovery_range_words,
+    recovery_words,
+)
+from phenotype.report.suppression import HIDDEN
 
 REASONS_SHOWN = 3
 MIN_COMMON, COMMON_SHARE = 4, 0.5
@@ -87,6 +97,8 @@ class CaseBook:
         """
         title = case.title.nb if language == "nb" else case.title.en
         common, stays = without_common(self.stays(case, n_shown, language))
+        rate, small, ids = overall(case.rates), with_small_rest(case.rates), self.rule_ids(case)
+        telling = [one for one in case.rates if one.observed or one.is_flagged or one.measure in ids]
         return CasePage(
             case_id=case.case_id,
             title=title,
@@ -95,7 +107,9 @@ class CaseBook:
             kinds=", ".join(KIND_WORDS[language].get(kind, kind) for kind in case.kinds),
             severity=case.severity,
             against=AGAINST_WORDS[language][case.against],
-            lead=lead_words(overall(case.rates), language),
+            lead=lead_words(rate, language, hides_judged=rate is not None and rate.measure in small),
+            letter=letter_purpose(case) or "",
+            no_letter=NO_LETTER_WORDS[language][case.deviation],
             n_findings=case.n_findings,
             n_contacts=case.n_contacts,
             n_stays=case.n_stays,
@@ -104,14 +118,17 @@ class CaseBook:
             expected_right="–"
             if case.expected_right is None
             else plain_number(case.expected_right, language, 1),
-            amount=nok_range_words(case.amount_low_nok, case.amount_high_nok, language),
-            expected=nok_words(case.expected_nok, language),
+            amount=recovery_range_words(case.amount_low_nok, case.amount_high_nok, language),
+            expected=recovery_words(case.expected_nok, language),
             rate_amount=""
             if case.rate_low_nok is None
-            else nok_range_words(case.rate_low_nok, case.rate_high_nok, language),
+            else recovery_range_words(case.rate_low_nok, case.rate_high_nok, language),
             priced=f"{count_words(case.n_priced)} / {count_words(case.openings.height)}",
             rules=self._rules(case, language),
-            rates=tuple(self._rate(rate, language) for rate in case.rates),
+            rates=tuple(self._rate(one, language, hides_judged=one.measure in small) for one in telling),
+            silent=tuple(
+                dict.fromkeys(self._rate_title(one, language) for one in case.rates if one not in telling)
+            ),
             explanations=tuple(self._explanation(one, language) for one in case.explanations),
             titles_differ=len({one.title for stay in stays for one in stay.findings}) > 1,
             common=common,
@@ -136,8 +153,8 @@ class CaseBook:
             stay=str(row["stay_id"]),
             others=tuple(str(stay) for stay in row["other_stay_ids"]),
             probability=chance_words(row["probability"], language),
-            amount=nok_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
-            expected=nok_words(row["expected_nok"], language),
+            amount=recovery_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
+            expected=recovery_words(row["expected_nok"], language),
             hours=plain_number(row["hours"], language, 1),
             verdict=opening_words(row, language),
             drawn=self._chosen.get(row["stay_id"], ""),
@@ -168,19 +185,28 @@ class CaseBook:
             probability=chance_words(row["probability"], language),
             amount="–"
             if is_rate
-            else nok_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
-            reasons=tuple(reason["text"] for reason in reasons if reason["text"]),
+            else recovery_range_words(row["amount_low_nok"], row["amount_high_nok"], language),
+            reasons=tuple(
+                self._translated(reason["text"], row["rule_id"], language)
+                for reason in reasons
+                if reason["text"]
+            ),
             holding=tuple(
                 getattr(self._innocent(name).title, language) for name in row["innocent_explanations"] or ()
             ),
         )
+
+    def _translated(self, text: str, rule_id: str, language: Language) -> str:
+        """A reason, with what the rule itself says in the language."""
+        says = self.names.says.get(rule_id)
+        return text.replace(says.en, says.nb) if says and says.nb and language == "nb" else text
 
     def code_words(self, code: str) -> str:
         """A code with what the Norwegian list calls it."""
         if code not in self._code_words:
             label = self.names.code_title(code).nb
             written = parts(code)[1] if "//" in code else code
-            self._code_words[code] = written if label == code else f"{written} {label}"
+            self._code_words[code] = written if label == written else f"{written} {label}"
         return self._code_words[code]
 
     def _innocent(self, name: str) -> Any:
@@ -196,20 +222,24 @@ class CaseBook:
             verdict=VERDICT_WORDS[language][one.verdict],
         )
 
-    def _rate(self, rate: CaseRate, language: Language) -> RateLine:
-        flagged = {"en": ("flagged", "within limits"), "nb": ("avviker", "innenfor grensene")}[language]
+    def _rate_title(self, rate: CaseRate, language: Language) -> str:
+        title = self.names.title(rate.measure, rate.measure, of_rates=rate.against == "expected")
+        return str(getattr(title, language))
+
+    def _rate(self, rate: CaseRate, language: Language, *, hides_judged: bool) -> RateLine:
+        hidden = HIDDEN if language == "en" else "skjult"
+        has_ratio = rate.ratio is not None and (rate.expected or 0.0) >= HARDLY_ANY
         return RateLine(
-            title=getattr(
-                self.names.title(rate.measure, rate.measure, of_rates=rate.against == "expected"), language
-            ),
+            measure=rate.measure,
+            title=self._rate_title(rate, language),
             period=rate.period,
-            n=count_words(rate.n),
+            n=hidden if hides_judged else count_words(rate.n),
             observed=figure_words(rate.observed, language),
             expected="–" if rate.expected is None else plain_number(rate.expected, language, 1),
-            ratio="–" if rate.ratio is None else plain_number(rate.ratio, language, 2),
+            ratio=plain_number(rate.ratio, language, 2) if has_ratio and rate.ratio is not None else "–",
             limits=limits_words(rate, language),
             against=AGAINST_WORDS[language][rate.against],
-            verdict="" if rate.is_flagged is None else flagged[0 if rate.is_flagged else 1],
+            verdict="" if rate.expected is None else DIRECTION_WORDS[language][direction(rate)],
         )
 
     def measure_words(self, measure: str) -> str:

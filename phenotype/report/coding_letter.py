@@ -1,4 +1,4 @@
-"""What a draft letter about a case says, in Norwegian (bokmål) and English: facts, figures, what is asked."""
+"""What draft letters about a case say, in Norwegian (bokmål) and English: facts, figures, what is asked."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from ontology.configuration import read_yaml, validate
 from phenotype.coding.cases.cases import Case
-from phenotype.coding.cases.rates import overall
+from phenotype.coding.cases.rates import CaseRate, overall
 from phenotype.report.coding_audit import betrays
+from phenotype.report.coding_letter_purpose import LEFT_OUT, letter_purpose
 from phenotype.report.coding_lines import CasePage
-from phenotype.report.money import Language, day_words, nok_range_words, nok_words
+from phenotype.report.money import Language, day_words, recovery_range_words
 from phenotype.report.suppression import is_small
 from phenotype.task_parts import Frozen
 
@@ -26,33 +27,48 @@ class TableWords(Frozen):
     heads: tuple[str, ...]
 
 
+class InquiryWords(Frozen):
+    """What a letter says that asks a unit about more than is expected of it."""
+
+    subject: str
+    about: str
+    conclusion: str
+    asks_title: str
+    asks: tuple[str, ...]
+    closing: tuple[str, ...]
+
+
+class InformationWords(InquiryWords):
+    """What a letter says that tells a unit what seems to be left out, and why it is written."""
+
+    fewer: str
+    left_out: str
+    favour: str
+
+
 class LetterWords(Frozen):
-    """The words of a letter in one language; what stands in braces is filled in from the case."""
+    """The words of letters in one language; what stands in braces is filled in from the case."""
 
     draft: str
     fields: Mapping[str, str]
     date: str
-    subject: str
-    about: str
     rule: str
     stays: str
     no_stays: str
     few: str
     lead: str
-    money_back: str
-    money_owed: str
-    money_either: str
+    money: str
+    priced: str
+    priced_alone: str
     money_rate: str
     money_rate_only: str
-    no_conclusion: str
     rates: TableWords
     explanations: TableWords
-    asks_title: str
-    asks: tuple[str, ...]
-    closing: tuple[str, ...]
     attachments_title: str
     attachments: tuple[str, ...]
     signature: tuple[str, ...]
+    inquiry: InquiryWords
+    information: InformationWords
 
 
 class LetterTexts(BaseModel):
@@ -113,8 +129,10 @@ class Letter(Frozen):
     signature: tuple[str, ...]
 
 
-def make_letter(case: Case, page: CasePage, words: LetterWords, language: Language, today: dt.date) -> Letter:
-    """The draft letter about a case.
+def make_letter(
+    case: Case, page: CasePage, words: LetterWords, language: Language, today: dt.date
+) -> Letter | None:
+    """The draft letter about a case; None where there is nothing to write about (see `letter_purpose`).
 
     A letter may become public: stays of fewer than five patients are written as "fewer than 5", and amounts
     and rates about them are left out.
@@ -122,10 +140,14 @@ def make_letter(case: Case, page: CasePage, words: LetterWords, language: Langua
     Args:
         case: the case.
         page: what its page says in the letter's language.
-        words: of the letter, in its language.
+        words: of letters, in that language.
         language: of the letter.
         today: the day that it is dated.
     """
+    purpose = letter_purpose(case)
+    if purpose is None:
+        return None
+    own: InquiryWords = getattr(words, purpose)
     filled = {
         "unit": page.unit,
         "period": page.period,
@@ -139,12 +161,12 @@ def make_letter(case: Case, page: CasePage, words: LetterWords, language: Langua
         language=language,
         draft=words.draft,
         fields=(*fields, (words.date, day_words(today, language))),
-        subject=_fill(words.subject, filled),
+        subject=_fill(own.subject, filled),
         paragraphs=tuple(_paragraphs(case, page, words, language, filled)),
         tables=(*_rates(case, page, words.rates), *_explained(page, words.explanations)),
-        asks_title=words.asks_title,
-        asks=words.asks,
-        closing=words.closing,
+        asks_title=own.asks_title,
+        asks=own.asks,
+        closing=own.closing,
         attachments_title=words.attachments_title,
         attachments=tuple(_fill(text, filled) for text in words.attachments),
         signature=words.signature,
@@ -164,36 +186,39 @@ def _fill(text: str, filled: Mapping[str, Any]) -> str:
 def _paragraphs(
     case: Case, page: CasePage, words: LetterWords, language: Language, filled: Mapping[str, str]
 ) -> list[str]:
-    told = [_fill(words.about, filled)]
+    own: InquiryWords = getattr(words, str(letter_purpose(case)))
+    told = [_fill(own.about, filled)]
     told += [_fill(words.rule, {"says": rule.says}) for rule in page.rules]
     told.append(_fill(words.stays if case.n_stays else words.no_stays, filled))
     if not is_small(case.n_subjects):
         tells = page.lead and not betrays(overall(case.rates), case)
         told += [_fill(words.lead, {"lead": page.lead})] if tells else []
+    if isinstance(own, InformationWords):
+        told += _why(case, own)
+    if not is_small(case.n_subjects):
         told += _money(case, words, language)
-    return [*told, words.no_conclusion]
+    return [*told, own.conclusion]
+
+
+def _why(case: Case, words: InformationWords) -> list[str]:
+    """Why a letter for information is written."""
+    told = [words.fewer] if case.deviation == "fewer" else []
+    told += [words.left_out] if LEFT_OUT.intersection(case.kinds) else []
+    is_owed = case.expected_nok is not None and case.expected_nok < 0
+    shows_money = not is_small(case.n_subjects) and not is_small(case.n_priced_subjects)
+    return told + ([words.favour] if is_owed and (shows_money or not told) else [])
 
 
 def _money(case: Case, words: LetterWords, language: Language) -> list[str]:
-    """What is said of money; nothing where nothing is priced."""
+    """What is said of money; nothing where nothing is priced, nor of a rate that cuts nothing."""
     told = []
-    low, high = case.amount_low_nok or 0.0, case.amount_high_nok or 0.0
-    if (low or high) and not is_small(case.n_priced_subjects):
-        filled = {
-            "amount": nok_range_words(low, high, language),
-            "owed": nok_words(-low, language),
-            "back": nok_words(high, language),
-            "n_priced": str(case.n_priced),
-        }
-        if low < 0 < high:
-            told.append(_fill(words.money_either, filled))
-        elif low < 0:
-            filled["amount"] = nok_range_words(-high, -low, language)
-            told.append(_fill(words.money_owed, filled))
-        else:
-            told.append(_fill(words.money_back, filled))
-    if case.rate_low_nok is not None:
-        amount = nok_range_words(case.rate_low_nok, case.rate_high_nok, language)
+    if (case.amount_low_nok or case.amount_high_nok) and not is_small(case.n_priced_subjects):
+        hides = is_small(case.n_stays - case.n_priced)
+        priced = words.priced_alone if hides else _fill(words.priced, {"n": str(case.n_priced)})
+        amount = recovery_range_words(case.amount_low_nok, case.amount_high_nok, language)
+        told.append(_fill(words.money, {"amount": amount, "n_priced": priced}))
+    if case.rate_low_nok is not None and case.deviation != "fewer":
+        amount = recovery_range_words(case.rate_low_nok, case.rate_high_nok, language)
         told.append(_fill(words.money_rate if told else words.money_rate_only, {"amount": amount}))
     return told
 
@@ -201,20 +226,22 @@ def _money(case: Case, words: LetterWords, language: Language) -> list[str]:
 def _rates(case: Case, page: CasePage, words: TableWords) -> tuple[LetterTable, ...]:
     """The rates of a case as a table; none of a measure of which any year is about few patients.
 
-    Beside the stays of the whole case, the other years would give that year away.
+    Beside the stays of the whole case, the other years would give that year away. Where few are left over,
+    the page's lines do not tell how many were judged.
     """
-    counts: dict[str, list[int]] = {}
-    for rate, line in zip(case.rates, page.rates, strict=True):
-        counts.setdefault(line.title, []).append(round(rate.observed))
+    counts: dict[str, list[CaseRate]] = {}
+    for rate in case.rates:
+        counts.setdefault(rate.measure, []).append(rate)
     hidden = {
-        title
-        for title, observed in counts.items()
-        if any(map(is_small, observed)) or is_small(case.n_stays - sum(observed))
+        measure
+        for measure, rates in counts.items()
+        if any(is_small(round(rate.observed)) or is_small(rate.n) for rate in rates)
+        or is_small(case.n_stays - sum(round(rate.observed) for rate in rates))
     }
     rows = tuple(
         (line.title, line.period, line.n, line.observed, line.expected, line.ratio, line.limits or "–")
-        for rate, line in zip(case.rates, page.rates, strict=True)
-        if line.title not in hidden and not is_small(rate.n)
+        for line in page.rates
+        if line.measure not in hidden
     )
     if is_small(case.n_subjects) or not rows:
         return ()

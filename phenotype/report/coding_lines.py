@@ -53,6 +53,7 @@ class StayLine(Frozen):
 class RateLine(Frozen):
     """One rate as a page writes it."""
 
+    measure: str
     title: str
     period: str
     n: str
@@ -93,6 +94,8 @@ class CasePage(Frozen):
         severity: the gravest of its findings.
         against: whom the unit is held against.
         lead: one sentence: what deviates, and by how much.
+        letter: what a draft letter is for: inquiry or information; empty where none is drafted.
+        no_letter: why none is drafted.
         n_findings, n_contacts, n_stays, n_subjects: how many.
         n_to_open: stays within the capacity.
         expected_right: stays expected to be wrongly coded.
@@ -101,6 +104,7 @@ class CasePage(Frozen):
         priced: how many stays have a price, in words.
         rules: what the rules of the case say.
         rates: what measures and rules say of the unit.
+        silent: rules and measures of the case that found nothing in the unit.
         explanations: innocent explanations that were looked at.
         titles_differ: whether the findings on the page have more than one title.
         common: what is said of most findings on the page, once.
@@ -117,6 +121,8 @@ class CasePage(Frozen):
     severity: str
     against: str
     lead: str
+    letter: str
+    no_letter: str
     n_findings: int
     n_contacts: int
     n_stays: int
@@ -129,6 +135,7 @@ class CasePage(Frozen):
     priced: str
     rules: tuple[RuleWords, ...]
     rates: tuple[RateLine, ...]
+    silent: tuple[str, ...]
     explanations: tuple[ExplanationLine, ...]
     titles_differ: bool
     common: tuple[str, ...]

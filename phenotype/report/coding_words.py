@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from phenotype.coding.cases.rates import CaseRate
-from phenotype.explain.wording import count_words
+from phenotype.coding.cases.rates import HARDLY_ANY, CaseRate, direction
+from phenotype.explain.wording import FIXED_SPACE, count_words
 from phenotype.report.money import Language, plain_number, share_words
+from phenotype.report.suppression import is_small
 
 KIND_WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -49,33 +50,72 @@ VERDICT_WORDS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def lead_words(rate: CaseRate | None, language: Language) -> str:
-    """What deviates and by how much, in a sentence; empty where no rate is held against anything."""
-    if rate is None or rate.expected is None or rate.ratio is None:
+DIRECTION_WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {"more": "more than expected", "fewer": "fewer than expected", "within": "no clear difference"},
+    "nb": {"more": "flere enn forventet", "fewer": "færre enn forventet", "within": "ingen klar forskjell"},
+}
+
+
+def with_small_rest(rates: Sequence[CaseRate]) -> frozenset[str]:
+    """The rules and measures of which in any year only 1 to 4 of those judged are left over.
+
+    Beside what was counted, how many were judged would give those away; of other years too, by the sum.
+    """
+    return frozenset(rate.measure for rate in rates if is_small(round(rate.n - rate.observed)))
+
+
+def lead_words(rate: CaseRate | None, language: Language, *, hides_judged: bool = False) -> str:
+    """What deviates and by how much, in a sentence; empty where no rate is held against anything.
+
+    Args:
+        rate: the one that tells most.
+        language: of the sentence.
+        hides_judged: whether how many were judged would give a small rest away.
+    """
+    if rate is None or rate.expected is None:
         return ""
-    n, observed = count_words(rate.n), figure_words(rate.observed, language)
-    is_count = rate.n > 0 and rate.observed <= rate.n and rate.observed == round(rate.observed)
-    share = f" ({share_words(rate.observed / rate.n, language)})" if is_count else ""
-    expected, ratio = plain_number(rate.expected, language, 1), plain_number(rate.ratio, language, 1)
+    en = language == "en"
+    against = _EXPECTED_OF[language]["measure" if rate.against == "expected" else "rule"]
+    seen = f"{rate.period}: {_counted(rate, language, hides_judged=hides_judged)}"
+    where, none = ("where", "none would be") if en else ("mot", "ingen")
+    if rate.expected < HARDLY_ANY or rate.ratio is None:
+        return f"{seen}{'' if en else ','} {where} {none} {against}."
+    expected = plain_number(rate.expected, language, 1)
+    which = direction(rate)
+    if not en:
+        ratio = f"forholdstall {plain_number(rate.ratio, language, 1 if which == 'more' else 2)}"
+        told = f"{seen}, mot {expected} {against}; {DIRECTION_WORDS['nb'][which]}, {ratio}"
+    elif which == "more":
+        times = plain_number(rate.ratio, language, 1)
+        told = f"{seen} where {expected} would be {against}, {times} times as many"
+    else:
+        ratio = plain_number(rate.ratio, language, 2)
+        told = f"{seen} where {expected} would be {against}; {DIRECTION_WORDS['en'][which]}, ratio {ratio}"
     limits = limits_words(rate, language)
-    if language == "en":
-        whose = "of its patients" if rate.against == "expected" else "at the others' rate"
-        tail = f", 95% limits {limits}" if limits else ""
-        return (
-            f"{rate.period}: {observed} of {n}{share} where {expected} would be expected {whose}, "
-            f"{ratio} times as many{tail}."
-        )
-    whose = "ut fra pasientsammensetningen" if rate.against == "expected" else "ut fra de andres andel"
-    tail = f", 95 % grenser {limits}" if limits else ""
-    return (
-        f"{rate.period}: {observed} av {n}{share}, mot {expected} forventet {whose}; "
-        f"forholdstall {ratio}{tail}."
-    )
+    if not limits:
+        return f"{told}."
+    return f"{told} ({'95% limits' if en else '95 % grenser'} {limits})."
+
+
+_EXPECTED_OF: Mapping[str, Mapping[str, str]] = {
+    "en": {"measure": "expected of its patients", "rule": "expected at the others' rate"},
+    "nb": {"measure": "forventet ut fra pasientsammensetningen", "rule": "forventet ut fra de andres andel"},
+}
+
+
+def _counted(rate: CaseRate, language: Language, *, hides_judged: bool) -> str:
+    """How many of how many, with the share; how many alone where the rest is small."""
+    observed = figure_words(rate.observed, language)
+    if hides_judged or is_small(rate.n) or is_small(round(rate.n - rate.observed)):
+        return observed
+    is_part = rate.n > 0 and rate.observed <= rate.n and rate.observed == round(rate.observed)
+    share = f" ({share_words(rate.observed / rate.n, language)})" if is_part else ""
+    return f"{observed} {'of' if language == 'en' else 'av'} {count_words(rate.n)}{share}"
 
 
 def limits_words(rate: CaseRate, language: Language) -> str:
     """The limits of a rate: 0.61 to 1.25; empty where there are none."""
-    if rate.low is None or rate.high is None:
+    if rate.low is None or rate.high is None or (rate.expected or 0.0) < HARDLY_ANY:
         return ""
     joint = " to " if language == "en" else " til "
     return f"{plain_number(rate.low, language, 2)}{joint}{plain_number(rate.high, language, 2)}"
@@ -91,7 +131,7 @@ def chance_words(probability: float | None, language: Language) -> str:
     if probability is None:
         return "–"
     figure = plain_number(100 * probability, language, 0)
-    return f"{figure}%" if language == "en" else f"{figure} %"
+    return f"{figure}%" if language == "en" else f"{figure}{FIXED_SPACE}%"
 
 
 def opening_words(row: Mapping[str, Any], language: Language) -> str:
@@ -105,4 +145,6 @@ def opening_words(row: Mapping[str, Any], language: Language) -> str:
         return "no price" if en else "uten beløp"
     if row["pays"]:
         return "pays off" if en else "lønner seg"
+    if row["expected_nok"] < 0:
+        return "in the hospital's favour" if en else "i sykehusets favør"
     return "costs more than it brings" if en else "koster mer enn det gir"

@@ -1,11 +1,11 @@
-"""Money and numbers as each language writes them: NOK 37,241,720.77 and 37 241 720,77 kr."""
+"""Money and numbers as each language writes them: NOK 37 241 720.77 and 37 241 720,77 kr."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import Literal
 
-from phenotype.explain.wording import FIXED_SPACE, MINUS
+from phenotype.explain.wording import FIXED_SPACE, MINUS, NARROW_SPACE
 
 Language = Literal["en", "nb"]
 MONTHS_NB = (
@@ -29,7 +29,7 @@ def nok_words(amount: float | None, language: Language = "en", decimals: int = 0
 
     Args:
         amount: in kroner.
-        language: en: NOK 37,241,720.77; nb: 37 241 720,77 kr, with spaces that never break.
+        language: en: NOK 37 241 720.77; nb: 37 241 720,77 kr, with spaces that never break.
         decimals: 0 for what is estimated, 2 for what is settled.
     """
     if amount is None:
@@ -50,11 +50,34 @@ def nok_range_words(low: float | None, high: float | None, language: Language = 
     return f"{first}{joint}{last}{FIXED_SPACE}kr"
 
 
+_FAVOUR = {"en": " in the hospital's favour", "nb": " i sykehusets favør"}
+
+
+def recovery_words(amount: float | None, language: Language = "en") -> str:
+    """What the payer would recover; an amount that goes the other way says so in words, without a minus."""
+    return recovery_range_words(amount, amount, language)
+
+
+def recovery_range_words(low: float | None, high: float | None, language: Language = "en") -> str:
+    """What the payer would recover, as a range; the part in the hospital's favour says so in words."""
+    ends = [round(end) for end in (low, high) if end is not None]
+    if not ends or min(ends) >= 0:
+        return nok_range_words(low, high, language)
+    least, most = min(ends), max(ends)
+    favour = _FAVOUR[language]
+    if most <= 0:
+        return nok_range_words(-most, -least, language) + favour
+    owed, back = nok_words(-least, language), nok_words(most, language)
+    if language == "en":
+        return f"from {owed}{favour} to {back} in the payer's"
+    return f"fra {owed}{favour} til {back} i statens favør"
+
+
 def plain_number(value: float, language: Language = "en", decimals: int = 0) -> str:
-    """A number with thousands parted and, in Norwegian, a decimal comma; minus nothing is nothing."""
-    text = f"{abs(value):,.{decimals}f}"
+    """A number with thin spaces between thousands, in Norwegian a decimal comma; minus nothing is nothing."""
+    text = f"{abs(value):,.{decimals}f}".replace(",", NARROW_SPACE)
     if language == "nb":
-        text = text.replace(",", FIXED_SPACE).replace(".", ",")
+        text = text.replace(".", ",")
     is_zero = not any(sign in "123456789" for sign in text)
     return text if value >= 0 or is_zero else f"{MINUS}{text}"
 

@@ -32,7 +32,7 @@ from phenotype.report.coding_audit import (
 )
 from phenotype.report.coding_case import CaseBook
 from phenotype.report.coding_letter import LetterTexts, make_letter
-from phenotype.report.money import Language, day_words, share_words
+from phenotype.report.money import Language, day_words, plain_number, share_words
 from pipelines.render.audit_charts import draw_curve, draw_drift, draw_funnel
 from pipelines.render.audit_letters import audit_page, letter_html, letter_text
 from pipelines.render.audit_sheet import write_sheet
@@ -95,6 +95,8 @@ class AuditContent:
 
 def write_audit(folder: Path, audit: AuditContent, *, most_cases: int = 100) -> Path:
     """Write index.html and, for the first cases, cases/ID.html, .xlsx, and .letter.nb and .en (.html, .md).
+
+    A case that is about nothing unusual has no letters (see `letter_purpose`).
 
     Pages hold no script and fetch nothing. index.html shows no count of 1 to 4 patients and may leave the
     hospital; what lies in cases/ names stays by pseudonym and is for the unit alone. Letters may become
@@ -236,29 +238,39 @@ def _write_case(place: Path, case: Case, book: CaseBook, audit: AuditContent) ->
     for language in LANGUAGES:
         words = getattr(audit.letters, language)
         letter = make_letter(case, pages[language], words, language, audit.today)
+        if letter is None:
+            continue
         (place / f"{case.case_id}.letter.{language}.html").write_text(letter_html(letter), "utf-8")
         (place / f"{case.case_id}.letter.{language}.md").write_text(letter_text(letter), "utf-8")
+
+
+_HEADS = {
+    "part": "About",
+    "figure": "Figure",
+    "unit": "The unit",
+    "others": "Others",
+    "counting": "The unit, those counted",
+    "others_counting": "Others, those counted",
+}
 
 
 def _table(table: pl.DataFrame) -> tuple[list[tuple[str, bool]], list[list[tuple[str, bool]]]]:
     """The columns of a table in words and its rows, each cell with whether it is a figure."""
     is_figure = [dtype.is_numeric() for dtype in table.dtypes]
-    heads = [name.replace("_", " ") for name in table.columns]
+    heads = [_HEADS.get(name, name.replace("_", " ")) for name in table.columns]
     rows = [
-        [(_cell(value, _is_share(row)), at) for value, at in zip(row, is_figure, strict=True)]
+        [(_cell(value, row), at) for value, at in zip(row, is_figure, strict=True)]
         for row in table.iter_rows()
     ]
     return list(zip(heads, is_figure, strict=True)), rows
 
 
-def _is_share(row: tuple[object, ...]) -> bool:
-    """Whether the figures of a row are shares, as its text says."""
-    return any(isinstance(value, str) and value.startswith("share") for value in row)
-
-
-def _cell(value: object, is_share: bool) -> str:  # noqa: FBT001
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return share_words(value) if is_share else f"{value:.4g}"
-    return count_words(value) if isinstance(value, int) else str(value)
+def _cell(value: object, row: tuple[object, ...]) -> str:
+    """A value in words: a share where its row's text says so, a count where it is whole."""
+    if not isinstance(value, float):
+        return "–" if value is None else count_words(value) if isinstance(value, int) else str(value)
+    if any(isinstance(text, str) and text.startswith("share") for text in row):
+        return share_words(value)
+    if "stays" in row:
+        return count_words(round(value))
+    return plain_number(value, "en", 1)

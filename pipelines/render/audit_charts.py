@@ -28,13 +28,18 @@ from pipelines.render.svg import (
 )
 
 WIDTH, HEIGHT = 470.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 458.0, 14.0, 206.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 458.0, 24.0, 206.0
+TITLE_Y = 10.0
 MOST_CURVE_POINTS = 240
 LONGEST_NAME = 22
+HIGHEST_RATIO = 8.0
+"""Ratios above stand on the upper edge of a funnel, with their figure."""
 
 
 def draw_curve(curve: pl.DataFrame, n_capacity: int) -> Markup:
-    """Money expected to move, or stays expected to be wrong where nothing is priced, against stays opened.
+    """Expected recovery, or stays expected to be wrong where nothing comes back, against stays opened.
+
+    Money in the hospital's favour is a line of its own, never set off.
 
     Args:
         curve: columns of `phenotype.coding.cases.order.CURVE`.
@@ -42,7 +47,8 @@ def draw_curve(curve: pl.DataFrame, n_capacity: int) -> Markup:
     """
     is_money = bool((curve["expected_nok"] > 0).any())
     values = curve["expected_nok" if is_money else "expected_right"].to_list()
-    n, top = len(values), max(max(values, default=0.0), 1e-9)
+    favour = curve["favour_nok"].to_list() if is_money else []
+    n, top = len(values), max([*values, *favour, 1e-9])
     at, height = _scale(0, n, LEFT, RIGHT), _scale(0, top * 1.05, BOTTOM, TOP)
     places = sorted({*range(0, n, max(n // MOST_CURVE_POINTS, 1)), n - 1})
 
@@ -53,35 +59,43 @@ def draw_curve(curve: pl.DataFrame, n_capacity: int) -> Markup:
             *((at(place + 1), height(min(sums[place], top * 1.05))) for place in places),
         ]
 
-    cost = (
+    more = (
         [path(placed(curve["cost_nok"].to_list()), stroke=MUTED, stroke_dasharray="4 3")] if is_money else []
     )
+    more += [path(placed(favour), stroke=MUTED, stroke_width=1.5)] if any(favour) else []
     n_capacity = min(n_capacity, n)
     reached = values[n_capacity - 1] if n_capacity else 0.0
-    is_left = at(n_capacity) < RIGHT - 80
-    what = "money expected to move" if is_money else "stays expected to be wrongly coded"
-    share = f"{100 * reached / top:.0f}%"
+    what = "expected recovery" if is_money else "stays expected to be wrongly coded"
+    share = f"{100 * reached / max([*values, 1e-9]):.0f}%"
     words = f"The first {n_capacity} of {n} stays bring {share} of the {what} in all stays with findings"
     return drawing(
         WIDTH,
         HEIGHT,
         words,
         *_frame(_ticks(n, plain_number), _ticks(top, _short_number), at, height),
-        line(at(n_capacity), TOP, at(n_capacity), BOTTOM, stroke=FOR, stroke_dasharray="3 3"),
-        label(
-            at(n_capacity) + (4 if is_left else -4),
-            BOTTOM - 6,
-            f"capacity {n_capacity}",
-            fill=FOR,
-            font_size=10.5,
-            text_anchor="start" if is_left else "end",
-        ),
-        *cost,
+        *(_capacity(at(n_capacity), n_capacity) if n_capacity < n else []),
+        *more,
         path(placed(values), stroke=ACCENT, stroke_width=2),
         label((LEFT + RIGHT) / 2, HEIGHT - 8, "stays opened, in order", text_anchor="middle", fill=INK),
-        label(LEFT - 44, TOP - 3, "NOK" if is_money else "stays", font_size=10),
+        label(LEFT - 44, TITLE_Y, "NOK" if is_money else "stays", font_size=10),
         class_="curve",
     )
+
+
+def _capacity(x: float, n: int) -> list[Markup]:
+    """Where the stays that can be opened end."""
+    is_right = x > RIGHT - 80
+    return [
+        line(x, TOP - 4, x, BOTTOM, stroke=FOR, stroke_dasharray="3 3"),
+        label(
+            x + (-4 if is_right else 4),
+            TITLE_Y + 4,
+            f"capacity {n}",
+            fill=FOR,
+            font_size=10.5,
+            text_anchor="end" if is_right else "start",
+        ),
+    ]
 
 
 def draw_funnel(plot: FunnelPlot, unit: str | None = None) -> Markup:
@@ -99,7 +113,8 @@ def draw_funnel(plot: FunnelPlot, unit: str | None = None) -> Markup:
         + [most]
     )
     values = [point.value for point in points] + [plot.target]
-    highest = max([*values, *(_at_places(plot.limits, least, most))]) * 1.08
+    ceiling = HIGHEST_RATIO * plot.target if not plot.is_share else max(values)
+    highest = max([min(value, ceiling) for value in values] + _at_places(plot.limits, least, most)) * 1.08
     at, height = _scale(0, most * 1.04, LEFT, RIGHT), _scale(0, highest, BOTTOM, TOP)
     flagged = [point for point in points if point.is_flagged]
     words = f"{plot.title}, {plot.period}: {len(points)} units, {len(flagged)} out of limits"
@@ -110,10 +125,14 @@ def draw_funnel(plot: FunnelPlot, unit: str | None = None) -> Markup:
         *_frame(_ticks(most, _short_number), _ticks(highest, _short_number), at, height),
         *_limits(plot.limits, at, height, highest),
         line(LEFT, height(plot.target), RIGHT, height(plot.target), stroke=ACCENT),
-        *(_point(point, at, height, unit) for point in points),
-        *(_name(point, at, height) for point in points if _is_named(point, unit)),
+        *(_point(point, at, lambda value: height(min(value, highest)), unit) for point in points),
+        *(
+            _name(point, at, lambda value: height(min(value, highest)), is_beyond=point.value > highest)
+            for point in points
+            if _is_named(point, unit)
+        ),
         label((LEFT + RIGHT) / 2, HEIGHT - 8, plot.x_title, text_anchor="middle", fill=INK),
-        label(LEFT - 44, TOP - 3, "share" if plot.is_share else "observed / expected", font_size=10),
+        label(LEFT - 44, TITLE_Y, "share" if plot.is_share else "observed / expected", font_size=10),
         class_="funnel",
     )
 
@@ -146,7 +165,8 @@ def _limits(
 def _is_named(point: FunnelPoint, unit: str | None) -> bool:
     if unit is not None:
         return point.unit_id == unit
-    return point.is_flagged and not is_small(round(point.n_observed)) and not is_small(point.n)
+    seen = round(point.n_observed)
+    return point.is_flagged and not any(map(is_small, (seen, point.n, point.n - seen)))
 
 
 def _point(
@@ -164,8 +184,11 @@ def _point(
     )
 
 
-def _name(point: FunnelPoint, at: Callable[[float], float], height: Callable[[float], float]) -> Markup:
+def _name(
+    point: FunnelPoint, at: Callable[[float], float], height: Callable[[float], float], *, is_beyond: bool
+) -> Markup:
     name = point.unit_id if len(point.unit_id) <= LONGEST_NAME else f"{point.unit_id[: LONGEST_NAME - 1]}…"
+    name += f": {plain_number(point.value, 'en', 0)} times" if is_beyond else ""
     is_right = at(point.expected) > RIGHT - 110
     return label(
         at(point.expected) + (-8 if is_right else 8),
@@ -206,7 +229,7 @@ def draw_drift(drift: DriftLine, *, is_public: bool) -> Markup:
         path(seen, stroke=ACCENT, stroke_width=1.75),
         *(element("circle", cx=x, cy=y, r=1.8, fill=ACCENT) for x, y in seen),
         *_signals(drift, first, last, at),
-        label(LEFT - 44, TOP - 3, "share", font_size=10),
+        label(LEFT - 44, TITLE_Y, "share", font_size=10),
         class_="drift",
     )
 

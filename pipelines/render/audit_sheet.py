@@ -26,7 +26,7 @@ _STAY_COLUMNS: Sequence[tuple[str, int]] = (
     ("Antall funn / findings", 9),
     ("Sannsynlighet / probability", 13),
     ("Beløp / amount (NOK)", 24),
-    ("Forventet / expected (NOK)", 18),
+    ("Forventet tilbakeført / expected recovery (NOK)", 20),
     ("Timer / hours", 8),
     ("Vurdering / verdict", 20),
     ("Utvalg / drawn", 12),
@@ -138,7 +138,7 @@ def _about(sheet: Any, page: CasePage, forms: dict[str, Any]) -> None:
         ("Sammenlignet med / against", page.against),
         ("Tallene viser / figures", page.lead or "–"),
         ("Beløp om alt bekreftes / amount", page.amount),
-        ("Forventet / expected", page.expected),
+        ("Forventet tilbakeført / expected recovery", page.expected),
         *((f"Regel / rule: {rule.title}", f"{rule.says} ({'; '.join(rule.sources)})") for rule in page.rules),
     )
     for at, (name, value) in enumerate(facts, start=2):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
 
+from phenotype.coding.cases.deviation import Deviation, change_directions, deviation
 from phenotype.coding.cases.explanations import LookedAt, looked_at
 from phenotype.coding.cases.names import CaseNames, Title, with_families
 from phenotype.coding.cases.order import RATE_KINDS, Effort, order_stays
-from phenotype.coding.cases.rates import CaseRate, case_rates, rule_rates
+from phenotype.coding.cases.rates import CaseRate, Direction, case_rates, rule_rates
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.findings import RULE_COVERAGE, SEVERITIES, UNITS, Found
 
@@ -28,6 +29,7 @@ CASES = pl.Schema(
         "first_period": pl.String(),
         "last_period": pl.String(),
         "against": pl.String(),
+        "deviation": pl.String(),
         "n_findings": pl.Int64(),
         "n_contacts": pl.Int64(),
         "n_stays": pl.Int64(),
@@ -64,12 +66,13 @@ class Case:
         first_period, last_period: over what time.
         against: expected (adjusted for case mix), peers (the other units), or model (what the rest of each
             stay lets one expect) where there is no rate.
+        deviation: which way it deviates from those.
         n_findings, n_contacts, n_stays, n_subjects: how many; a finding that is about no contact has none.
         n_priced, n_priced_subjects: stays with a price, and their patients.
         expected_right: stays expected to be wrongly coded; null where no finding has a probability.
         amount_low_nok, amount_high_nok: what the payer would get back if every finding is right; null where
             nothing is priced.
-        expected_nok: the same by probability.
+        expected_nok: the same by probability; below nothing: in the hospital's favour.
         rate_low_nok, rate_high_nok: what cutting the unit to the rate expected of it would bring, by the
             findings about rates; another way to settle the same stays, so it is never added to the other
             amounts.
@@ -88,6 +91,7 @@ class Case:
     first_period: str
     last_period: str
     against: Against
+    deviation: Deviation
     n_findings: int
     n_contacts: int
     n_stays: int
@@ -132,8 +136,9 @@ def make_cases(
         by: how stays are ranked within a case.
 
     Returns:
-        The cases with the most expected money first, then those with the most stays expected to be wrong,
-        then the most findings; neither the order of the findings nor that of units matters.
+        The cases of which the payer is expected to recover most first, then those with the most stays
+        expected to be wrong, then the most findings; neither the order of the findings nor that of units
+        matters. Money in the hospital's favour moves no case up.
     """
     gathered = gather(with_families(found.findings, names))
     if not gathered.height:
@@ -147,6 +152,7 @@ def make_cases(
     )
     opened = {str(key[0]): part for key, part in openings.partition_by("case_id", as_dict=True).items()}
     titles, explanations = _titles(gathered, names), looked_at(gathered, names)
+    changes = change_directions(found)
     counts = _counts(gathered, found.items, record.contacts, openings)
     summaries = _summaries(gathered, openings).join(counts, on="case_id", how="left").sort("case_id")
     cases = [
@@ -156,6 +162,7 @@ def make_cases(
             told.get(row["case_id"], ()),
             titles[row["case_id"]],
             explanations.get(row["case_id"], ()),
+            changes=[changes[one] for one in row["every"] if one in changes],
         )
         for row in summaries.iter_rows(named=True)
     ]
@@ -255,6 +262,8 @@ def _case(
     rates: tuple[CaseRate, ...],
     title: Title,
     explanations: tuple[LookedAt, ...],
+    *,
+    changes: Collection[Direction],
 ) -> Case:
     plain: dict[str, Any] = {name: row[name] for name in _AS_THEY_ARE}
     plain |= {name: row[name] or 0 for name in _COUNTS}
@@ -266,6 +275,7 @@ def _case(
         first_period=row["first_period"] or "",
         last_period=row["last_period"] or "",
         against=_against(rates),
+        deviation=deviation(rates, changes),
         finding_ids=tuple(dict.fromkeys([*(row["opened"] or ()), *row["every"]])),
         openings=openings,
         rates=rates,
@@ -313,7 +323,12 @@ def _gravity(severity: str) -> int:
 
 
 def _weight(case: Case) -> tuple[float, float, int, str]:
-    return (-abs(case.expected_nok or 0.0), -(case.expected_right or 0.0), -case.n_findings, case.case_id)
+    return (
+        -max(case.expected_nok or 0.0, 0.0),
+        -(case.expected_right or 0.0),
+        -case.n_findings,
+        case.case_id,
+    )
 
 
 def cases_table(cases: tuple[Case, ...]) -> pl.DataFrame:

@@ -76,12 +76,13 @@ class CaseNames:
         )
 
     def code_title(self, code: str) -> Title:
-        """What a code is called in each language, as the lists have it."""
+        """What a code is called in each language, as the lists have it; one of no list by itself."""
+        bare = parts(code)[1] if "//" in code else code
         if self.ontology is None:
-            return Title(code, code)
-        written = f" ({parts(code)[1]})" if "//" in code else ""
+            return Title(bare, bare)
         en, nb = (
-            (self.ontology.label(code, language) or code).removesuffix(written) for language in ("en", "nb")
+            (self.ontology.label(code, language) or bare).removesuffix(f" ({bare})")
+            for language in ("en", "nb")
         )
         return Title(en, nb)
 

@@ -37,21 +37,22 @@ OPENINGS = pl.Schema(
 """One stay to open. case_id: within which it is ranked, empty where all stays are ranked together; rank: from
 1, the first to open; finding_ids: what is doubted in it, the most probable first; other_stay_ids: stays that
 the same findings are about and that must be read beside it; probability: that at least one finding is right,
-null where none can tell; amounts: what the payer would get back (negative: would owe) if the finding that
-weighs most in each contact is right, null where nothing is priced; expected_nok: the same times its
-probability; net_nok: |expected_nok| less cost_nok; pays: whether that is above nothing, null where nothing is
-priced."""
+null where none can tell; amounts: what the payer would get back (negative: in the hospital's favour) if the
+finding that weighs most in each contact is right, null where nothing is priced; expected_nok: the same times
+its probability, the expected recovery; net_nok: expected_nok less cost_nok; pays: whether that is above
+nothing, null where nothing is priced."""
 CURVE = pl.Schema(
     {
         "n_stays": pl.Int64(),
         "hours": pl.Float64(),
         "expected_right": pl.Float64(),
         "expected_nok": pl.Float64(),
+        "favour_nok": pl.Float64(),
         "cost_nok": pl.Float64(),
     }
 )
-"""What the first n stays bring together: the stays expected to be wrongly coded, money expected to move,
-cost."""
+"""What the first n stays bring together: the stays expected to be wrongly coded, what the payer is expected
+to recover, what is expected to be in the hospital's favour (never below nothing), cost."""
 
 
 KEYS = ["case_id", "stay_id"]
@@ -122,10 +123,11 @@ def order_stays(
 ) -> pl.DataFrame:
     """The stays that findings are about, in the order in which to open them.
 
-    By money come first the stays whose opening pays off, by what is left when its cost is paid, whichever way
-    the money goes; then those without a price, by probability; then those that do not pay off, by
-    probability. Stays without any probability (they stand behind a rate) come last, in an order that is
-    random and always the same, so that the first of them are a fair sample.
+    By money come first the stays whose opening pays off, by what the payer is expected to recover beyond its
+    cost; then those from which nothing is expected back, because they have no price or because the money goes
+    in the hospital's favour, by probability; then those that cost more than they bring, by probability. Stays
+    without any probability (they stand behind a rate) come last, in an order that is random and always the
+    same, so that the first of them are a fair sample.
 
     Args:
         found: findings with what they are about; those about no contact are left out.
@@ -153,7 +155,7 @@ def order_stays(
             + effort.hours_a_further_finding * (pl.col("finding_ids").list.len() - 1).cast(pl.Float64),
         )
         .with_columns(cost_nok=pl.col("hours") * effort.nok_an_hour)
-        .with_columns(net_nok=pl.col("expected_nok").abs() - pl.col("cost_nok"))
+        .with_columns(net_nok=pl.col("expected_nok") - pl.col("cost_nok"))
         .with_columns(pays=pl.col("net_nok") > 0)
     )
     return _ranked(stays, by)
@@ -245,17 +247,17 @@ def _ranked(stays: pl.DataFrame, by: str) -> pl.DataFrame:
         ordered = drawn.sort(
             "case_id",
             "probability",
-            pl.col("expected_nok").abs(),
+            "expected_nok",
             "draw",
             descending=[False, True, True, False],
             nulls_last=True,
         )
     else:
-        is_priced = pl.col("pays").is_not_null()
+        brings_nothing = pl.col("pays").is_null() | (pl.col("expected_nok") < 0)
         step = (
             pl.when(pl.col("probability").is_null())
             .then(3)
-            .when(~is_priced)
+            .when(brings_nothing)
             .then(1)
             .when(pl.col("pays"))
             .then(0)
@@ -315,7 +317,7 @@ def recovery_curve(openings: pl.DataFrame) -> pl.DataFrame:
         openings: columns of OPENINGS.
 
     Returns:
-        Columns of CURVE, one row a stay in the order of opening; expected_nok counts money both ways.
+        Columns of CURVE, one row a stay in the order of opening; money of the two ways is not set off.
     """
     return (
         openings.sort("rank")
@@ -323,7 +325,8 @@ def recovery_curve(openings: pl.DataFrame) -> pl.DataFrame:
             n_stays=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
             hours=pl.col("hours").cum_sum(),
             expected_right=pl.col("probability").fill_null(0.0).cum_sum(),
-            expected_nok=pl.col("expected_nok").abs().fill_null(0.0).cum_sum(),
+            expected_nok=pl.col("expected_nok").clip(0.0).fill_null(0.0).cum_sum(),
+            favour_nok=(-pl.col("expected_nok")).clip(0.0).fill_null(0.0).cum_sum(),
             cost_nok=pl.col("cost_nok").cum_sum(),
         )
         .cast(CURVE)

@@ -11,6 +11,9 @@ import polars as pl
 from phenotype.coding.cases.names import CaseNames, family_of
 
 SURE = 0.95
+HARDLY_ANY = 0.05
+"""Where less is expected, none is in words, and no ratio is told."""
+Direction = Literal["more", "fewer", "within"]
 
 
 @dataclass(frozen=True)
@@ -176,11 +179,30 @@ def overall(rates: Sequence[CaseRate]) -> CaseRate | None:
     A year in which none was expected counts in a rule's sum. The rule or period is the one whose observed
     count is furthest from the expected one.
     """
-    compared = [rate for rate in rates if rate.expected is not None]
-    every = [_summed([rate for rate in compared if rate.measure == name]) for name in _rules_of(compared)]
-    every += [rate for rate in compared if rate.against == "expected"]
-    told = [rate for rate in every if rate.ratio is not None]
+    told = [rate for rate in compared_rates(rates) if rate.observed or rate.expected]
     return max(told, key=lambda rate: abs(rate.observed - (rate.expected or 0.0)), default=None)
+
+
+def compared_rates(rates: Sequence[CaseRate]) -> list[CaseRate]:
+    """What can be held against anything: of rules all years together, of measures each."""
+    compared = [rate for rate in rates if rate.expected is not None]
+    rules = [_summed([rate for rate in compared if rate.measure == name]) for name in _rules_of(compared)]
+    return rules + [rate for rate in compared if rate.against == "expected"]
+
+
+def direction(rate: CaseRate) -> Direction:
+    """Whether a unit has more or fewer than expected, beyond chance.
+
+    Of a measure its own flag tells, of a rule the exact limits of the ratio; where nobody else breaks it, one
+    is taken to be expected, for few others say little (our assumption).
+    """
+    expected = rate.expected or 0.0
+    if rate.against == "expected":
+        is_more, is_fewer = rate.observed > expected, rate.observed < expected
+        return "within" if not rate.is_flagged else "more" if is_more else "fewer" if is_fewer else "within"
+    if rate.low is None or rate.high is None:
+        return "more" if exact_ratio_limits(round(rate.observed), 1.0)[0] > 1 else "within"
+    return "more" if rate.low > 1 else "fewer" if rate.high < 1 else "within"
 
 
 def _rules_of(rates: Sequence[CaseRate]) -> list[str]:

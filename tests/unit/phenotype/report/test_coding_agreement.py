@@ -34,7 +34,7 @@ def _lines(*rows: dict[str, Any]) -> dict[str, AgreementLine]:
 
 def test_figures_are_told_as_they_were_counted() -> None:
     lines = _lines(_row("A", "all", 20, 60, 10), _row("B", "all", 30, 30, 30))
-    assert lines["A"].sensitivity == "25 % (10 to 40)"
+    assert lines["A"].sensitivity == "25% (10 to 40)"
     assert lines["B"].both == "30"
     assert lines["All"].both == "50"
 

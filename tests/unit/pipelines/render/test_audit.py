@@ -83,6 +83,11 @@ def written(folder: Path, audit: AuditContent) -> tuple[str, Case, Path]:
     return index, case, folder / "cases"
 
 
+def spaced(text: str) -> str:
+    """The text with usual spaces for those that never break."""
+    return text.replace("\u00a0", " ").replace("\u202f", " ")
+
+
 def words(page: str) -> str:
     """What a reader sees of a page."""
     body = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
@@ -97,12 +102,12 @@ def test_the_index_tells_what_a_case_is_worth_against_whom_and_what_to_open_firs
         "2024: 12 of 100 (12.0%) where 0.5 would be expected at the others' rate, 24.0 times as many" in told
     )
     # .9 x half of 10 000 to 10 005: 6 x 4 501.125 = 27 006.75.
-    assert "NOK\u00a027,007" in index
-    assert "NOK\u00a00 to 60,015" in index
+    assert "NOK\u00a027\u202f007" in index
+    assert "NOK\u00a00 to 60\u202f015" in index
     assert f'href="cases/{case.case_id}.html"' in index
     row = re.search(r"<tr><th scope=\"row\"><a.*?</tr>", index, re.DOTALL)
     assert row
-    assert re.findall(r'<td class="n">(.*?)</td>', row[0])[:3] == ["12", "5", "11"]
+    assert re.findall(r'<td class="n"[^>]*>(.*?)</td>', row[0])[:3] == ["12", "5", "11"]
 
 
 def test_the_index_hides_what_is_about_fewer_than_five_patients(tmp_path):
@@ -120,9 +125,9 @@ def test_the_index_hides_what_is_about_fewer_than_five_patients(tmp_path):
 def test_amounts_about_fewer_than_five_patients_are_hidden_where_the_count_is_not(tmp_path):
     index, case, place = written(tmp_path, content(n_priced=4))
     # .9 x half of 10 000 to 10 003: 4 x 4 500.675 = 18 002.70.
-    assert "18,003" not in index
+    assert "18\u202f003" not in index
     assert ">12<" in index
-    assert "NOK\u00a018,003" in (place / f"{case.case_id}.html").read_text("utf-8")
+    assert "NOK\u00a018\u202f003" in (place / f"{case.case_id}.html").read_text("utf-8")
     assert " kr" not in (place / f"{case.case_id}.letter.nb.md").read_text("utf-8")
 
 
@@ -159,7 +164,7 @@ def test_what_is_broken_by_few_and_what_could_not_be_judged_stands_with_its_reas
 def test_pages_hold_no_script_fetch_nothing_and_keep_texts_as_texts(tmp_path):
     write_audit(tmp_path, content(nasty=NASTY))
     pages = [tmp_path / "index.html", *sorted((tmp_path / "cases").glob("*.html"))]
-    assert len(pages) == 1 + 2 * 3
+    assert len(pages) == 1 + 3 + 1  # the other unit breaks the rule less often than this one: no letters
     for file in pages:
         page = file.read_text("utf-8")
         assert "<script" not in page
@@ -213,8 +218,8 @@ def test_letters_ask_in_both_languages_name_no_stay_and_accuse_nobody(tmp_path):
     assert "22. november 2026" in norwegian
     assert "22 November 2026" in english
     assert "2024: 12 av 100 (12,0 %), mot 0,5 forventet" in norwegian
-    assert "0–60 015 kr. Beløpet gjelder de 6" in norwegian
-    assert "NOK 0 to 60,015" in english
+    assert "0–60 015 kr. Beløpet gjelder de 6" in spaced(norwegian)
+    assert "NOK 0 to 60 015" in spaced(english)
     assert "[frist]" in norwegian
     assert "[deadline]" in english
     for letter in (norwegian, english):
@@ -235,12 +240,44 @@ def test_a_letter_about_few_patients_tells_neither_how_many_nor_how_much(tmp_pat
     assert "forholdstall" not in letter.lower()
 
 
+def of_sixteen(n: int) -> AuditContent:
+    """n of a unit's 16 stays break the rule, so that 16 - n are left over; of another unit 2 of 400."""
+    audit = content(n=n)
+    coverage = FRAMES.coverage_of([("spine", "H1/A", "2024", 16, n), ("spine", "H2/B", "2024", 400, 2)])
+    effort = audit.effort
+    cases = make_cases(
+        audit.found, FRAMES.units_of([]), audit.record, coverage=coverage, names=audit.names, effort=effort
+    )
+    return AuditContent(**{**vars(audit), "coverage": coverage, "cases": cases})
+
+
+def test_few_that_are_left_over_cannot_be_read_off_anything(tmp_path):
+    index, case, place = written(tmp_path, of_sixteen(13))
+    book = openpyxl.load_workbook(place / f"{case.case_id}.xlsx")
+    sheet = " ".join(str(cell.value) for one in book for row in one.iter_rows() for cell in row)
+    pages = [
+        index,
+        *(
+            (place / f"{case.case_id}.{end}").read_text("utf-8")
+            for end in ("html", "letter.nb.md", "letter.en.md")
+        ),
+    ]
+    for page in pages:
+        assert re.search(r"2024: 13(,| where) (mot )?0[,.]1 ", words(page)), words(page)
+    assert "2024: 13, mot 0,1 forventet" in sheet
+    for told in [sheet, *map(words, pages)]:
+        assert not re.search(r"13 (of|av) 16|81[.,]\d", told)
+    shown, other, there = written(tmp_path, of_sixteen(11))
+    assert "2024: 11 of 16 (68.8%)" in words(shown)
+    assert "2024: 11 av 16 (68,8" in (there / f"{other.case_id}.letter.nb.md").read_text("utf-8")
+
+
 def test_the_same_audit_gives_the_same_files(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         write_audit(tmp_path / name, content())
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
-    assert len(files) == 1 + 2 * 6
+    assert len(files) == 1 + 6 + 2
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 

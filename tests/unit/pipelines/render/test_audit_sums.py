@@ -57,21 +57,35 @@ def pages(folder: Path, findings: list[tuple[str, str, int, float, float]], cove
 
 def words(page: str) -> str:
     body = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u202f", " ").split())
 
 
 def test_money_of_a_contact_that_is_doubted_in_two_cases_is_counted_once(tmp_path):
     # Six contacts, each doubted by two rules of different families: 1000 by one, 600 by the other.
     both = [("a", 1000.0), ("b", 600.0)]
     index, _ = pages(tmp_path, [(rule, "2024", n, nok, nok) for n in range(6) for rule, nok in both])
-    assert "If every finding is right NOK 6,000" in index
-    assert "Expected recovery, net NOK 5,400" in index
+    assert "If every finding is right NOK 6 000" in index
+    assert "Expected recovery NOK 5 400" in index
 
 
 def test_an_amount_that_may_go_either_way_is_written_as_such(tmp_path):
     _, letter = pages(tmp_path, [("a", "2024", n, -1000.0, 50.0) for n in range(6)])
-    assert "between NOK 6,000 too little and NOK 300 too much" in letter
-    assert "−" not in letter.split("for information")[0].split("If every finding")[1]
+    assert "from NOK 6 000 in the hospital's favour to NOK 300 in the payer's" in letter
+    assert "−" not in letter
+
+
+def test_money_in_the_hospitals_favour_is_told_as_such_and_puts_no_case_first(tmp_path):
+    findings = [("a", "2024", n, -9000.0, -9000.0) for n in range(6)]
+    findings += [("b", "2024", n, 1000.0, 1000.0) for n in range(10, 16)]
+    index, letter = pages(tmp_path, findings)
+    # .9 x 6 x 1 000 comes back; .9 x 6 x 9 000 would go the other way.
+    assert "Expected recovery NOK 5 400" in index
+    assert "Expected in the hospitals' favour NOK 48 600" in index
+    first, second = index.index("Title of b"), index.index("Title of a")
+    assert first < second
+    assert "NOK 48 600 in the hospital's favour" in index[second:]
+    assert "−" not in index
+    assert "estimated at NOK 6 000." in letter
 
 
 def test_the_years_of_a_rule_do_not_give_a_small_year_away(tmp_path):

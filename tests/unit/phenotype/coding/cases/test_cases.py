@@ -225,8 +225,8 @@ def test_a_case_is_called_what_most_of_it_is_about_and_a_measure_of_one_code_by_
     assert titles == {
         "KV-MAIN": ("Title of u07-main", "Tittel på u07-main"),
         "coded_other/ICD10-NO//N17.9": (
-            "Title of coded_other: ICD10-NO//N17.9",
-            "Tittel på coded_other: ICD10-NO//N17.9",
+            "Title of coded_other: N17.9",
+            "Tittel på coded_other: N17.9",
         ),
         "unheard_of": ("What it calls itself", "What it calls itself"),
     }

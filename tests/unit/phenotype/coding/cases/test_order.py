@@ -30,9 +30,10 @@ def priced(finding_id: str, probability: float | None, amount: float | None, **m
     return finding(finding_id, probability=probability, amount_low_nok=amount, amount_high_nok=amount, **more)
 
 
-def test_expected_recovery_less_cost_decides_and_what_does_not_pay_comes_after_what_has_no_price():
+def test_expected_recovery_less_cost_decides_and_money_in_the_hospitals_favour_does_not():
     # Stay: chance x amount - cost = 10: .5 x 40 000 - 1000 = 19 000; 20: .9 x 10 000 - 1000 = 8 000;
-    # 30: .9 x 1 000 - 1000 < 0; 40: no price, .3; 50: owed 60 000 at .5: 29 000.
+    # 30: .9 x 1 000 - 1000 < 0; 40: no price, .3; 50: 60 000 in the hospital's favour at .5, so nothing comes
+    # back: it ranks with 40, by probability.
     found = found_of(
         [
             priced("a", 0.5, 40e3),
@@ -44,12 +45,12 @@ def test_expected_recovery_less_cost_decides_and_what_does_not_pay_comes_after_w
         [item(name, contact) for name, contact in zip("abcde", range(1, 6), strict=True)],
     )
     stays = order(found, [(n, 10 * n, n) for n in range(1, 6)])
-    assert stays["stay_id"].to_list() == [50, 10, 20, 40, 30]
-    assert stays["net_nok"].to_list() == [29e3, 19e3, 8e3, None, pytest.approx(-100)]
-    assert stays["pays"].to_list() == [True, True, True, None, False]
-    assert stays["expected_nok"].to_list()[0] == -30e3
+    assert stays["stay_id"].to_list() == [10, 20, 50, 40, 30]
+    assert stays["net_nok"].to_list() == [19e3, 8e3, -31e3, None, pytest.approx(-100)]
+    assert stays["pays"].to_list() == [True, True, False, None, False]
+    assert stays["expected_nok"].to_list()[2] == -30e3
     by_chance = order(found, [(n, 10 * n, n) for n in range(1, 6)], by="probability")
-    assert by_chance["stay_id"].to_list() == [20, 30, 50, 10, 40]
+    assert by_chance["stay_id"].to_list() == [20, 30, 10, 50, 40]
 
 
 def test_several_findings_on_a_stay_are_one_opening():
@@ -121,7 +122,8 @@ def test_a_capacity_takes_the_first_and_a_share_at_random_from_the_rest():
 def test_the_curve_adds_up_what_the_first_stays_bring():
     found = found_of([priced("a", 0.5, 40e3), priced("b", 0.9, -10e3)], [item("a", 1), item("b", 2)])
     curve = recovery_curve(order(found, [(1, 1, 1), (2, 2, 2)]))
-    assert curve["expected_nok"].to_list() == [20e3, 29e3]
+    assert curve["expected_nok"].to_list() == [20e3, 20e3]
+    assert curve["favour_nok"].to_list() == [0.0, 9e3]
     assert curve["cost_nok"].to_list() == [1000, 2000]
     assert curve["expected_right"].to_list() == pytest.approx([0.5, 1.4])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phenotype.coding.cases.rates import CaseRate, overall
+from phenotype.coding.cases.rates import CaseRate, direction, overall
 
 
 def rate(period: str, n: int, observed: float, expected: float | None, **more: object) -> CaseRate:
@@ -33,6 +33,12 @@ def test_a_year_without_anybody_to_compare_with_is_left_out():
     assert (told.period, told.n) == ("2024", 21)
 
 
-def test_where_nothing_was_expected_in_any_year_there_is_no_ratio_to_tell():
-    assert overall([rate("2024", 21, 9, 0.0), rate("2025", 19, 6, 0.0)]) is None
-    assert overall([rate("2024", 21, 9, 0.0, against="expected")]) is None
+def test_what_nobody_else_does_is_told_first_and_without_a_ratio():
+    told = overall([rate("2024", 21, 9, 0.0), rate("2025", 19, 6, 0.0)])
+    assert told is not None
+    assert (told.n, told.observed, told.expected, told.ratio) == (40, 15, 0.0, None)
+    assert direction(told) == "more"
+    # four more than nobody are beyond chance where one might have been expected, three are not
+    assert [direction(rate("2024", 21, n, 0.0)) for n in (0, 3, 4)] == ["within", "within", "more"]
+    assert overall([rate("2024", 21, 0, 0.0)]) is None
+    assert overall([rate("2024", 21, 9, 0.0, against="expected")]) is not None
