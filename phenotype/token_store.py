@@ -162,6 +162,7 @@ def _write(  # noqa: PLR0917 what is written, and where
                 part = getattr(tokens, name)
                 moved = np.where(part >= 0, part + before, -1) if name in _PLACES else part
                 parts.append(moved)
+            del events, tokens  # before the next part is read: one is held at a time
     _write_subjects(folder, people)
     described = {
         "format": FORMAT,
