@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +79,8 @@ def ask(
     circumstances = Circumstances.load(config.circumstances)
     history = (*prefixes, *(f"{system}//" for system in config.groups.levels))
     codes = dataset.events().select(pl.col("code").unique()).collect(engine="in-memory")["code"]
-    unread = circumstances.unread(codes, names_of(dataset), history)
+    diagnoses = (*held_back_prefixes(dataset.codings(), ()), *history[len(prefixes) :])
+    unread = circumstances.unread(codes, names_of(dataset), diagnoses)
     place = folder / _digest(dataset, config, ontology, unread)
     view = write_view(
         dataset,
@@ -165,10 +165,7 @@ def _digest(dataset: Dataset, config: ExpectedConfig, ontology: Ontology, unread
     depends on it.
     """
     total = hashlib.sha256(f"{FORMAT} {ontology.digest}".encode())
-    left_out: dict[str, Any] = dict.fromkeys(("findings", "noise", "network", "circumstances"), True)
-    if config.trees.false_discovery_rate is None:
-        left_out["trees"] = {"false_discovery_rate"}
-    settings = config.model_dump(mode="json", exclude=left_out)
+    settings = config.model_dump(mode="json", exclude={"findings", "noise", "network", "circumstances"})
     total.update(json.dumps(settings, sort_keys=True).encode())
     total.update("".join(f"not read: {code}\n" for code in unread).encode())
     files = [*dataset.shards, *(dataset.path / f"{name}.parquet" for name in ("contacts", "codings"))]

@@ -11,13 +11,15 @@ import polars as pl
 
 from experiments.coding_asked import Asked, ask, names_of
 from experiments.coding_models import trees_of_fold
-from experiments.coding_trees import booster_of
+from experiments.coding_screening import associated
+from experiments.coding_trees import Answers, TreesOfFold, booster_of
 from ontology.terminology import Ontology
 from phenotype.coding.coded_record import CodedRecord
 from phenotype.coding.expected.config import ExpectedConfig
 from phenotype.coding.expected.expected import doubts_of
 from phenotype.coding.expected.groups import all_stays, grouped_codes
 from phenotype.coding.expected.reasons import (
+    CHANCE,
     Reason,
     Telling,
     hindsight_reason,
@@ -32,6 +34,7 @@ from phenotype.feature_matrix import FeatureMatrix
 from phenotype.link import logit
 from phenotype.trajectory import Dataset, known_time
 
+Ints = npt.NDArray[np.int64]
 N_FIRST, N_LEFT_OUT, N_OF_NETWORK = 5, 12, 3
 """Findings of each kind that the network is asked about, features of the trees whose codes are left out,
 and how many of them are told."""
@@ -71,7 +74,7 @@ def explain_findings(  # noqa: PLR0917 what was trained, and what was found
     told = told.join(rows, on="stay_id", how="inner").sort("finding_id")
     events = _events(asked, told)
     codings = _codings(record, config, ontology, told)
-    contributions = _contributions(asked, matrix, told)
+    contributions = _contributions(asked, matrix, told, config.findings.chance_rate)
     names = names_of(dataset)
     of_network = _left_out(asked, config, told, contributions)
     stays = all_stays(record)
@@ -169,7 +172,9 @@ def _left_out(
             answer = ANSWER_OF[one["kind"]] * len(place) + place[one["concept"]]
             phi, codes = contributions[one["finding_id"]]
             told_most = [
-                codes[int(number)] for number in np.argsort(-np.abs(phi), kind="stable")[:N_LEFT_OUT]
+                codes[int(number)]
+                for number in np.argsort(-np.abs(phi), kind="stable")[:N_LEFT_OUT]
+                if codes[int(number)] != CHANCE
             ]
             questions[str(one["finding_id"])] = (int(one["row"]), answer, told_most)
         found |= left_out(asked, config, config.network, int(str(fold)), questions)
@@ -197,21 +202,38 @@ def _codings(
 
 
 def _contributions(
-    asked: Asked, matrix: FeatureMatrix, told: pl.DataFrame
+    asked: Asked, matrix: FeatureMatrix, told: pl.DataFrame, chance_rate: float | None
 ) -> dict[str, tuple[npt.NDArray[np.float64], list[str]]]:
-    """Of each finding the contributions of the features, and their codes."""
+    """Of each finding the contributions of the features, and their codes, or CHANCE."""
+    answers = asked.answers()
     place = {concept: number for number, concept in enumerate(asked.groups.concepts)}
     found: dict[str, tuple[npt.NDArray[np.float64], list[str]]] = {}
     for (fold,), of_fold in sorted(told.partition_by("fold", as_dict=True).items()):
         trees = trees_of_fold(asked, int(str(fold)))
-        codes = trees.columns.table["code"].to_list()
+        named: dict[int, list[str]] = {}
         values = trees.columns.dense(matrix, of_fold["row"].to_numpy().astype(np.int64))
         for number, finding in enumerate(of_fold.iter_rows(named=True)):
             answer = ANSWER_OF[finding["kind"]] * len(place) + place[finding["concept"]]
-            booster = booster_of(trees.texts[answer])
+            if answer not in named:
+                train = asked.folds[int(str(fold))][0]
+                named[answer] = _named(trees, matrix, train, answers[answer], chance_rate)
+            codes, booster = named[answer], booster_of(trees.texts[answer])
             phi = np.zeros(len(codes))
             if booster is not None:
                 answered = booster.predict(values[number : number + 1], pred_contrib=True, num_threads=1)
                 phi = np.asarray(answered, dtype=np.float64)[0, :-1]
             found[finding["finding_id"]] = (phi, codes)
     return found
+
+
+def _named(
+    trees: TreesOfFold, matrix: FeatureMatrix, train: Ints, answer: Answers, chance_rate: float | None
+) -> list[str]:
+    """The codes of a fold's features; CHANCE of those that go with an answer no more than by chance."""
+    codes: list[str] = trees.columns.table["code"].to_list()
+    if chance_rate is None:
+        return codes
+    rows = train[answer.asked[train]]
+    is_latest = (trees.columns.table["aggregation"] == "time_since").to_numpy()
+    is_told = associated(trees.columns.dense(matrix, rows), answer.labels[rows], is_latest, chance_rate)
+    return [code if is_one else CHANCE for code, is_one in zip(codes, is_told, strict=True)]

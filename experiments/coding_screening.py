@@ -1,4 +1,4 @@
-"""Which features go with an answer beyond chance: where stays are few, trees read these alone."""
+"""Which features go with an answer beyond chance: where stays are few, these alone are told as reasons."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from experiments.coding_screening import associated
 from ontology.errors import Problem, TaskError
 from phenotype.coding.expected.config import ExpectedConfig, TreesConfig
 from phenotype.columns import CHUNK_ROWS, FeatureColumns
@@ -169,34 +168,16 @@ def fit_trees(
     if not columns.table.height:
         raise _nothing_to_read(config)
     settings = _settings(config.trees, seed, tree_threads(len(train) * columns.table.height))
-    dense = columns.dense(matrix, train)
-    values = lightgbm.Dataset(dense, np.zeros(len(train)), params=settings).construct()
+    values = lightgbm.Dataset(columns.dense(matrix, train), np.zeros(len(train)), params=settings).construct()
     judged = lightgbm.Dataset(
         columns.dense(matrix, tuning), np.zeros(len(tuning)), reference=values, params=settings
     ).construct()
     texts = []
     for number, answer in enumerate(answers):
-        screened = settings | _screened(dense, columns, train, answer, config.trees)
-        texts.append(_fit_one(values, judged, train, tuning, answer, config.trees, screened))
+        texts.append(_fit_one(values, judged, train, tuning, answer, config.trees, settings))
         if number % 20 == 19:
             logger.info("trees of %d of %d groups", number + 1, len(answers))
     return TreesOfFold(columns, texts)
-
-
-def _screened(
-    values: npt.NDArray[np.float32],
-    columns: FeatureColumns,
-    train: Ints,
-    answer: Answers,
-    config: TreesConfig,
-) -> dict[str, Any]:
-    """LightGBM's parameters by which an answer's trees read the screened columns alone."""
-    if config.false_discovery_rate is None:
-        return {}
-    asked = answer.asked[train]
-    is_latest = (columns.table["aggregation"] == "time_since").to_numpy()
-    is_read = associated(values[asked], answer.labels[train][asked], is_latest, config.false_discovery_rate)
-    return {"feature_contri": is_read.astype(float).tolist(), "feature_fraction": 1.0}
 
 
 def _fit_one(  # noqa: PLR0917 what is learnt from what

@@ -50,9 +50,6 @@ class TreesConfig(_Part):
         patience: trees without a better tuning score before boosting ends.
         few_trees: where too few tuning stays have a group to tell when to stop.
         max_columns: the features that most training patients hold, so many.
-        false_discovery_rate: null: trees read all of these. Else, answer by answer, those alone that go with
-            it among the training stays, so many of them by chance: where stays are few and features many,
-            trees find reasons in any of them.
     """
 
     learning_rate: float = Field(default=0.15, gt=0)
@@ -66,7 +63,6 @@ class TreesConfig(_Part):
     patience: int = Field(default=8, ge=1)
     few_trees: int = Field(default=25, ge=1)
     max_columns: int = Field(default=800, ge=1)
-    false_discovery_rate: float | None = Field(default=None, gt=0, lt=1)
 
 
 class NetworkSettings(_Part):
@@ -163,6 +159,9 @@ class FindingsConfig(_Part):
         n_explained: findings of each kind that get reasons, the most probable ones.
         n_reasons: concepts told of each.
         min_contribution: log odds below which a concept is not told: 0.05 changes the odds by a twentieth.
+        chance_rate: null: what tells the trees is told. Else those features alone that go with the group
+            among the training stays, so many of them by chance; the rest is told together. Where stays are
+            few and features many, trees find reasons in any of them.
         min_main_share: of the stays that a group is coded in, so many have it as the main condition, before
             it is told to be a better one: some conditions accompany others and are hardly ever the main one.
     """
@@ -177,6 +176,7 @@ class FindingsConfig(_Part):
     n_explained: int = Field(default=50, ge=0)
     n_reasons: int = Field(default=6, ge=1)
     min_contribution: float = Field(default=0.05, ge=0)
+    chance_rate: float | None = Field(default=None, gt=0, lt=1)
     min_main_share: float = Field(default=0.05, ge=0, le=1)
 
 

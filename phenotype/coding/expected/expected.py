@@ -59,7 +59,7 @@ DOUBTS = pl.Schema(
 )
 """kind: as in `findings.KINDS`; probability: that the coding is wrong; expected: what the models expect of
 the group; is_label_issue: whether confident learning doubts the answer, too; unit_ratio: how many times as
-often as all units the stay's unit errs so."""
+often as all units the stay's unit errs so: the mean over all stays of a group is 1."""
 WORDS = {
     "missing": "{label}: probable, not coded",
     "unsupported": "{label}: coded, improbable",
@@ -197,7 +197,7 @@ def _doubts(  # noqa: PLR0917 one kind of doubt with all that tells of it
             "probability": errors.wrong[row, group],
             "expected": expectation[row, group],
             "is_label_issue": errors.is_label_issue[row, group],
-            "unit_ratio": ratio[row, group],
+            "unit_ratio": ratio[row, group] / ratio.mean(0)[group],
         },
         schema=DOUBTS,
     )

@@ -21,9 +21,9 @@ from phenotype.explain.wording import number_words, span_words, times_words
 from phenotype.trajectory import BIRTH_CODE
 
 Floats = npt.NDArray[np.float64]
-OTHER_STAYS, UNIT, BACKGROUND = "OTHER_STAYS", "UNIT", "BACKGROUND"
+OTHER_STAYS, UNIT, BACKGROUND, CHANCE = "OTHER_STAYS", "UNIT", "BACKGROUND", "CHANCE"
 """In place of a concept: what the patient's other stays were coded with; how the unit codes; age, sex and how
-the stay ran, together."""
+the stay ran, together; what goes with the group no more than by chance, together."""
 LEAST_RATIO = 1.2
 """A unit that errs less than so many times as often as all units is no reason."""
 MAX_AGAINST, MAX_ABSENT, MAX_BACKGROUND = 2, 2, 3
@@ -85,7 +85,7 @@ def tree_reasons(contributions: Floats, codes: Sequence[str], telling: Telling) 
 
     Args:
         contributions: (C,) exact contributions of the features.
-        codes: of the features.
+        codes: of the features; CHANCE in place of those that go with the group no more than by chance.
         telling: of what, and how.
 
     **Source:** Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9 (TreeSHAP); Shapley values of a group of
@@ -95,6 +95,7 @@ def tree_reasons(contributions: Floats, codes: Sequence[str], telling: Telling) 
     for code, phi in zip(codes, contributions.tolist(), strict=True):
         told = SEX if code.startswith(SEX) else code
         by_code[told] = by_code.get(told, 0.0) + phi
+    chance = by_code.pop(CHANCE, 0.0)
     background = {code: phi for code, phi in by_code.items() if telling.is_background(code)}
     some = [
         Reason(code, phi, telling.text(sentence(code, telling), phi), evidence(code, telling.record))
@@ -102,6 +103,9 @@ def tree_reasons(contributions: Floats, codes: Sequence[str], telling: Telling) 
             {code: by_code[code] for code in by_code.keys() - background.keys()}, telling
         )
     ]
+    if chance and abs(chance) >= telling.min_contribution:
+        words = "Signs that go with it no more than by chance, together"
+        some.append(Reason(CHANCE, chance, telling.text(words, chance)))
     return [*some, *_background(background, telling)]
 
 

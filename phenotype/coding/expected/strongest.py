@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 
-from phenotype.coding.expected.reasons import BACKGROUND, LEAST_RATIO, UNIT
+from phenotype.coding.expected.reasons import BACKGROUND, CHANCE, LEAST_RATIO, UNIT
 from phenotype.coding.findings import Found
 
 _PER_GROUP = (1, 2, 3)
@@ -14,7 +14,7 @@ _PER_GROUP = (1, 2, 3)
 
 
 def carried_by_events(found: Found) -> pl.DataFrame:
-    """The explained findings that events speak for at least as much as the background does.
+    """The explained findings that events speak for at least as much as background and chance do.
 
     Age, sex and how a stay ran make conditions likely, and show none; how a unit codes says nothing of a
     patient. A doubt that rests on these alone gives a reader nothing to look up.
@@ -29,7 +29,7 @@ def carried_by_events(found: Found) -> pl.DataFrame:
     kinds = found.findings.select("finding_id", "kind")
     told = found.reasons.join(kinds, on="finding_id", how="inner")
     towards = pl.col("contribution") * pl.when(pl.col("kind") == "unsupported").then(-1.0).otherwise(1.0)
-    is_background = pl.col("concept") == BACKGROUND
+    is_background = pl.col("concept").is_in([BACKGROUND, CHANCE])
     is_event = (pl.col("evidence").list.len() > 0) & ~is_background & (pl.col("concept") != UNIT)
     return (
         told.with_columns(_towards=towards)

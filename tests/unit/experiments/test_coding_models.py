@@ -129,16 +129,6 @@ def test_what_may_not_explain_a_coding_is_not_read(
     assert not expected_of(paid, tmp_path / "work", everything).equals(expected)
 
 
-def test_screened_trees_expect_what_care_shows(hospital: Hospital, tmp_path: Path) -> None:
-    """Trees that read what goes with an answer, and nothing else, still see insulin and an operation."""
-    screened = CONFIG.trees.model_copy(update={"false_discovery_rate": 0.01})
-    told = expected_of(hospital, tmp_path, CONFIG.model_copy(update={"trees": screened}))
-    diabetes = told.filter(concept="ICD10//E11")
-    assert roc_auc_score(diabetes["is_coded"], diabetes["probability"]) > 0.9
-    hip = told.filter(concept="ICD10//S72")
-    assert roc_auc_score(hip["is_coded"], hip["probability"]) > 0.99
-
-
 def test_it_is_taken_up_and_comes_back_equal(
     expected: pl.DataFrame, hospital: Hospital, work: Path, tmp_path: Path
 ) -> None:
@@ -185,6 +175,21 @@ def test_reasons_tell_the_care_and_where_it_stands(
     assert set(care["evidence"].explode()) <= set(first["evidence"][0])
     n_told = told.reasons["finding_id"].n_unique()
     assert n_told <= 40 * told.findings["kind"].n_unique()
+
+
+def test_what_goes_with_a_group_by_chance_alone_is_told_together(
+    expected: pl.DataFrame, hospital: Hospital, work: Path
+) -> None:
+    """Insulin and glucose tell of diabetes; CRP, which tells of the main condition alone, does not."""
+    findings = CONFIG.findings.model_copy(update={"chance_rate": 0.001})
+    config = CONFIG.model_copy(update={"findings": findings})
+    record = record_of(hospital.dataset)
+    found = expected_findings(record, expected, config, active_ontology())
+    told = explain_findings(found, hospital.dataset, record, expected, config, work, active_ontology())
+    missing = told.findings.filter(kind="missing", rule_id="expected/ICD10//E11")
+    concepts = told.reasons.join(missing, on="finding_id", how="semi")["concept"].unique()
+    assert {"ATC//A10AE04", "LAB//glucose"} & set(concepts)
+    assert "LAB//crp" not in set(concepts)
 
 
 def test_what_is_not_judged_is_counted(hospital: Hospital) -> None:

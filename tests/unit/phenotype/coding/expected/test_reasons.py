@@ -14,6 +14,7 @@ from phenotype.coding.expected.naming import name_of_group, title_of
 from phenotype.coding.expected.reasons import (
     AGAINST,
     BACKGROUND,
+    CHANCE,
     MAX_ABSENT,
     MAX_AGAINST,
     Telling,
@@ -87,6 +88,13 @@ def test_age_sex_and_the_course_of_the_stay_are_one_reason_without_events() -> N
     assert told[1].evidence == ()
     assert "Age 74 years" in told[1].text
     assert "at the end of the stay" in told[1].text
+
+
+def test_what_goes_with_the_group_by_chance_is_one_reason_without_events() -> None:
+    told = tree_reasons(np.array([0.2, 0.3, 0.1]), ["X//a", CHANCE, CHANCE], telling_of())
+    assert [one.concept for one in told] == ["X//a", CHANCE]
+    assert told[1].contribution == pytest.approx(0.4)
+    assert told[1].evidence == ()
 
 
 def test_the_unit_and_other_stays_point_where_the_doubt_does() -> None:

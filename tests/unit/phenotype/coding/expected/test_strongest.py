@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from phenotype.coding.expected.reasons import BACKGROUND, OTHER_STAYS, UNIT
+from phenotype.coding.expected.reasons import BACKGROUND, CHANCE, OTHER_STAYS, UNIT
 from phenotype.coding.expected.strongest import carried_by_events, strongest
 from phenotype.coding.findings import FINDING_ITEMS, FINDING_REASONS, FINDINGS, Found
 
@@ -40,6 +40,13 @@ def test_age_alone_the_unit_alone_and_what_is_absent_carry_nothing() -> None:
             "events": ("missing", "a", 0.5, 1, [("LAB//x", 0.5, True), (BACKGROUND, 0.4, False)]),
             "others": ("missing", "b", 0.5, 2, [(OTHER_STAYS, 2.0, True)]),
             "age": ("missing", "c", 0.9, 3, [("LAB//x", 0.5, True), (BACKGROUND, 0.6, False)]),
+            "chance": (
+                "missing",
+                "h",
+                0.9,
+                8,
+                [("LAB//x", 0.5, True), (BACKGROUND, 0.3, False), (CHANCE, 0.3, False)],
+            ),
             "unit": ("missing", "d", 0.9, 4, [(UNIT, 2.0, False)]),
             "absent": ("missing", "e", 0.9, 5, [("LAB//x", 2.0, False)]),
             "next to nothing": ("missing", "f", 0.9, 6, [("LAB//x", 0.1, True)]),
