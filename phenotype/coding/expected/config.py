@@ -111,7 +111,6 @@ class NoiseConfig(_Part):
             the group's own.
         confident_weight: of the sensitivity as confident learning estimates it, beside the anchors.
         confident_weight_false: of the false share as confident learning estimates it.
-        rounds: in which the errors of units are read off doubts, and doubts off them.
         unit_prior: expected errors that the surrounding unit's ratio weighs against a unit's own.
         pair_prior: expected pairs of codes that all units' ratio weighs against a unit's own.
         largest_pair_ratio: what a unit confuses more than all units changes the odds of an error at most so
@@ -138,7 +137,6 @@ class NoiseConfig(_Part):
     largest_usual: float = Field(default=0.5, gt=0, le=1)
     confident_weight: float = Field(default=0.1, ge=0, le=1)
     confident_weight_false: float = Field(default=0.1, ge=0, le=1)
-    rounds: int = Field(default=3, ge=1)
     unit_prior: float = Field(default=5.0, gt=0)
     pair_prior: float = Field(default=5.0, gt=0)
     largest_pair_ratio: float = Field(default=2.0, ge=1)

@@ -90,7 +90,7 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
     is_judged = np.array([one is not None for one in noise])
     known = [one or Noise(0.5, 0.5) for one in noise]
     asked = asked & is_judged
-    units = unit_noise(q, coded, asked, known, cells, config)
+    units = unit_noise(q, coded, asked, known, cells, config.unit_prior)
     found = units.wrong(q, coded, known)
     return Errors(
         np.where(asked, found, np.nan), issues, noise, np.asarray(units.left_out), np.asarray(units.added)

@@ -241,13 +241,11 @@ class UnitNoise:
 
 
 def unit_noise(  # noqa: PLR0917 what was found, and where
-    q: Floats, coded: Bools, asked: Bools, noise: list[Noise], cells: list[Ints], config: NoiseConfig
+    q: Floats, coded: Bools, asked: Bools, noise: list[Noise], cells: list[Ints], prior: float
 ) -> UnitNoise:
     """Ratios of what is left out and added, by ever smaller cells, each shrunk towards the one around it.
 
-    Doubts are read with the ratios found so far, and ratios off the doubts, a few rounds of it.
-
-    **Source:** the rounds are those of Dawid and Skene 1979, doi:10.2307/2346806.
+    What is left out, and added, in all counts as expected: a ratio tells one unit from all.
 
     Args:
         q: (n, K) presence.
@@ -255,7 +253,7 @@ def unit_noise(  # noqa: PLR0917 what was found, and where
         asked: (n, K) stays of which the answer is asked; the others tell nothing.
         noise: of each group.
         cells: of each level (hospital, unit, unit and year) the number of each stay's cell, (n,).
-        config: how many rounds, and how much the surrounding cell weighs.
+        prior: expected codes that the surrounding cell's ratio weighs.
 
     Returns:
         The ratios of the smallest cell, group by group.
@@ -263,21 +261,14 @@ def unit_noise(  # noqa: PLR0917 what was found, and where
     sensitivity = np.array([one.sensitivity for one in noise])
     false_share = np.array([one.false_share for one in noise])
     expected = np.stack([q * (1 - sensitivity), (1 - q) * false_share]) * asked
-    found = UnitNoise(np.ones_like(q), np.ones_like(q))
-    for _ in range(config.rounds):
-        doubt = found.wrong(q, coded, noise) * asked
-        observed = np.stack([doubt * ~coded, doubt * coded])
-        found = _ratios(observed, expected, cells, config.unit_prior)
-    return found
-
-
-def _ratios(observed: Floats, expected: Floats, cells: list[Ints], prior: float) -> UnitNoise:
-    """(2, n, K) left out and added, observed and expected -> ratios of the smallest cell, group by group."""
-    around = np.ones(observed.shape[:2])
+    doubt = wrong(q, coded, sensitivity[None], false_share[None]) * asked
+    observed = np.stack([doubt * ~coded, doubt * coded])
+    observed *= (expected.sum((1, 2)) / np.maximum(observed.sum((1, 2)), LOWEST))[:, None, None]
+    around = np.ones((2, len(q)))
     for cell in cells:
         around = _shrunk(observed.sum(2), expected.sum(2), around, cell, prior)
     by_group = np.empty_like(observed)
-    for group in range(observed.shape[2]):
+    for group in range(q.shape[1]):
         by_group[:, :, group] = _shrunk(
             observed[:, :, group], expected[:, :, group], around, cells[-1], prior
         )

@@ -137,19 +137,28 @@ def test_models_that_are_never_sure_tell_of_no_carelessness() -> None:
 
 
 def test_a_unit_that_leaves_out_more_is_told_and_a_small_one_is_shrunk() -> None:
-    """Units of 1,000 stays with the group: the second leaves out twice the usual tenth; the third has one."""
+    """Units of 1,000 stays with the group leave out a tenth and a fifth, 0.15 in all; a third has one stay."""
     n = np.array([1000, 1000, 1])
     unit = np.repeat([0, 1, 2], n)
     random = np.random.default_rng(5)
     coded = (random.random(len(unit)) >= np.array([0.1, 0.2, 1.0])[unit])[:, None]
     q = np.full((len(unit), 1), 0.999)
-    found = unit_noise(q, coded, np.ones_like(coded), [Noise(0.9, 0.001)], [unit], CONFIG)
+    found = unit_noise(q, coded, np.ones_like(coded), [Noise(0.85, 0.001)], [unit], CONFIG.unit_prior)
     ratios = [float(found.left_out[unit == number].mean()) for number in range(3)]
-    assert ratios[0] == pytest.approx(1.0, abs=0.2)
-    assert ratios[1] == pytest.approx(2.0, abs=0.35)
+    assert ratios[0] == pytest.approx(0.1 / 0.15, abs=0.1)
+    assert ratios[1] == pytest.approx(0.2 / 0.15, abs=0.1)
     weight = CONFIG.unit_prior
-    of_all_groups = (1 + weight) / (0.1 + weight)
-    assert ratios[2] == pytest.approx((1 + weight * of_all_groups) / (0.1 + weight), abs=0.02)
+    of_all_groups = (1 + weight) / (0.15 + weight)
+    assert ratios[2] == pytest.approx((1 + weight * of_all_groups) / (0.15 + weight), abs=0.05)
+
+
+def test_where_there_is_one_unit_it_errs_as_all_do() -> None:
+    random = np.random.default_rng(6)
+    coded = random.random((5000, 3)) >= 0.4
+    found = unit_noise(
+        np.full((5000, 3), 0.99), coded, np.ones_like(coded), [Noise(0.9, 0.001)] * 3, [_one_unit(5000)], 5.0
+    )
+    assert found.left_out == pytest.approx(np.ones((5000, 3)), abs=0.1)
 
 
 def test_codes_in_each_other_s_place_are_found_by_unit() -> None:
