@@ -137,7 +137,7 @@ def test_models_that_are_never_sure_tell_of_no_carelessness() -> None:
 
 
 def test_a_unit_that_leaves_out_more_is_told_and_a_small_one_is_shrunk() -> None:
-    """Units of 1,000 stays with the group leave out a tenth and a fifth, 0.15 in all; a third has one stay."""
+    """Units of 1,000 stays leave out a tenth and a fifth of a group, 0.15 in all; the third has one stay."""
     n = np.array([1000, 1000, 1])
     unit = np.repeat([0, 1, 2], n)
     random = np.random.default_rng(5)
