@@ -47,9 +47,9 @@ def carried_by_events(found: Found) -> pl.DataFrame:
 
 
 def strongest(found: Found, n: int) -> pl.DataFrame:
-    """The n findings to show first, the most probable first.
+    """The n findings to show first, the most probable first, to the hundredth; then what events say most of.
 
-    Of those that events carry, the most probable are taken, each kind for its share, of each group of codes
+    Of those that events carry, the first are taken, each kind for its share, of each group of codes
     one and of each contact one; then more of a group and of a kind, where the others are too few.
 
     Args:
@@ -63,7 +63,7 @@ def strongest(found: Found, n: int) -> pl.DataFrame:
     candidates = (
         found.findings.join(carried_by_events(found), on="finding_id", how="inner")
         .join(contacts, on="finding_id", how="left")
-        .sort("probability", "by_events", "finding_id", descending=[True, True, False])
+        .sort(pl.col("probability").round(2), "by_events", "finding_id", descending=[True, True, False])
     )
     n_kinds = max(candidates["kind"].n_unique(), 1)
     share = -(-n // n_kinds)

@@ -95,7 +95,7 @@ def test_a_contact_stands_once_and_fewer_are_told_where_there_are_fewer() -> Non
 def test_of_equally_probable_ones_what_events_say_most_of_stands_first() -> None:
     found = found_of(
         {
-            "1": ("missing", "a", 0.9, 1, [("LAB//x", 0.5, True)]),
+            "1": ("missing", "a", 0.9001, 1, [("LAB//x", 0.5, True)]),
             "2": ("missing", "b", 0.9, 2, [("LAB//x", 0.9, True)]),
         },
     )
