@@ -57,6 +57,7 @@ class LetterWords(Frozen):
     no_stays: str
     few: str
     lead: str
+    within: str
     money: str
     priced: str
     priced_alone: str
@@ -193,6 +194,7 @@ def _paragraphs(
     if not is_small(case.n_subjects):
         tells = page.lead and not betrays(overall(case.rates), case)
         told += [_fill(words.lead, {"lead": page.lead})] if tells else []
+    told += [words.within] if case.deviation == "within" else []
     if isinstance(own, InformationWords):
         told += _why(case, own)
     if not is_small(case.n_subjects):

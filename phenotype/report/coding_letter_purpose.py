@@ -36,10 +36,12 @@ NO_LETTER_WORDS: Mapping[str, Mapping[str, str]] = {
 def letter_purpose(case: Case) -> Purpose | None:
     """What a letter about a case is for; None: there is nothing to write about.
 
-    inquiry: more than expected, or stays that are doubted where there is nobody to be held against.
+    inquiry: more than expected, or stays that are doubted where there is nobody to be held against, or that
+    break a rule which leaves no choice, though others break it as often.
     information: fewer than expected, conditions that seem to be left out, or money in the hospital's favour.
     """
-    if case.unit_id == ALL_UNITS or case.severity == "information" or case.deviation == "within":
+    is_usual = case.deviation == "within" and case.severity != "error"
+    if case.unit_id == ALL_UNITS or case.severity == "information" or is_usual:
         return None
     is_owed = case.expected_nok is not None and case.expected_nok < 0
     if case.deviation == "fewer" or is_owed or LEFT_OUT.issuperset(case.kinds):

@@ -86,14 +86,15 @@ DRIFT = RATE | {"kind": "drift"}
     [
         ({"coverage": broken(12, 2)}, "more", "inquiry"),
         ({"coverage": broken(12, 0)}, "more", "inquiry"),
-        ({"coverage": broken(12, 11)}, "within", None),
-        ({"coverage": broken(12, 40)}, "within", None),
+        ({"coverage": broken(12, 11)}, "within", "inquiry"),
+        ({"coverage": broken(12, 11), "severity": "review"}, "within", None),
+        ({"coverage": broken(12, 40), "severity": "review"}, "within", None),
         # one more than nobody else is chance
-        ({"coverage": broken(1, 0), "n": 1}, "within", None),
+        ({"coverage": broken(1, 0), "n": 1, "severity": "review"}, "within", None),
         ({}, "alone", "inquiry"),
         (RATE | {"rates": (rate(30, 10, is_flagged=True),)}, "more", "inquiry"),
         (RATE | {"rates": (rate(10, 30, is_flagged=True),)}, "fewer", "information"),
-        ({"rule": "depth", "rates": (rate(30, 28, is_flagged=False),)}, "within", None),
+        (RATE | {"rates": (rate(30, 28, is_flagged=False),), "severity": "review"}, "within", None),
         ({"kind": "missing", "rule": "expected/ICD10-NO//A41"}, "alone", "information"),
         ({"kind": "unspecific", "rule": "expected/ICD10-NO//A41"}, "alone", "information"),
         ({"kind": "unsupported", "rule": "expected/ICD10-NO//A41"}, "alone", "inquiry"),
@@ -122,6 +123,13 @@ def text_of(letter: Letter | None) -> str:
     return " ".join([letter.subject, *letter.paragraphs, letter.asks_title, *letter.asks, *letter.closing])
 
 
+def test_a_letter_about_a_rule_that_all_break_says_that_the_unit_does_not_differ() -> None:
+    usual, more = ({"coverage": broken(12, others), "n": 12} for others in (11, 2))
+    assert "does not clearly differ" in text_of(letter_of("en", **usual))
+    assert "skiller seg ikke klart" in text_of(letter_of("nb", **usual))
+    assert "does not clearly differ" not in text_of(letter_of("en", **more))
+
+
 def test_a_letter_about_fewer_than_expected_asks_for_nothing_and_claims_nothing() -> None:
     few = RATE | {"rates": (rate(10, 30, is_flagged=True),), "amount_low_nok": -5e4, "amount_high_nok": -5e4}
     norwegian, english = text_of(letter_of("nb", **few)), text_of(letter_of("en", **few))
@@ -142,8 +150,8 @@ def test_a_letter_about_more_asks_for_a_medical_assessment_by_a_date() -> None:
 
 
 def test_nothing_unusual_is_written_to_nobody_and_the_page_says_so() -> None:
-    assert letter_of("nb", coverage=broken(12, 11)) is None
-    case, book = case_of(coverage=broken(12, 11))
+    assert letter_of("nb", coverage=broken(12, 11), severity="review") is None
+    case, book = case_of(coverage=broken(12, 11), severity="review")
     page = book.page(case, {}, 10, "nb")
     assert page.letter == ""
     assert page.no_letter.startswith("Det er ikke laget brev")
