@@ -164,7 +164,7 @@ def test_what_is_broken_by_few_and_what_could_not_be_judged_stands_with_its_reas
 def test_pages_hold_no_script_fetch_nothing_and_keep_texts_as_texts(tmp_path):
     write_audit(tmp_path, content(nasty=NASTY))
     pages = [tmp_path / "index.html", *sorted((tmp_path / "cases").glob("*.html"))]
-    assert len(pages) == 1 + 3 + 3  # the other unit breaks the rule less often than this one: no letters
+    assert len(pages) == 1 + 3 + 3  # whoever breaks a rule that leaves no choice is written to
     for file in pages:
         page = file.read_text("utf-8")
         assert "<script" not in page
