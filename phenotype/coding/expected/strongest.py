@@ -17,14 +17,15 @@ def carried_by_events(found: Found) -> pl.DataFrame:
     """The explained findings that events speak for at least as much as background and chance do.
 
     Age, sex and how a stay ran make conditions likely, and show none; how a unit codes says nothing of a
-    patient. A doubt that rests on these alone gives a reader nothing to look up.
+    patient. A doubt that rests on these alone gives a reader nothing to look up; nor do many events each of
+    which says next to nothing, so one at least must change the odds by LEAST_RATIO by itself.
 
     Args:
         found: findings with reasons.
 
     Returns:
         finding_id, by_events: log odds that concepts with events add in favour of the doubt, less those that
-        speak against it: odds changed by LEAST_RATIO or more; sorted by finding_id.
+        speak against it; sorted by finding_id.
     """
     kinds = found.findings.select("finding_id", "kind")
     told = found.reasons.join(kinds, on="finding_id", how="inner")
@@ -36,10 +37,13 @@ def carried_by_events(found: Found) -> pl.DataFrame:
         .group_by("finding_id")
         .agg(
             by_events=pl.col("_towards").filter(is_event).sum(),
+            _largest=pl.col("_towards").filter(is_event).max(),
             _background=pl.col("_towards").filter(is_background).sum(),
         )
         .filter(
-            (pl.col("by_events") >= math.log(LEAST_RATIO)) & (pl.col("by_events") >= pl.col("_background"))
+            (pl.col("by_events") > 0)
+            & (pl.col("_largest") >= math.log(LEAST_RATIO))
+            & (pl.col("by_events") >= pl.col("_background"))
         )
         .select("finding_id", "by_events")
         .sort("finding_id")

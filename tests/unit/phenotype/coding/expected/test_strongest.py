@@ -49,6 +49,7 @@ def test_age_alone_the_unit_alone_and_what_is_absent_carry_nothing() -> None:
             ),
             "unit": ("missing", "d", 0.9, 4, [(UNIT, 2.0, False)]),
             "absent": ("missing", "e", 0.9, 5, [("LAB//x", 2.0, False)]),
+            "many small ones": ("missing", "i", 0.9, 9, [(f"LAB//{n}", 0.15, True) for n in range(9)]),
             "next to nothing": ("missing", "f", 0.9, 6, [("LAB//x", 0.1, True)]),
             "against": ("missing", "g", 0.9, 7, [("LAB//x", 0.5, True), ("LAB//y", -0.5, True)]),
         }
