@@ -139,7 +139,27 @@ def _headings(rows: Sequence[Sequence[Any]], file: Path) -> tuple[int, dict[str,
                 for name in missing
             ]
         )
+    _no_heading_twice(rows[at], f"{file.name}, row {at + 1}")
     return at, named
+
+
+def _no_heading_twice(cells: Sequence[Any], where: str) -> None:
+    """Two columns of one name: nobody knows which is meant."""
+    names = [name for cell in cells for name in _named([cell])]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise InputError(
+            [
+                Problem(
+                    "a heading stands twice",
+                    where=where,
+                    found=f"{names.count(name)} columns named {HEADINGS[name]}",
+                    allowed="one column of each heading",
+                    next_step="rename or delete the column that is not meant",
+                )
+                for name in doubled
+            ]
+        )
 
 
 def _cell(cells: Sequence[Any], place: int) -> Any:
@@ -170,7 +190,7 @@ def _row(told: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         "stay_id": take("stay_id", _whole, "no stay's pseudonym", "a whole number, as it was sent out"),
         "answer": answer,
         "reviewer_role": take("reviewer_role", lambda cell: str(cell) or None, "no role", "such as koder"),
-        "date": take("date", _date, "no date", "2026-11-22 or 22.11.2026"),
+        "date": take("date", _date, "no date of this century", "2026-11-22 or 22.11.2026"),
         "drawn": take("drawn", lambda cell: DRAWN_WORDS.get(_plain(cell)), "no such word", "ranked, random"),
         "reason": str(told["reason"]),
     }
@@ -193,10 +213,17 @@ def _whole(cell: Any) -> int | None:
     if isinstance(cell, float):
         return int(cell) if cell.is_integer() and abs(cell) < 2**53 else None
     text = str(cell)
-    return int(text) if text.lstrip("-").isdecimal() and len(text) <= 20 else None
+    number = int(text) if text.removeprefix("-").isdecimal() and len(text) <= 20 else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
 def _date(cell: Any) -> dt.date | None:
+    """The day of an answer, of this century: another is a slip, and no later answer would take its place."""
+    day = _day(cell)
+    return day if day is not None and 2000 <= day.year < 2100 else None
+
+
+def _day(cell: Any) -> dt.date | None:
     if isinstance(cell, dt.datetime):
         return cell.date()
     if isinstance(cell, dt.date):

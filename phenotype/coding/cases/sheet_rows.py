@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Sequence
@@ -18,25 +19,44 @@ def sheet_rows(file: Path, is_wanted: Callable[[Rows], bool]) -> list[list[Any]]
     """The rows of a file as they stand, cells as text, numbers, dates or None.
 
     Args:
-        file: .xlsx, else text in UTF-8 or Windows-1252 with commas, semicolons or tabs between columns.
+        file: .xlsx, else text in UTF-8, UTF-16 with its mark, or Windows-1252, with commas, semicolons or
+            tabs between columns.
         is_wanted: whether a sheet of a workbook is the one to read; where none is, the first is read.
 
     Raises:
-        InputError: the file cannot be read, is too large, or is no workbook.
+        InputError: the file cannot be read, is too large, or is neither a workbook nor text.
         MissingExtraError: a workbook, and nothing is installed that reads one.
     """
     return _workbook_rows(file, is_wanted) if file.suffix.lower() == ".xlsx" else _text_rows(file)
 
 
 def _text_rows(file: Path) -> list[list[Any]]:
-    content = _content(file)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
+    text = _text(_content(file))
     first = text.split("\n", 1)[0]
     separator = max(";,\t", key=first.count)
-    return [list(row) for row in csv.reader(io.StringIO(text), delimiter=separator)]
+    try:
+        if "\0" not in text:
+            return [list(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
+    except csv.Error:
+        pass
+    raise InputError(
+        Problem(
+            "the file is no text in columns",
+            where=file.name,
+            allowed="text in UTF-8 with semicolons, commas or tabs between columns",
+            next_step="save the sheet as .xlsx or as CSV (UTF-8)",
+        )
+    )
+
+
+def _text(content: bytes) -> str:
+    """Decoded as the marks at its beginning say, else as UTF-8 if it is that, else as Windows-1252."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
 def _workbook_rows(file: Path, is_wanted: Callable[[Rows], bool]) -> list[list[Any]]:

@@ -66,7 +66,9 @@ def test_a_filled_in_workbook_comes_back_with_whole_pseudonyms(tmp_path):
     assert reviews["drawn"].to_list() == ["ranked", "ranked", "random"]
 
 
-@pytest.mark.parametrize(("separator", "encoding"), [(";", "utf-8-sig"), (",", "utf-8"), ("\t", "cp1252")])
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(";", "utf-8-sig"), (",", "utf-8"), ("\t", "cp1252"), ("\t", "utf-16")]
+)
 def test_text_is_read_as_norwegian_spreadsheets_write_it(tmp_path, separator, encoding):
     rows = [row(answer="kan ikke avgjøre", reason="uklart")]
     reviews = read_reviews(text(tmp_path, rows, separator, encoding))
@@ -134,6 +136,33 @@ def test_a_file_that_is_no_workbook_is_told(tmp_path):
     (tmp_path / "svar.xlsx").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(InputError, match="no workbook"):
         read_reviews(tmp_path / "svar.xlsx")
+
+
+@pytest.mark.parametrize(
+    "content", [bytes(range(256)), b"finding_id;answer\r\r\na\0b", b'"' + b"x" * 200_000]
+)
+def test_what_is_no_text_in_columns_is_told(tmp_path, content):
+    (tmp_path / "svar.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"no text in columns|a column is missing"):
+        read_reviews(tmp_path / "svar.csv")
+
+
+def test_a_heading_that_stands_twice_is_told(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_reviews(workbook(tmp_path, [[*row(), "uenig"]], [*HEAD, "Svar"]))
+    assert [(problem.what, problem.found) for problem in caught.value.problems] == [
+        ("a heading stands twice", "2 columns named Svar / answer")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "column"),
+    [({"stay": str(2**63)}, "B"), ({"stay": "--5"}, "B"), ({"date": "01.01.2999"}, "F")],
+)
+def test_pseudonyms_have_63_bits_and_answers_are_of_this_century(tmp_path, more, column):
+    with pytest.raises(InputError) as caught:
+        read_reviews(text(tmp_path, [row(**more)]))
+    assert f"row 2, column {column}" in str(caught.value)
 
 
 def answers(n: int, answer: str = "agree") -> pl.DataFrame:
