@@ -16,6 +16,8 @@ from phenotype.coding.cases.cases import Case, make_cases
 from phenotype.coding.cases.explanations import InnocentExplanations
 from phenotype.coding.cases.names import CaseNames
 from phenotype.coding.cases.order import Effort
+from phenotype.coding.coded_record import CodedRecord
+from phenotype.coding.findings import Found
 from phenotype.report.coding_case import CaseBook
 from phenotype.report.coding_letter import Letter, LetterTexts, make_letter
 from phenotype.report.coding_letter_purpose import letter_purpose
@@ -46,14 +48,18 @@ def case_of(
     record = FRAMES.record_of([(number, number, number) for number in range(n)])
     told = FRAMES.coverage_of(list(coverage))
     cases = make_cases(found, FRAMES.units_of(list(rates)), record, coverage=told, names=NAMES, effort=EFFORT)
-    book = CaseBook(
+    return cases[0], book_of(found, record)
+
+
+def book_of(found: Found, record: CodedRecord) -> CaseBook:
+    """The book of findings of which no stay was drawn at random."""
+    return CaseBook(
         found,
         NAMES,
         InnocentExplanations.load(CONFIGS / "innocent_explanations.yaml"),
         contacts=record.contacts,
         chosen=pl.DataFrame(schema={"stay_id": pl.Int64, "how": pl.String}),
     )
-    return cases[0], book
 
 
 def rate(observed: float, expected: float, *, is_flagged: bool) -> dict[str, Any]:
@@ -181,13 +187,7 @@ def test_few_priced_stays_left_over_are_not_told() -> None:
         (one,) = make_cases(
             found, FRAMES.units_of([]), record, coverage=FRAMES.coverage_of([]), names=NAMES, effort=EFFORT
         )
-        book = CaseBook(
-            found,
-            NAMES,
-            InnocentExplanations.load(CONFIGS / "innocent_explanations.yaml"),
-            contacts=record.contacts,
-            chosen=pl.DataFrame(schema={"stay_id": pl.Int64, "how": pl.String}),
-        )
+        book = book_of(found, record)
         words = LetterTexts.load(CONFIGS / "letter.yaml").en
         letter = make_letter(one, book.page(one, {}, 10), words, "en", dt.date(2026, 11, 22))
         assert told in text_of(letter)
