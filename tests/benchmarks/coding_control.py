@@ -15,10 +15,10 @@ no finding comes last, in the order of chance. Bars, for each scenario:
 - average precision of each family is at least twice that of unit rates and of argmax disagreement, and, for
   dropped and added conditions, of rules alone (a family that breaks a rule is found by rules: there they are
   no baseline but the method); where a baseline has more than 0.5, 1 is asked for;
-- the probability of findings is within 0.05 of the share that is right (mean over tenths of the probability,
-  weighted by findings), after reviewers have answered for 40 findings of each rule and kind, which are then
-  left out; how near they are before is told beside it. A true condition that nobody coded, honestly, counts
-  as a coding that was wrong; how it is where it counts as right is told too.
+- the probability of findings, as they come, is within 0.05 of the share that is right (mean over tenths of
+  the probability, weighted by findings); how near they are after reviewers have answered for 40 findings of
+  each rule and kind, which are then left out, is told beside it. A true condition that nobody coded,
+  honestly, counts as a coding that was wrong; how it is where it counts as right is told too.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ PARTS = [
 ]
 """Rates, drift and agreement are about units: their findings have no probability and are not judged here."""
 EXPECTED_TABLE = "expected-*.parquet"
-BARRED = "after review"
+BARRED = "before review"
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,10 @@ def _calibrations(judged: Judged) -> dict[str, Calibration]:
     told_strictly = told_right(judged, honest_is_wrong=False)
     reviewed = after_review(told, judged.folder)
     found = {
-        BARRED: calibration(reviewed),
-        "before review": calibration(told),
-        "after review, honest omissions right": calibration(after_review(told_strictly, judged.folder)),
+        BARRED: calibration(told),
+        "after review": calibration(reviewed),
         "before review, honest omissions right": calibration(told_strictly),
+        "after review, honest omissions right": calibration(after_review(told_strictly, judged.folder)),
     }
     for kind in ("rule", *EXPECTATION_FAMILIES.values()):
         found[f"{kind} before review"] = calibration(told.filter(kind=kind))
