@@ -73,7 +73,7 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
     even, anchors = np.zeros((n, size)), {}
     for group in np.flatnonzero(is_asked):
         some = asked[:, group]
-        even[some, group] = levelled(p[some, group], coded[some, group])
+        even[some, group] = levelled(p[some, group], coded[some, group], config.min_anchors)
         anchors[int(group)] = Anchors.of(
             p[some, group], coded[some, group], cells[UNIT][some], cells[-1][some], config
         )
