@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from ontology.configuration import read_yaml, validate
 from phenotype.coding.cases.cases import Case
 from phenotype.coding.cases.rates import CaseRate, overall
+from phenotype.explain.wording import count_words
 from phenotype.report.coding_audit import betrays
 from phenotype.report.coding_letter_purpose import LEFT_OUT, letter_purpose
 from phenotype.report.coding_lines import CasePage
@@ -153,7 +154,7 @@ def make_letter(
         "unit": page.unit,
         "period": page.period,
         "title": page.title,
-        "n_stays": words.few if is_small(case.n_subjects) else str(case.n_stays),
+        "n_stays": words.few if is_small(case.n_subjects) else count_words(case.n_stays),
         "against": page.against,
         "case_id": page.case_id,
     }
@@ -216,7 +217,7 @@ def _money(case: Case, words: LetterWords, language: Language) -> list[str]:
     told = []
     if (case.amount_low_nok or case.amount_high_nok) and not is_small(case.n_priced_subjects):
         hides = is_small(case.n_stays - case.n_priced)
-        priced = words.priced_alone if hides else _fill(words.priced, {"n": str(case.n_priced)})
+        priced = words.priced_alone if hides else _fill(words.priced, {"n": count_words(case.n_priced)})
         amount = recovery_range_words(case.amount_low_nok, case.amount_high_nok, language)
         told.append(_fill(words.money, {"amount": amount, "n_priced": priced}))
     if case.rate_low_nok is not None and case.deviation != "fewer":
