@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from pydantic import TypeAdapter
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from experiments.split_config import LARGEST_SEED
 from experiments.splits import SplitConfig, check_splits, make_splits
 from ontology.errors import ConfigurationError, InputError
 from phenotype.trajectory import CONTACTS, Dataset
@@ -52,7 +53,7 @@ def splits_of_patients(splits: pl.DataFrame) -> pl.DataFrame:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=st.integers(0, 2**31 - 1),
+    seed=st.integers(0, LARGEST_SEED),
     n_subjects=st.integers(12, 60),
     kind=st.sampled_from(["random", "folds", "time_unseen"]),
     stratify=st.booleans(),
