@@ -156,16 +156,17 @@ def levelled(p: Floats, coded: Bools, least: int) -> Floats:
     """Expectations as the shares that stays of like expectation are coded in, never falling, (m,).
 
     At both ends, where most doubts are, models promise more than they hold, and single stays would tell
-    otherwise: the highest and the lowest share rest on at least so many stays.
+    otherwise: the highest and the lowest share rest on many.
 
     Args:
         p: (m,) expectations.
         coded: (m,) answers.
-        least: how many stays.
+        least: on at least so many stays, or a fiftieth of all where that is fewer.
 
     **Source:** isotonic regression, see `phenotype.calibration.fit_isotonic_calibrator`.
     """
-    if len(p) > 2 * least:
+    least = min(least, len(p) // 50)
+    if least:
         ordered = np.sort(p)
         p = np.clip(p, ordered[least - 1], ordered[-least])
     return fit_isotonic_calibrator(p, coded).apply(p)

@@ -154,9 +154,9 @@ def test_a_unit_that_leaves_out_more_is_told_and_a_small_one_is_shrunk() -> None
 
 
 def test_one_stay_at_an_end_does_not_tell_what_is_expected_there() -> None:
-    """Of 1,000 stays a tenth is coded, whatever the model says, and so is the one that it is surest of."""
+    """Of 2,000 stays a tenth is coded, whatever the model says, and so is the one that it is surest of."""
     random = np.random.default_rng(8)
-    p, coded = np.linspace(0.01, 0.4, 1000), random.random(1000) < 0.1
+    p, coded = np.linspace(0.01, 0.4, 2000), random.random(2000) < 0.1
     coded[-1], coded[-10:-1] = True, False
     assert levelled(p, coded, 1)[-1] > 0.8
     assert levelled(p, coded, 30)[-1] == pytest.approx(0.1, abs=0.1)
