@@ -14,7 +14,7 @@ from phenotype.feature_spec import FeatureSpec
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class GroupsConfig(_Part):

@@ -32,13 +32,20 @@ CONFUSION = pl.Schema(
 """unit: null = all units. kind: instead = `concept` was expected and left out where `coded_concept` stands
 unexpectedly; together = both stand unexpectedly. ratio: observed over expected, shrunk."""
 ALL_UNITS_PRIOR = 1.0
+NO_UNIT = "?"
+"""Stands for the unit of stays that name none."""
+
+
+def units_of(grid: Grid) -> npt.NDArray[np.str_]:
+    """The unit of each stay, (n,); those that name none are of one."""
+    return np.array(grid.stays["unit"].cast(pl.String).fill_null(NO_UNIT).to_list(), dtype=np.str_)
 
 
 def pair_ratios(grid: Grid, rows: npt.NDArray[np.int64], parent: Floats, prior: float) -> dict[str, Floats]:
     """Observed, expected and shrunk ratios of all pairs among some stays.
 
     Args:
-        grid: expectations.
+        grid: expectations; a group without one is in no pair.
         rows: numbers of the stays.
         parent: (2, K, K) ratios that are shrunk to, instead and together.
         prior: expected pairs that the parent's ratio weighs.
@@ -48,6 +55,7 @@ def pair_ratios(grid: Grid, rows: npt.NDArray[np.int64], parent: Floats, prior: 
     """
     p = 1 - (1 - grid.main[rows]) * (1 - grid.other[rows])
     y = grid.is_coded[rows].astype(np.float64)
+    p = np.where(np.isnan(p), y, p)
     left_out, unexpected, spread = p * (1 - y), y * (1 - p), p * (1 - p)
     observed = np.stack([left_out.T @ unexpected, unexpected.T @ unexpected])
     expected = np.stack([spread.T @ spread] * 2)
@@ -66,9 +74,9 @@ def unit_ratios(grid: Grid, prior: float) -> tuple[Floats, dict[str, Floats]]:
     everybody = np.arange(grid.stays.height)
     total = pair_ratios(grid, everybody, np.ones((2, size, size)), ALL_UNITS_PRIOR)["ratio"]
     found = {}
-    for unit in grid.stays["unit"].unique().sort():
-        rows = np.flatnonzero((grid.stays["unit"] == unit).to_numpy())
-        found[str(unit)] = pair_ratios(grid, rows, total, prior)["ratio"]
+    units = units_of(grid)
+    for unit in np.unique(units):
+        found[str(unit)] = pair_ratios(grid, np.flatnonzero(units == unit), total, prior)["ratio"]
     return total, found
 
 
@@ -83,8 +91,9 @@ def confusion(grid: Grid, prior: float, min_expected: float = 1.0) -> pl.DataFra
     size = len(grid.concepts)
     total = pair_ratios(grid, np.arange(grid.stays.height), np.ones((2, size, size)), ALL_UNITS_PRIOR)
     frames = [_told(grid, None, total, min_expected)]
-    for unit in grid.stays["unit"].unique().sort():
-        rows = np.flatnonzero((grid.stays["unit"] == unit).to_numpy())
+    units = units_of(grid)
+    for unit in np.unique(units):
+        rows = np.flatnonzero(units == unit)
         frames.append(_told(grid, str(unit), pair_ratios(grid, rows, total["ratio"], prior), min_expected))
     return pl.concat(frames).sort(
         "unit", "ratio", "kind", "concept", "coded_concept", descending=[False, True, False, False, False]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from phenotype.coding.expected.config import NoiseConfig
-from phenotype.coding.expected.confusion import unit_ratios
+from phenotype.coding.expected.confusion import NO_UNIT, unit_ratios, units_of
 from phenotype.coding.expected.grid import Grid
 from phenotype.coding.expected.noise import (
     Anchors,
@@ -64,11 +64,12 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
     Args:
         p: (n, K) expectations, out of fold and calibrated.
         coded: (n, K) answers.
-        asked: (n, K) stays of which it is asked.
+        asked: (n, K) stays of which it is asked; of those without an expectation nothing can be said.
         cells: see `expected_noise.unit_noise`.
         config: how noisy coding is taken to be.
     """
     n, size = p.shape
+    asked = asked & ~np.isnan(p)
     is_asked = [_is_enough(coded[asked[:, group], group]) for group in range(size)]
     even, anchors = np.zeros((n, size)), {}
     for group in np.flatnonzero(is_asked):
@@ -105,13 +106,9 @@ def _is_enough(coded: Bools) -> bool:
 
 def cells_of(grid: Grid) -> list[Ints]:
     """The cells that units are told in: hospital; hospital and unit; these and the year."""
-    hospital = pl.col("unit").str.split("/").list.first()
-    year = pl.col("year").cast(pl.String).fill_null("?")
-    keys = [hospital, pl.col("unit"), pl.concat_str("unit", year, separator="/")]
-    return [
-        grid.stays.select(key.fill_null("?").rank("dense")).to_series().to_numpy().astype(np.int64) - 1
-        for key in keys
-    ]
+    unit, year = pl.col("unit").fill_null(NO_UNIT), pl.col("year").cast(pl.String).fill_null("?")
+    keys = [unit.str.split("/").list.first(), unit, pl.concat_str(unit, year, separator="/")]
+    return [grid.stays.select(key.rank("dense")).to_series().to_numpy().astype(np.int64) - 1 for key in keys]
 
 
 def all_errors(grid: Grid, config: NoiseConfig) -> dict[str, Errors]:
@@ -143,11 +140,11 @@ def confusion_factor(grid: Grid, config: NoiseConfig) -> Floats:
     change = np.zeros(grid.is_coded.shape)
     p = 1 - (1 - grid.main) * (1 - grid.other)
     stands, lacks = grid.is_coded & (p < NOT_EXPECTED), ~grid.is_coded & (p > EXPECTED_FROM)
-    units = grid.stays["unit"].cast(pl.String)
+    units = units_of(grid)
     for unit, ratio in ratios.items():
         largest = np.log(config.largest_pair_ratio)
         excess = np.clip(np.log(ratio[0] / total[0]), 0, largest) - alternative
-        for row in np.flatnonzero((units == unit).to_numpy() & stands.any(1) & lacks.any(1)):
+        for row in np.flatnonzero((units == unit) & stands.any(1) & lacks.any(1)):
             some, others = np.flatnonzero(stands[row]), np.flatnonzero(lacks[row])
             pairs = excess[np.ix_(others, some)]
             change[row, others] = _furthest(pairs, 1)

@@ -233,7 +233,7 @@ def wrong(q: Floats, coded: Bools, sensitivity: Floats, false_share: Floats) -> 
 
 def held_below(p: Floats, most: float) -> Floats:
     """Probabilities that stay below `most`: those far below it as they are, those near it drawn in."""
-    return np.asarray((np.clip(p, LOWEST, 1) ** -4 + most**-4) ** -0.25)
+    return np.asarray(most * (1 + (most / np.clip(p, LOWEST, 1)) ** 4) ** -0.25)
 
 
 @dataclass(frozen=True)
