@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -16,14 +16,15 @@ class CodeClass(BaseModel):
 
     Attributes:
         why: the reason.
-        codes: beginnings of event codes.
-        names: regular expressions that names of codes are searched for, in any letter case.
+        codes: beginnings of event codes; none is empty, for every code begins so.
+        names: regular expressions that names of codes are searched for, in any letter case; none is found in
+            an empty name, for it would be found in every one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     why: str = Field(min_length=1)
-    codes: tuple[str, ...] = ()
+    codes: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     names: tuple[str, ...] = ()
 
     @field_validator("names")
@@ -31,9 +32,11 @@ class CodeClass(BaseModel):
     def _are_patterns(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             try:
-                re.compile(name)
+                holds_for_all = re.search(name, "") is not None
             except re.error as error:
                 raise ValueError(f"{name!r} is no regular expression: {error}") from error
+            if holds_for_all:
+                raise ValueError(f"{name!r} is found in every name")
         return names
 
     def holds(self, code: str, name: str | None) -> bool:

@@ -28,7 +28,7 @@ def carried_by_events(found: Found) -> pl.DataFrame:
         speak against it; sorted by finding_id.
     """
     kinds = found.findings.select("finding_id", "kind")
-    told = found.reasons.join(kinds, on="finding_id", how="inner")
+    told = found.reasons.filter(pl.col("contribution").is_finite()).join(kinds, on="finding_id", how="inner")
     towards = pl.col("contribution") * pl.when(pl.col("kind") == "unsupported").then(-1.0).otherwise(1.0)
     is_background = pl.col("concept").is_in([BACKGROUND, CHANCE])
     is_event = (pl.col("evidence").list.len() > 0) & ~is_background & (pl.col("concept") != UNIT)
@@ -53,6 +53,8 @@ def carried_by_events(found: Found) -> pl.DataFrame:
 def strongest(found: Found, n: int) -> pl.DataFrame:
     """The n findings to show first, the most probable first, to the hundredth; then what events say most of.
 
+    What has no probability stands last.
+
     Of those that events carry, the first are taken, each kind for its share, of each group of codes
     one and of each contact one; then more of a group and of a kind, where the others are too few.
 
@@ -67,7 +69,13 @@ def strongest(found: Found, n: int) -> pl.DataFrame:
     candidates = (
         found.findings.join(carried_by_events(found), on="finding_id", how="inner")
         .join(contacts, on="finding_id", how="left")
-        .sort(pl.col("probability").round(2), "by_events", "finding_id", descending=[True, True, False])
+        .sort(
+            pl.col("probability").fill_nan(None).round(2),
+            "by_events",
+            "finding_id",
+            descending=[True, True, False],
+            nulls_last=True,
+        )
     )
     n_kinds = max(candidates["kind"].n_unique(), 1)
     share = -(-n // n_kinds)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from ontology.errors import ConfigurationError
-from phenotype.coding.expected.circumstances import Circumstances
+from phenotype.coding.expected.circumstances import Circumstances, CodeClass
 from phenotype.coding.expected.config import ExpectedConfig
 
 SHIPPED = Circumstances.load("circumstances")
@@ -73,6 +74,12 @@ def test_the_shipped_file_is_what_every_source_gets_and_each_class_says_why() ->
         file = Path("configs") / "coding" / f"{name}.yaml"
         assert ExpectedConfig.load(file).circumstances == "circumstances"
     assert all(len(one.why) > 40 for one in (*SHIPPED.not_read, *SHIPPED.background))
+
+
+@pytest.mark.parametrize("faulty", [{"codes": [""]}, {"names": [""]}, {"names": ["x*"]}, {"names": ["("]}])
+def test_a_class_that_would_hold_for_every_code_is_refused(faulty: dict[str, list[str]]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(faulty))):
+        CodeClass.model_validate({"why": "a test"} | faulty)
 
 
 def test_null_reads_everything() -> None:

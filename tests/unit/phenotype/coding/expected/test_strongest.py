@@ -8,10 +8,10 @@ from phenotype.coding.expected.reasons import BACKGROUND, CHANCE, OTHER_STAYS, U
 from phenotype.coding.expected.strongest import carried_by_events, strongest
 from phenotype.coding.findings import FINDING_ITEMS, FINDING_REASONS, FINDINGS, Found
 
-Reasons = list[tuple[str, float, bool]]
+Reasons = list[tuple[str, float | None, bool]]
 
 
-def found_of(findings: dict[str, tuple[str, str, float, int, Reasons]]) -> Found:
+def found_of(findings: dict[str, tuple[str, str, float | None, int, Reasons]]) -> Found:
     """Findings of finding_id -> kind, group, probability, contact, (concept, contribution, has events)."""
     rows, items, reasons = [], [], []
     for finding_id, (kind, group, probability, contact, told) in findings.items():
@@ -101,3 +101,28 @@ def test_of_equally_probable_ones_what_events_say_most_of_stands_first() -> None
         },
     )
     assert strongest(found, 2)["finding_id"].to_list() == ["2", "1"]
+
+
+def test_what_has_no_probability_stands_last() -> None:
+    found = found_of(
+        {
+            "1": ("missing", "a", None, 1, EVENTS),
+            "2": ("missing", "b", float("nan"), 2, EVENTS),
+            "3": ("missing", "c", 0.3, 3, EVENTS),
+        }
+    )
+    assert strongest(found, 3)["finding_id"].to_list() == ["3", "1", "2"]
+    assert strongest(found, 1)["finding_id"].to_list() == ["3"]
+
+
+def test_reasons_that_say_nothing_carry_nothing_and_take_nothing_away() -> None:
+    nothing: Reasons = [("LAB//y", float("nan"), True), (BACKGROUND, float("nan"), False)]
+    found = found_of(
+        {
+            "silent": ("missing", "a", 0.5, 1, nothing),
+            "unknown": ("missing", "b", 0.5, 2, [("LAB//x", None, True)]),
+            "events": ("missing", "c", 0.5, 3, [*EVENTS, *nothing]),
+            "no reasons": ("missing", "d", 0.5, 4, []),
+        }
+    )
+    assert dict(carried_by_events(found).iter_rows()) == {"events": 1.0}
