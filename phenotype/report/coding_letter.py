@@ -213,14 +213,15 @@ def _why(case: Case, words: InformationWords) -> list[str]:
 
 
 def _money(case: Case, words: LetterWords, language: Language) -> list[str]:
-    """What is said of money; nothing where nothing is priced, nor of a rate that cuts nothing."""
+    """What is said of money; nothing where nothing is priced, nor of a rate of few or that cuts nothing."""
     told = []
     if (case.amount_low_nok or case.amount_high_nok) and not is_small(case.n_priced_subjects):
         hides = is_small(case.n_stays - case.n_priced)
         priced = words.priced_alone if hides else _fill(words.priced, {"n": count_words(case.n_priced)})
         amount = recovery_range_words(case.amount_low_nok, case.amount_high_nok, language)
         told.append(_fill(words.money, {"amount": amount, "n_priced": priced}))
-    if case.rate_low_nok is not None and case.deviation != "fewer":
+    is_few = any(rate.is_flagged and is_small(round(rate.observed)) for rate in case.rates)
+    if (case.rate_low_nok or case.rate_high_nok) and case.deviation != "fewer" and not is_few:
         amount = recovery_range_words(case.rate_low_nok, case.rate_high_nok, language)
         told.append(_fill(words.money_rate if told else words.money_rate_only, {"amount": amount}))
     return told

@@ -36,10 +36,13 @@ def deviation(rates: Sequence[CaseRate], changes: Collection[Direction]) -> Devi
 
 
 def change_directions(found: Found) -> dict[str, Direction]:
-    """finding_id -> the direction of each change over time, by the sign of its log odds ratio."""
+    """finding_id -> the direction of each change over time, by the sign of its log odds ratio.
+
+    One of nothing, or of no number, has no direction, and is left out.
+    """
     changes = found.reasons.join(
         found.findings.filter(kind="drift").select("finding_id"), on="finding_id", how="semi"
-    ).filter(pl.col("contribution").is_not_null())
+    ).filter(pl.col("contribution").is_not_nan() & (pl.col("contribution") != 0))
     return {
         finding_id: "more" if contribution > 0 else "fewer"
         for finding_id, contribution in changes.select("finding_id", "contribution").iter_rows()

@@ -191,3 +191,24 @@ def test_few_priced_stays_left_over_are_not_told() -> None:
         words = LetterTexts.load(CONFIGS / "letter.yaml").en
         letter = make_letter(one, book.page(one, {}, 10), words, "en", dt.date(2026, 11, 22))
         assert told in text_of(letter)
+
+
+@pytest.mark.parametrize("contribution", [0.0, float("nan"), None])
+def test_a_change_in_neither_direction_is_not_told_to_be_fewer(contribution: float | None) -> None:
+    case, _ = case_of(**DRIFT | {"reasons": ({"contribution": contribution},), "severity": "review"})
+    assert case.deviation == "alone"
+
+
+def test_what_cutting_a_rate_brings_is_told_where_it_cuts_and_not_of_few() -> None:
+    money = RATE | {"n": 6, "amount_low_nok": 1e4, "amount_high_nok": 2e4}
+    flagged = money | {"rates": (rate(30, 10, is_flagged=True),)}
+    assert "the amount at issue is NOK" in text_of(letter_of("en", **flagged))
+    nothing = flagged | {"amount_low_nok": 0.0, "amount_high_nok": 0.0}
+    few = money | {"rates": (rate(3, 0.5, is_flagged=True),)}
+    for what in (nothing, few):
+        assert "NOK" not in text_of(letter_of("en", **what))
+
+
+def test_a_case_of_no_known_severity_is_written_to_nobody() -> None:
+    case, _ = case_of(severity=None)
+    assert (case.severity, letter_purpose(case)) == ("information", None)
