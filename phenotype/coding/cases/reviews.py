@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ DRAWN_WORDS: Mapping[str, str] = {
     "tilfeldig": "random",
 }
 MOST_ROWS_TO_HEADING = 30
+_FORMS: Mapping[str, str] = {
+    form.strip().lower(): name
+    for name, heading in HEADINGS.items()
+    for form in (heading, *heading.split("/"))
+}
+"""What a heading may read, in small letters -> the column."""
 _OPTIONAL = frozenset({"drawn"})
 
 
@@ -77,7 +84,7 @@ def read_reviews(file: Path, items: pl.DataFrame | None = None) -> pl.DataFrame:
     found = []
     for number, cells in enumerate(rows[at + 1 :], start=at + 2):
         told = {name: _cell(cells, place) for name, place in columns.items()}
-        if not told["answer"] and not told["reason"]:
+        if told["answer"] == "" and told["reason"] == "":
             continue
         read, faults = _row(told)
         problems += [
@@ -110,14 +117,9 @@ def _heading_row(rows: Sequence[Sequence[Any]]) -> int | None:
 
 def _named(cells: Sequence[Any]) -> dict[str, int]:
     """Which known column stands at which place."""
-    forms = {
-        form: name
-        for name, heading in HEADINGS.items()
-        for form in (heading.lower(), *(half.strip().lower() for half in heading.split("/")))
-    }
     found: dict[str, int] = {}
     for place, cell in enumerate(cells):
-        name = forms.get(str(cell or "").strip().lower())
+        name = _FORMS.get(str(cell or "").strip().lower())
         if name is not None:
             found.setdefault(name, place)
     return found
@@ -145,15 +147,15 @@ def _headings(rows: Sequence[Sequence[Any]], file: Path) -> tuple[int, dict[str,
 
 def _no_heading_twice(cells: Sequence[Any], where: str) -> None:
     """Two columns of one name: nobody knows which is meant."""
-    names = [name for cell in cells for name in _named([cell])]
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    names = Counter(name for cell in cells for name in _named([cell]))
+    doubled = sorted(name for name, count in names.items() if count > 1)
     if doubled:
         raise InputError(
             [
                 Problem(
                     "a heading stands twice",
                     where=where,
-                    found=f"{names.count(name)} columns named {HEADINGS[name]}",
+                    found=f"{names[name]} columns named {HEADINGS[name]}",
                     allowed="one column of each heading",
                     next_step="rename or delete the column that is not meant",
                 )
@@ -194,7 +196,7 @@ def _row(told: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         "drawn": take("drawn", lambda cell: DRAWN_WORDS.get(_plain(cell)), "no such word", "ranked, random"),
         "reason": str(told["reason"]),
     }
-    if answer in {"disagree", "cannot_tell"} and not told["reason"]:
+    if answer in {"disagree", "cannot_tell"} and not read["reason"]:
         faults.append(("reason", "an answer without its reason", "a reason for uenig and kan ikke avgjøre"))
     return read, faults
 

@@ -27,26 +27,40 @@ def sheet_rows(file: Path, is_wanted: Callable[[Rows], bool]) -> list[list[Any]]
         InputError: the file cannot be read, is too large, or is neither a workbook nor text.
         MissingExtraError: a workbook, and nothing is installed that reads one.
     """
-    return _workbook_rows(file, is_wanted) if file.suffix.lower() == ".xlsx" else _text_rows(file)
+    return _workbook_rows(file, is_wanted) if file.suffix.lower() == ".xlsx" else _text_rows(file, is_wanted)
 
 
-def _text_rows(file: Path) -> list[list[Any]]:
+def _text_rows(file: Path, is_wanted: Callable[[Rows], bool]) -> list[list[Any]]:
+    """The rows between the separator that makes wanted ones; that of the first line is tried first.
+
+    A quotation mark that is not closed takes the rows below it for one cell: it is a fault.
+    """
     text = _text(_content(file))
     first = text.split("\n", 1)[0]
-    separator = max(";,\t", key=first.count)
-    try:
-        if "\0" not in text:
-            return [list(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
-    except csv.Error:
-        pass
+    separators = sorted(";,\t", key=first.count, reverse=True)
+    tried = (_parted(text, separator) for separator in separators)
+    wanted = next((one for one in tried if is_wanted(one[0])), None)
+    rows, is_whole = wanted or _parted(text, separators[0])
+    if is_whole and "\0" not in text:
+        return rows
     raise InputError(
         Problem(
             "the file is no text in columns",
-            where=file.name,
-            allowed="text in UTF-8 with semicolons, commas or tabs between columns",
-            next_step="save the sheet as .xlsx or as CSV (UTF-8)",
+            where=f"{file.name}, row {len(rows) + 1}" if wanted and not is_whole else file.name,
+            allowed="text in UTF-8 with semicolons, commas or tabs between columns, quotation marks closed",
+            next_step="mend the row, or save the sheet as .xlsx or as CSV (UTF-8)",
         )
     )
+
+
+def _parted(text: str, separator: str) -> tuple[list[list[Any]], bool]:
+    """The rows of a text up to the first that cannot be read, and whether these are all."""
+    rows: list[list[Any]] = []
+    try:
+        rows.extend(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except csv.Error:
+        return rows, False
+    return rows, True
 
 
 def _text(content: bytes) -> str:

@@ -147,6 +147,46 @@ def test_what_is_no_text_in_columns_is_told(tmp_path, content):
         read_reviews(tmp_path / "svar.csv")
 
 
+def test_a_quotation_mark_that_is_not_closed_hides_no_answers(tmp_path):
+    """All below it would be one cell, and the answers there would be lost unsaid."""
+    rows = [row("1" * 16), row("2" * 16, reason='"uklart'), row("3" * 16), row("4" * 16)]
+    with pytest.raises(InputError, match=r"no text in columns[\s\S]*svar.csv, row 3"):
+        read_reviews(text(tmp_path, rows))
+    rows = [row("1" * 16), row("2" * 16, reason='"sa ""nei""; uklart\nog mer"'), row("3" * 16)]
+    reviews = read_reviews(text(tmp_path, rows))
+    assert reviews["finding_id"].to_list() == ["1" * 16, "2" * 16, "3" * 16]
+    assert reviews["reason"][1] == 'sa "nei"; uklart\nog mer'
+
+
+@pytest.mark.parametrize("title", ["Gjennomgang, av koding, 2024", "Gjennomgang\tav koding", ""])
+def test_what_stands_above_the_headings_does_not_tell_what_stands_between_columns(tmp_path, title):
+    file = text(tmp_path, [row()])
+    file.write_text(f"{title}\r\n{file.read_text('utf-8-sig')}", "utf-8")
+    assert read_reviews(file)["stay_id"].to_list() == [LARGE]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le"])
+def test_both_orders_of_bytes_are_read(tmp_path, encoding):
+    file = text(tmp_path, [row(reason="på nytt")], "\t", "utf-8")
+    file.write_bytes(f"\ufeff{file.read_text('utf-8')}".encode(encoding))
+    assert read_reviews(file)["reason"].to_list() == ["på nytt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\r\n\r\n"])
+def test_an_empty_file_lacks_its_columns_and_headings_alone_are_no_answers(tmp_path, content):
+    (tmp_path / "svar.csv").write_bytes(content)
+    with pytest.raises(InputError, match="a column is missing"):
+        read_reviews(tmp_path / "svar.csv")
+    nothing = read_reviews(text(tmp_path, []))
+    assert (nothing.height, nothing.schema) == (0, REVIEWS)
+
+
+def test_an_answer_of_nought_is_a_fault_and_not_an_empty_row(tmp_path):
+    with pytest.raises(InputError, match="no such answer"):
+        read_reviews(workbook(tmp_path, [row(answer=0)]))
+    assert read_reviews(workbook(tmp_path, [row(answer="uenig", reason=0)]))["reason"].to_list() == ["0"]
+
+
 def test_a_heading_that_stands_twice_is_told(tmp_path):
     with pytest.raises(InputError) as caught:
         read_reviews(workbook(tmp_path, [[*row(), "uenig"]], [*HEAD, "Svar"]))
