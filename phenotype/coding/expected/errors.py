@@ -65,7 +65,7 @@ def errors_of(p: Floats, coded: Bools, asked: Bools, cells: list[Ints], config: 
         p: (n, K) expectations, out of fold and calibrated.
         coded: (n, K) answers.
         asked: (n, K) stays of which it is asked; of those without an expectation nothing can be said.
-        cells: see `expected_noise.unit_noise`.
+        cells: see `phenotype.coding.expected.noise.unit_noise`.
         config: how noisy coding is taken to be.
     """
     n, size = p.shape
